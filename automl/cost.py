@@ -1,0 +1,96 @@
+"""Joules and seconds: what work takes, and where it must stop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import inf
+
+JOULES_PER_KWH = 3.6e6
+
+
+def grams_co2e(joules: float, *, grams_per_kwh: float) -> float:
+    """Grams of CO2e of so many joules at that carbon intensity.
+
+    >>> grams_co2e(3.6e6, grams_per_kwh=56.0)
+    56.0
+    """
+    return joules / JOULES_PER_KWH * grams_per_kwh
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Cost:
+    """What a piece of work took, from the first reading to the last.
+
+    cpu_seconds are those of the process and its finished children, all threads; wall_seconds are
+    for people only and never used to compare.
+    """
+
+    cpu_seconds: float
+    joules: float
+    wall_seconds: float = 0.0
+    meter: str  # which counter answered: "rapl", "cpu_time", or "expected" for a prediction
+
+    def __add__(self, other: Cost) -> Cost:
+        if other.meter == self.meter or not other.joules:
+            meter = self.meter
+        else:
+            meter = other.meter if not self.joules else "mixed"
+        return Cost(
+            cpu_seconds=self.cpu_seconds + other.cpu_seconds,
+            joules=self.joules + other.joules,
+            wall_seconds=self.wall_seconds + other.wall_seconds,
+            meter=meter,
+        )
+
+    def grams(self, grams_per_kwh: float) -> float:
+        """Grams of CO2e at a carbon intensity in g/kWh."""
+        return grams_co2e(self.joules, grams_per_kwh=grams_per_kwh)
+
+
+ZERO = Cost(cpu_seconds=0.0, joules=0.0, meter="none")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Budget:
+    """Where a search must stop, whichever comes first; a hard limit.
+
+    It is checked before each proposal with the proposal's expected cost. A limit in `gco2e` needs
+    `grams_per_kwh`, since a library knows no grid.
+    """
+
+    gco2e: float = inf
+    joules: float = inf
+    cpu_seconds: float = inf
+    wall_seconds: float = inf
+    trials: float = inf
+    grams_per_kwh: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("gco2e", "joules", "cpu_seconds", "wall_seconds", "trials"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} is {getattr(self, name)}; a budget must be above 0")
+        if self.gco2e < inf and self.grams_per_kwh is None:
+            raise ValueError("a budget in gco2e needs grams_per_kwh, the carbon intensity to use")
+
+    def refusal(self, spent: Cost, *, n_trials: int, expected: Cost) -> str | None:
+        """Why `expected` no longer fits after `spent`, in numbers; None when it fits.
+
+        >>> budget = Budget(cpu_seconds=10)
+        >>> spent = Cost(cpu_seconds=9.5, joules=38.0, meter="cpu_time")
+        >>> budget.refusal(spent, n_trials=3, expected=Cost(
+        ...     cpu_seconds=1.0, joules=4.0, meter="expected"))
+        'cpu_seconds: 9.5 spent + 1 expected > 10 allowed'
+        """
+        limits = [
+            ("cpu_seconds", spent.cpu_seconds, expected.cpu_seconds, self.cpu_seconds),
+            ("wall_seconds", spent.wall_seconds, expected.wall_seconds, self.wall_seconds),
+            ("joules", spent.joules, expected.joules, self.joules),
+            ("trials", n_trials, 1, self.trials),
+        ]
+        if self.grams_per_kwh is not None:
+            grams = spent.grams(self.grams_per_kwh), expected.grams(self.grams_per_kwh)
+            limits.append(("gco2e", *grams, self.gco2e))
+        for name, used, more, limit in limits:
+            if used + more > limit:
+                return f"{name}: {used:.4g} spent + {more:.4g} expected > {limit:.4g} allowed"
+        return None

@@ -1,0 +1,71 @@
+"""One row per entity: the only shape of data that the search sees."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from automl.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataset:
+    """A table with a rare target, one row per entity; immutable.
+
+    Parameters
+    ----------
+    X : DataFrame of shape (n_rows, n_features)
+        Features only: keys, target, time and group are not among its columns unless they are
+        meant to be used as features too.
+    y : array of shape (n_rows,), int8
+        1 is the rare, positive class.
+    time : array of shape (n_rows,), optional
+        When the row was known, sortable; if given, validation is forward in time.
+    group : array of shape (n_rows,), optional
+        The entity; if given, no entity is on both sides of a split.
+    weight : array of shape (n_rows,), optional
+        Importance of the row, finite and above 0.
+
+    Raises
+    ------
+    DataError
+        Lengths differ, or y has other values than 0 and 1.
+    """
+
+    X: pd.DataFrame
+    y: npt.NDArray[np.int8]
+    time: npt.NDArray[Any] | None = None
+    group: npt.NDArray[Any] | None = None
+    weight: npt.NDArray[np.float64] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("y", "time", "group", "weight"):
+            values = getattr(self, name)
+            if values is not None and len(values) != len(self.X):
+                raise DataError(
+                    f"X has {len(self.X):,} rows and {name} has {len(values):,}", code="length"
+                )
+        if not np.isin(self.y, (0, 1)).all():
+            raise DataError("the target has other values than 0 and 1", code="not_binary")
+
+    @property
+    def n_rows(self) -> int:
+        return len(self.X)
+
+    @property
+    def n_positive(self) -> int:
+        return int(self.y.sum())
+
+    def fingerprint(self) -> str:
+        """SHA-256 of column names, dtypes, values and target: the same data, the same string."""
+        digest = hashlib.sha256()
+        for name, dtype in self.X.dtypes.items():
+            digest.update(f"{name}:{dtype};".encode())
+        digest.update(pd.util.hash_pandas_object(self.X, index=False).to_numpy().tobytes())
+        digest.update(np.ascontiguousarray(self.y).tobytes())
+        return digest.hexdigest()

@@ -1,0 +1,18 @@
+"""Choosing rows."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.data.dataset import Dataset
+
+
+class Sampler(Protocol):
+    """Orders the rows once; every sample is a prefix, so samples are nested."""
+
+    def order(self, dataset: Dataset, *, seed: int) -> npt.NDArray[np.intp]:
+        """Return a permutation of the rows, shape (n_rows,)."""
+        ...

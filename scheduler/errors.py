@@ -1,0 +1,59 @@
+"""Everything the scheduler raises on purpose, beside the library's errors."""
+
+from __future__ import annotations
+
+from automl.errors import FrugalError
+
+
+class UnknownRecord(FrugalError, LookupError):
+    """There is no such record in this project."""
+
+    code = "not_found"
+
+
+class Gone(FrugalError):
+    """The record existed in this project and was deleted."""
+
+    code = "deleted"
+
+
+class Conflict(FrugalError):
+    """The record is not in a state that allows this."""
+
+    code = "conflict"
+
+
+class IdempotencyKeyReused(FrugalError):
+    """The same Idempotency-Key came with another request."""
+
+    code = "idempotency_key_reused"
+
+
+class QueueFull(FrugalError):
+    """As many jobs as allowed are waiting already."""
+
+    code = "queue_full"
+
+
+class LostLease(FrugalError):
+    """Another worker owns the job now; whoever sees this stops at once and writes nothing."""
+
+    code = "lost_lease"
+
+
+class Corrupt(FrugalError):
+    """Stored bytes no longer match their checksum."""
+
+    code = "corrupt"
+
+
+class ChildDied(FrugalError):
+    """A child process crashed, ran out of memory or took too long; the message says which."""
+
+    code = "child_died"
+
+
+class ForecastUnavailable(FrugalError):
+    """This source has no intensity for this zone now; the next one is asked."""
+
+    code = "forecast_unavailable"

@@ -1,0 +1,158 @@
+"""What the store keeps. Records are frozen; functions of the store move them."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from automl.cost import Cost
+from automl.trial import Proposal, Trial
+
+Json = Mapping[str, Any]
+
+
+class DatasetState(enum.StrEnum):
+    INGESTING = "INGESTING"
+    READY = "READY"
+    INVALID = "INVALID"
+    DELETED = "DELETED"
+
+
+class JobState(enum.StrEnum):
+    SUBMITTED = "SUBMITTED"
+    PLANNED = "PLANNED"
+    RUNNING = "RUNNING"
+    PAUSED = "PAUSED"
+    DONE = "DONE"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    QUARANTINED = "QUARANTINED"
+
+    @property
+    def is_final(self) -> bool:
+        return self in FINAL
+
+
+FINAL = frozenset({JobState.DONE, JobState.FAILED, JobState.CANCELLED, JobState.QUARANTINED})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Project:
+    """A tenant: whatever belongs to one project does not exist for another."""
+
+    id: str
+    name: str
+    created_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class Token:
+    """A bearer token without its secret: only the secret's SHA-256 is kept."""
+
+    id: str
+    project_id: str
+    name: str
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredDataset:
+    """A data set as the store knows it; its rows are an artifact."""
+
+    id: str
+    project_id: str
+    name: str
+    fingerprint: str  # SHA-256 of the uploaded bytes and the reading options
+    state: DatasetState
+    created_at: datetime
+    upload: str | None  # artifact key of the bytes as they came, until READY or INVALID
+    bytes_in: int
+    options: Json = field(default_factory=dict)  # reading options the client declared
+    artifact: str | None = None  # artifact key of the folder of Parquet files
+    bytes_stored: int | None = None
+    n_rows: int | None = None
+    profile: Json | None = None
+    problem: Json | None = None  # why it is INVALID: {code, detail, column?, row?, ...}
+    cost: Cost | None = None  # of reading it in
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """A search somebody asked for."""
+
+    id: str
+    project_id: str
+    dataset_id: str
+    request: Json  # as validated by the API, defaults filled in
+    state: JobState
+    submitted_at: datetime
+    warnings: tuple[Json, ...] = ()  # {code, detail, column?}
+    model_name: str = ""  # under which the champion is registered
+    started_at: datetime | None = None
+    finished_at: datetime | None = None
+    owner: str | None = None
+    lease_until: datetime | None = None
+    epoch: int = 0  # fencing token: every claim adds 1, every later write must match it
+    deaths: int = 0  # times a worker died while it ran this job
+    cancel_requested: bool = False
+    stop_reason: str | None = None  # why the search stopped, in numbers
+    problem: Json | None = None  # why it FAILED or is QUARANTINED
+    result: Json | None = None  # front, picks and members, by trial number
+    receipt: Json | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredTrial:
+    """A trial that was begun; `trial` is None while it runs."""
+
+    job_id: str
+    number: int
+    proposal: Proposal
+    expected: Cost
+    started_at: datetime
+    finished_at: datetime | None = None
+    trial: Trial | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """What one phase of a job took: ingest, features, search, refit or predict."""
+
+    job_id: str
+    epoch: int
+    name: str
+    cost: Cost
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """Something that happened to a job, in order."""
+
+    job_id: str
+    seq: int  # from 1
+    at: datetime
+    kind: str  # state | trial | phase | warning | end
+    data: Json
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A registered champion."""
+
+    id: str
+    project_id: str
+    name: str
+    version: int  # from 1 within its name
+    job_id: str
+    dataset_id: str
+    created_at: datetime
+    artifact: str  # artifact key of the champion's folder
+    sha256: str  # of its manifest
+    card: Json
+    deleted_at: datetime | None = None
