@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from automl.errors import DataError
+from scheduler.child import call, environment
+from scheduler.errors import ChildDied
+
+CHILDREN = "tests.scheduler.children"
+
+
+def run(name: str, arguments: dict[str, Any] | None = None, **settings: Any) -> Any:
+    limits = {"memory_bytes": 2**30, "cpu_seconds": 60, "wall_seconds": 60}
+    return call(f"{CHILDREN}:{name}", arguments or {}, **(limits | settings))
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def wait_until(condition: Any, seconds: float = 20.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def test_returns_json_whatever_is_printed() -> None:
+    assert run("add", {"a": 2, "b": 3}) == 5
+
+
+def test_a_data_error_crosses_with_its_place() -> None:
+    with pytest.raises(DataError) as caught:
+        run("refuse", {"secret": "x"})
+    error = caught.value
+    assert (error.code, error.table, error.column, error.row) == ("ragged_row", "t", "c", 7)
+    assert error.details == {"n": 3}
+    assert str(error) == "row 7 has 3 fields"
+
+
+def test_any_other_error_says_type_and_place_but_no_value() -> None:
+    with pytest.raises(ChildDied) as caught:
+        run("fail", {"secret": "FR7612345"})
+    assert caught.value.code == "child_crashed"
+    assert "RuntimeError at children.py:" in str(caught.value)
+    assert "FR7612345" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("name", "said"), [("crash", "SIGSEGV"), ("leave", "exited with 3")])
+def test_a_crash_is_said(name: str, said: str) -> None:
+    with pytest.raises(ChildDied, match=said) as caught:
+        run(name)
+    assert caught.value.code == "child_crashed"
+
+
+def test_memory_is_limited() -> None:
+    with pytest.raises(ChildDied) as caught:
+        run("swallow_memory", {"n_bytes": 2 * 2**30})
+    assert caught.value.code == "child_out_of_memory"
+    assert run("swallow_memory", {"n_bytes": 2**20}) == 2**20
+
+
+def test_wall_time_is_limited() -> None:
+    with pytest.raises(ChildDied) as caught:
+        run("sleep", {"seconds": 60}, wall_seconds=1)
+    assert caught.value.code == "child_timed_out"
+
+
+def test_cpu_time_is_limited_in_c_code() -> None:
+    with pytest.raises(ChildDied) as caught:
+        run("burn", cpu_seconds=1)
+    assert caught.value.code == "child_timed_out"
+
+
+def test_work_can_be_cancelled(tmp_path: Path) -> None:
+    marker = tmp_path / "pid"
+    with pytest.raises(ChildDied) as caught:
+        run("sleep", {"seconds": 60, "marker": str(marker)}, cancelled=marker.exists)
+    assert caught.value.code == "child_cancelled"
+    assert not is_running(int(marker.read_text()))
+
+
+def test_messages_are_answered_in_order() -> None:
+    heard = []
+
+    def answer(message: Any) -> int:
+        heard.append(message["step"])
+        return int(message["step"]) * 10
+
+    assert run("converse", on_message=answer) == [0, 10, 20]
+    assert heard == [0, 1, 2]
+
+
+def test_an_error_of_the_listener_ends_the_child() -> None:
+    def refuse(message: Any) -> None:
+        raise LookupError("not wanted")
+
+    with pytest.raises(LookupError, match="not wanted"):
+        run("converse", on_message=refuse)
+
+
+def test_time_of_the_listener_is_not_the_childs() -> None:
+    def slow(message: Any) -> int:
+        time.sleep(0.8)
+        return 0
+
+    assert run("converse", on_message=slow, wall_seconds=2.2) == [0, 0, 0]
+
+
+def test_secrets_stay_with_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FRUGAL_DATABASE_URL", "postgresql://user:password@host/db")
+    facts = run("facts")
+    assert "FRUGAL_DATABASE_URL" not in facts["environment"]
+    assert facts["environment"]["OMP_WAIT_POLICY"] == "PASSIVE"
+    assert facts["group"] == facts["pid"]
+    assert not {"pandas", "sqlalchemy", "flask"} & set(facts["modules"])
+    assert "password" not in str(environment())
+
+
+@pytest.mark.parametrize("name", ["burn", "sleep"])
+def test_a_child_dies_with_its_starter(tmp_path: Path, name: str) -> None:
+    marker = tmp_path / "pid"
+    starter = subprocess.Popen(
+        [
+            sys.executable,
+            "-c",
+            "import sys; from scheduler.child import call; "
+            f"call('{CHILDREN}:{name}', {{'seconds': 600.0, 'marker': sys.argv[1]}}, "
+            "memory_bytes=None, cpu_seconds=None, wall_seconds=None)",
+            str(marker),
+        ],
+        env=environment(),
+    )
+    wait_until(lambda: marker.exists() and marker.read_text())
+    pid = int(marker.read_text())
+    assert is_running(pid)
+    os.kill(starter.pid, signal.SIGKILL)
+    starter.wait()
+    wait_until(lambda: not is_running(pid))
