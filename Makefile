@@ -1,0 +1,63 @@
+# Everything a person or a machine does in this checkout. `make help` lists it.
+# Needs Python 3.11-3.14, pip and make; the rest is installed into .venv by hash.
+
+PYTHON  ?= python3
+VENV    := .venv
+BIN     := $(VENV)/bin
+STAMP   := $(VENV)/.installed
+WORKERS ?= 2
+PYTEST  := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo serve test test-fast lint format readme lock wheel clean
+
+help:  ## list the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: $(STAMP)  ## make .venv and install the locked requirements and the project into it
+
+$(STAMP): requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' \
+	  || { echo "Python 3.11 to 3.14 is needed; name one: make install PYTHON=python3.12" >&2; exit 1; }
+	@$(PYTHON) -m venv $(VENV) \
+	  || { echo "python3 -m venv failed; on Debian: apt-get install python3-venv" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(STAMP)  ## run the main job on generated customers: leaderboard, picks, receipt
+	$(BIN)/frugal demo
+
+serve: $(STAMP)  ## start the service on http://127.0.0.1:8080
+	$(BIN)/frugal serve
+
+test: lint  ## the whole gate: format, lint, types, layers, every test and doctest
+	$(PYTEST) -rs
+
+test-fast: $(STAMP)  ## the quick tests only: no real data, no servers, nothing slow
+	$(PYTEST) -q -m "not slow and not data and not postgres and not server and not browser"
+
+lint: $(STAMP)  ## format and lint check, types, layers
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(STAMP)  ## rewrite the files as the formatter and the safe fixes want them
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+readme: $(STAMP)  ## put the settings table and the output of a real demo run into README.md
+	$(BIN)/python -m benchmarks.readme_demo
+
+lock: $(STAMP)  ## resolve the requirements anew into the two lock files (UPGRADE=1: newest versions)
+	$(COMPILE) $(if $(UPGRADE),--upgrade) -o requirements.lock >/dev/null
+	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra postgres --group dev -o requirements-dev.lock >/dev/null
+
+wheel: $(STAMP)  ## build the wheel into dist/
+	$(BIN)/python -m hatchling build -t wheel
+
+clean:  ## remove .venv, caches and reports; data folders stay
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache reports dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
