@@ -1,0 +1,164 @@
+"""What a request must show in its headers before its body is stored.
+
+Waitress reads whole bodies, to disk if they are large, before the application runs. That is what
+makes it hold hundreds of slow uploads without a thread each, and also what would let anybody fill
+the disk. So the decision is taken when the headers are complete: a body above `FREE_BODY_BYTES`
+needs a valid bearer token, every body a length, and none may be above its limit.
+"""
+
+# The published type hints of waitress lag behind it: attributes are missing or of another type.
+# mypy: disable-error-code="attr-defined, arg-type, override, union-attr, assignment, return-value"
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from waitress.adjustments import Adjustments
+from waitress.parser import HTTPRequestParser, ParsingError
+from waitress.utilities import Error
+
+# What a client without a token may make us hold, in memory: x 1,000 connections = 64 MiB.
+FREE_BODY_BYTES = 65536
+# Routes whose POST is nothing without a body; a POST to others (cancel) may come without one.
+BODY_ROUTES = re.compile(r"/v1/(datasets|jobs|models/[^/]+/predict)/?")
+CODES = {
+    400: "bad_request",
+    401: "unauthorized",
+    408: "request_timeout",
+    411: "length_required",
+    413: "body_too_large",
+    431: "headers_too_large",
+    500: "internal_error",
+    501: "not_implemented",
+    503: "unavailable",
+    507: "insufficient_storage",
+}
+
+
+class Refusal(Error):
+    """A response of the listener itself, as `application/problem+json`."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.code = status
+        self.reason = HTTPStatus(status).phrase
+
+    def to_response(self, ident: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:
+        """The status line, headers and body to send."""
+        problem = {
+            "type": "about:blank",
+            "title": self.reason,
+            "status": self.code,
+            "code": CODES.get(self.code, "error"),
+            "detail": self.body,
+        }
+        headers = [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store")]
+        if self.code == HTTPStatus.UNAUTHORIZED:
+            headers.append(("WWW-Authenticate", "Bearer"))
+        if self.code == HTTPStatus.SERVICE_UNAVAILABLE:
+            headers.append(("Retry-After", "5"))
+        return f"{self.code} {self.reason}", headers, json.dumps(problem).encode()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gate:
+    """What a request must satisfy before its body is read.
+
+    `knows(secret)` says whether a bearer token is valid and `has_room(n_bytes)` whether so much
+    may still be written; both may block, and are asked on a worker thread.
+    """
+
+    max_upload_bytes: int
+    max_body_bytes: int
+    knows: Callable[[str], bool]
+    has_room: Callable[[int], bool]
+
+    def limit(self, method: str, path: str) -> int:
+        """Bytes that the body of this request may have."""
+        is_upload = method == "POST" and path.rstrip("/") == "/v1/datasets"
+        return self.max_upload_bytes if is_upload else self.max_body_bytes
+
+    def judge(self, request: GatedParser) -> Refusal | None:
+        """Why this large body is not read, or None."""
+        secret = request.bearer
+        if secret is None or not self.knows(secret):
+            return Refusal(401, f"a body above {FREE_BODY_BYTES} bytes needs a valid bearer token")
+        if not self.has_room(request.content_length):
+            return Refusal(507, "not enough disk space is left for this body")
+        return None
+
+
+class GatedParser(HTTPRequestParser):
+    """Parses one request; its error is set as soon as the headers show one."""
+
+    def __init__(self, adj: Adjustments, *, gate: Gate) -> None:
+        super().__init__(adj)
+        self.gate = gate
+        self.began = time.monotonic()
+        self.judged = False
+        self.awaits_judgement = False  # a worker thread asks the gate; nothing is read meanwhile
+        self.has_transfer_encoding = False
+
+    @property
+    def bearer(self) -> str | None:
+        """The secret of the Authorization header, if it is a bearer token."""
+        scheme, _, secret = self.headers.get("AUTHORIZATION", "").partition(" ")
+        return secret.strip() if scheme.lower() == "bearer" and secret.strip() else None
+
+    def received(self, data: bytes) -> int:
+        """Take the next bytes of the connection; returns how many belonged to this request."""
+        try:
+            consumed = super().received(data)
+        except OSError:  # the body's temporary file could not be written
+            self.refuse(Refusal(507, "the disk is full"))
+            return len(data)
+        if self.headers_finished and not self.judged:
+            self.judged = True
+            if self.error is None and not self.empty:
+                refusal = self._refusal()
+                if refusal is not None:
+                    self.refuse(refusal)
+                elif self.content_length > FREE_BODY_BYTES:
+                    self.awaits_judgement = True
+        if self.error is not None:
+            self.refuse(self.error)
+        return consumed
+
+    def refuse(self, error: Error) -> None:
+        """End this request with an error; the rest of its body is not kept."""
+        self.error = error
+        self.completed = True
+        self.connection_close = True
+        self.expect_continue = False  # else waitress would ask for the body all the same
+        self.awaits_judgement = False
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Parse the request line and headers; ParsingError when they are no HTTP."""
+        lines = header_plus.lower().split(b"\r\n")[1:]
+        self.has_transfer_encoding = any(x.startswith(b"transfer-encoding") for x in lines)
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:  # a length of 5,000 digits, a URI like http://[
+            raise ParsingError("Content-Length or URI is invalid") from error
+
+    def _refusal(self) -> Refusal | None:
+        method, path = str(self.command).upper(), str(self.path)
+        has_length = "CONTENT_LENGTH" in self.headers
+        if self.has_transfer_encoding and has_length:
+            # Two lengths: a proxy in front may believe the other one (request smuggling).
+            return Refusal(400, "Transfer-Encoding and Content-Length exclude each other")
+        if self.has_transfer_encoding:
+            return Refusal(411, "a body needs a Content-Length; chunked bodies are not read")
+        if not has_length and method == "POST" and BODY_ROUTES.fullmatch(path):
+            return Refusal(411, "this request needs a body with a Content-Length")
+        if self.content_length > FREE_BODY_BYTES and self.bearer is None:
+            return Refusal(401, f"a body above {FREE_BODY_BYTES} bytes needs a bearer token")
+        limit = self.gate.limit(method, path)
+        if self.content_length > limit:
+            return Refusal(413, f"the body has {self.content_length} bytes; {limit} are allowed")
+        return None
