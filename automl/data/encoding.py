@@ -1,0 +1,345 @@
+"""Tables to numbers, without looking at the target.
+
+Columns get internal names f0..fn, so that a name with any characters works. The state is JSON.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from automl.data.codes import DATE_PARTS, Levels, date_part
+from automl.errors import DataError
+
+# Ordinal codes were as good as native categories up to 25 levels; above, frequency order keeps
+# rare levels together and a frequency column tells how rare (benchmark table (i) of the recipe).
+LOW_CARDINALITY = 25
+MAX_LEVELS = 20_000  # the state stays below about 2 MB per column; rarer levels share one code
+FLOAT32_EXACT = 2**24  # integers up to here are exact in float32
+FLOAT32_MAX = float(np.finfo(np.float32).max)
+
+Array = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EncoderInfo:
+    """What a model may know about the encoded columns; shape (n_columns,) each.
+
+    kinds are ``numeric``, ``category`` (an ordinal code, few levels), ``rank`` (a code by falling
+    frequency, many levels) and ``frequency`` (the share of the level, beside each ``rank``).
+    """
+
+    kinds: tuple[str, ...]
+    cardinality: tuple[int, ...]  # number of codes; 0 for numbers
+
+    @property
+    def names(self) -> list[str]:
+        return [f"f{i}" for i in range(len(self.kinds))]
+
+    @property
+    def categorical(self) -> list[int]:
+        return [i for i, kind in enumerate(self.kinds) if kind in ("category", "rank")]
+
+    def where(self, *kinds: str) -> list[int]:
+        """Positions of the columns of these kinds."""
+        return [i for i, kind in enumerate(self.kinds) if kind in kinds]
+
+    @classmethod
+    def numeric(cls, n_columns: int) -> EncoderInfo:
+        """A table of numbers only."""
+        return cls(kinds=("numeric",) * n_columns, cardinality=(0,) * n_columns)
+
+
+class TableEncoder:
+    """Any table to a float32 matrix, the same way each time.
+
+    Numbers stay numbers (shifted by a constant where float32 would round them), booleans are 0
+    and 1, timestamps become days since the first and their calendar parts, categories become
+    codes. Missing cells are NaN. Constant and all-missing columns are dropped. The target is
+    never seen, so fitting on rows that later validate leaks nothing about them.
+
+    >>> X = pd.DataFrame({"age": [30, 41, 57], "city": ["a", "b", None]})
+    >>> encoder = TableEncoder().fit(X)
+    >>> encoder.transform(X).tolist()
+    [[30.0, 0.0], [41.0, 1.0], [57.0, nan]]
+    """
+
+    def __init__(self) -> None:
+        self.columns: list[dict[str, Any]] = []
+        self.dropped: list[dict[str, str]] = []
+        self._levels: dict[str, Levels] = {}
+
+    def fit(self, X: pd.DataFrame) -> TableEncoder:
+        """Learn the columns of `X`.
+
+        Raises
+        ------
+        DataError
+            Two columns share a name, or no column has two different values.
+        """
+        names = [str(name) for name in X.columns]
+        if len(set(names)) < len(names):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            raise DataError(
+                f"{len(twice)} column names occur more than once, the first is {twice[0]!r}",
+                code="duplicate_column",
+                column=twice[0],
+            )
+        self.columns, self.dropped, self._levels = [], [], {}
+        for position, name in enumerate(names):
+            spec = self._learn(name, X.iloc[:, position])
+            if isinstance(spec, str):
+                self.dropped.append({"column": name, "why": spec})
+            else:
+                self.columns.append(spec)
+        if not self.columns:
+            raise DataError(
+                f"none of {len(names)} columns has two different values", code="no_features"
+            )
+        return self
+
+    @property
+    def info(self) -> EncoderInfo:
+        """Kinds and cardinalities of the encoded columns, for the models."""
+        kinds: list[str] = []
+        sizes: list[int] = []
+        for spec in self.columns:
+            if spec["kind"] == "datetime":
+                kinds += ["numeric"] * len(spec["parts"])
+                sizes += [0] * len(spec["parts"])
+            elif spec["kind"] == "category":
+                levels = self._levels[spec["name"]]
+                kinds += ["rank", "frequency"] if levels.frequencies else ["category"]
+                sizes += [levels.n_codes, 0] if levels.frequencies else [levels.n_codes]
+            else:
+                kinds.append("numeric")
+                sizes.append(0)
+        return EncoderInfo(kinds=tuple(kinds), cardinality=tuple(sizes))
+
+    @property
+    def names(self) -> list[str]:
+        """Internal names of the encoded columns: f0, f1, …"""
+        return self.info.names
+
+    @property
+    def categorical(self) -> list[int]:
+        """Positions of the encoded columns that are codes of levels."""
+        return self.info.categorical
+
+    @property
+    def cardinality(self) -> tuple[int, ...]:
+        """Number of codes per encoded column, 0 for numbers."""
+        return self.info.cardinality
+
+    @property
+    def sources(self) -> list[str]:
+        """The table's own name for each encoded column, with its part: ``opened (month)``."""
+        names: list[str] = []
+        for spec in self.columns:
+            name = spec["name"]
+            if spec["kind"] == "datetime":
+                names += [f"{name} ({part})" for part in spec["parts"]]
+            elif spec["kind"] == "category" and self._levels[name].frequencies:
+                names += [name, f"{name} (frequency)"]
+            else:
+                names.append(name)
+        return names
+
+    def transform(self, X: pd.DataFrame) -> Array:
+        """Encode rows; float32 of shape (n_rows, n_columns), C order.
+
+        A level that was not in the table it was fitted on is missing, or, among many levels, as
+        rare as can be.
+
+        Raises
+        ------
+        DataError
+            A column is absent (``missing_column``).
+        """
+        return self._encode(X)[0]
+
+    def report(self, X: pd.DataFrame) -> dict[str, Any]:
+        """How far these rows are from those it was fitted on, in counts; no cell values.
+
+        ``unseen_categories``, ``non_finite`` and ``unreadable`` count cells per column,
+        ``out_of_range`` is the share of a column's cells outside the range once seen. Columns
+        with nothing to say are left out.
+        """
+        return self._encode(X)[1]
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        columns = []
+        for spec in self.columns:
+            levels = self._levels.get(spec["name"])
+            columns.append(spec if levels is None else {**spec, "levels": levels.to_json()})
+        return {"version": 1, "columns": columns, "dropped": self.dropped}
+
+    @classmethod
+    def from_json(cls, state: Mapping[str, Any]) -> TableEncoder:
+        """The same encoder again; its output is equal bit by bit."""
+        encoder = cls()
+        encoder.dropped = [dict(one) for one in state["dropped"]]
+        for one in state["columns"]:
+            spec = dict(one)
+            levels = spec.pop("levels", None)
+            if levels is not None:
+                encoder._levels[spec["name"]] = Levels.from_json(levels)
+            encoder.columns.append(spec)
+        return encoder
+
+    def _learn(self, name: str, values: pd.Series[Any]) -> dict[str, Any] | str:
+        kind = column_kind(values)
+        if kind == "category":
+            levels = Levels.fit(values, low=LOW_CARDINALITY, most=MAX_LEVELS)
+            if levels.n_distinct == 0:
+                return "all_missing"
+            if levels.n_distinct == 1 and not values.isna().any():
+                return "constant"
+            self._levels[name] = levels
+            return {"name": name, "kind": kind}
+        if kind == "datetime":
+            micros, missing = _micros(values)
+            if missing.all():
+                return "all_missing"
+            origin = int(micros[~missing].min())
+            parts = []
+            for part in DATE_PARTS:
+                seen = date_part(micros[~missing], part, origin=origin)
+                if part == "days" and missing.any() or seen.min() < seen.max():
+                    parts.append(part)
+            if not parts:
+                return "constant"
+            top = int(micros[~missing].max())
+            return {"name": name, "kind": kind, "origin": origin, "max": top, "parts": parts}
+        numbers = _numbers(values)[0]
+        seen = numbers[np.isfinite(numbers)]
+        if not len(seen):
+            return "all_missing"
+        low, high = float(seen.min()), float(seen.max())
+        if low == high and len(seen) == len(numbers):
+            return "constant"
+        return {"name": name, "kind": kind, "min": low, "max": high, "offset": _offset(seen)}
+
+    def _encode(self, X: pd.DataFrame) -> tuple[Array, dict[str, Any]]:
+        at = {str(name): position for position, name in enumerate(X.columns)}
+        absent = [spec["name"] for spec in self.columns if spec["name"] not in at]
+        if absent:
+            raise DataError(
+                f"{len(absent)} of {len(self.columns)} columns are absent: "
+                + ", ".join(map(repr, absent[:5])),
+                code="missing_column",
+                column=absent[0],
+                details={"columns": absent},
+            )
+        out = np.empty((len(X), len(self.info.kinds)), dtype=np.float32)
+        report: dict[str, Any] = {"n_rows": len(X)} | {key: {} for key in REPORTED}
+        i = 0
+        for spec in self.columns:
+            name, values = spec["name"], X.iloc[:, at[spec["name"]]]
+            if spec["kind"] == "category":
+                levels = self._levels[name]
+                codes, shares, unseen = levels.encode(values)
+                out[:, i] = codes
+                i += 1
+                if shares is not None:
+                    out[:, i] = shares
+                    i += 1
+                if unseen:
+                    report["unseen_categories"][name] = unseen
+            elif spec["kind"] == "datetime":
+                micros, missing = _micros(values)
+                for part in spec["parts"]:
+                    column = date_part(micros, part, origin=spec["origin"])
+                    out[:, i] = np.where(missing, np.nan, column)
+                    i += 1
+                beyond = ~missing & ((micros < spec["origin"]) | (micros > spec["max"]))
+                if beyond.any():
+                    report["out_of_range"][name] = float(beyond.mean())
+            else:
+                numbers, unreadable, infinite = _numbers(values)
+                with np.errstate(invalid="ignore"):
+                    beyond = (numbers < spec["min"]) | (numbers > spec["max"])
+                out[:, i] = np.clip(numbers - spec["offset"], -FLOAT32_MAX, FLOAT32_MAX)
+                i += 1
+                if beyond.any():
+                    report["out_of_range"][name] = float(beyond.mean())
+                if unreadable:
+                    report["unreadable"][name] = unreadable
+                if infinite:
+                    report["non_finite"][name] = infinite
+        return out, report
+
+
+REPORTED = ("unseen_categories", "out_of_range", "non_finite", "unreadable")
+
+
+def column_kind(values: pd.Series[Any]) -> str:
+    """``category``, ``datetime`` or ``number``, by dtype; objects by what they hold."""
+    kinds = pd.api.types
+    dtype = values.dtype
+    if isinstance(dtype, pd.CategoricalDtype):
+        return "category"
+    if kinds.is_datetime64_any_dtype(dtype) or re.match(r"(timestamp|date\d\d)\b", str(dtype)):
+        return "datetime"
+    if kinds.is_numeric_dtype(dtype) or kinds.is_bool_dtype(dtype):
+        return "number"
+    if kinds.is_timedelta64_dtype(dtype):
+        return "number"
+    if dtype == object:
+        held = kinds.infer_dtype(values, skipna=True)
+        if held in ("integer", "floating", "mixed-integer-float", "decimal", "boolean", "empty"):
+            return "number"
+        if held in ("datetime", "datetime64", "date"):
+            return "datetime"
+    return "category"
+
+
+def _numbers(values: pd.Series[Any]) -> tuple[npt.NDArray[np.float64], int, int]:
+    """Cells as float64 with NaN for what is none; how many were unreadable, how many infinite."""
+    if pd.api.types.is_timedelta64_dtype(values.dtype):
+        values = values.dt.total_seconds()
+    unreadable = 0
+    if pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype):
+        if np.iscomplexobj(values):
+            raise DataError("complex numbers are no feature", code="complex_numbers")
+        numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
+    else:
+        read = pd.to_numeric(values.astype(object), errors="coerce")
+        numbers = read.to_numpy(dtype=np.float64, na_value=np.nan)
+        unreadable = int((np.isnan(numbers) & ~values.isna().to_numpy()).sum())
+    infinite = np.isinf(numbers)
+    if infinite.any():
+        numbers = np.where(infinite, np.nan, numbers)
+    return numbers, unreadable, int(infinite.sum())
+
+
+def _micros(values: pd.Series[Any]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+    """UTC microseconds since 1970 and where they are missing."""
+    if not pd.api.types.is_datetime64_any_dtype(values.dtype):
+        values = pd.to_datetime(values.astype(object), errors="coerce", utc=True)
+    if getattr(values.dtype, "tz", None) is not None:
+        values = values.dt.tz_convert("UTC").dt.tz_localize(None)
+    stamps = values.to_numpy(dtype="datetime64[us]")
+    return stamps.astype(np.int64), np.isnat(stamps)
+
+
+def _offset(seen: npt.NDArray[np.float64]) -> float:
+    """What to subtract so that float32 keeps the differences; 0 where it already does."""
+    low, high = float(seen.min()), float(seen.max())
+    reach = max(abs(low), abs(high))
+    if reach <= FLOAT32_EXACT or high - low > reach / 4:
+        return 0.0
+    return low
+
+
+def encoded_columns(encoder: TableEncoder, positions: Sequence[int]) -> list[str]:
+    """The table's own names of these encoded columns."""
+    sources = encoder.sources
+    return [sources[i] for i in positions]
