@@ -7,10 +7,10 @@ BIN     := $(VENV)/bin
 STAMP   := $(VENV)/.installed
 WORKERS ?= 2
 PYTEST  := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
-COMPILE := $(BIN)/uv pip compile pyproject.toml --universal --generate-hashes --no-emit-index-url --no-header --quiet
+COMPILE := $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --quiet $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-fast lint format readme lock wheel clean
+.PHONY: help install demo serve test test-fast lint format readme lock image-check wheel clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,9 +51,14 @@ format: $(STAMP)  ## rewrite the files as the formatter and the safe fixes want 
 readme: $(STAMP)  ## put the settings table and the output of a real demo run into README.md
 	$(BIN)/python -m benchmarks.readme_demo
 
-lock: $(STAMP)  ## resolve the requirements anew into the two lock files (UPGRADE=1: newest versions)
-	$(COMPILE) $(if $(UPGRADE),--upgrade) -o requirements.lock >/dev/null
-	$(COMPILE) $(if $(UPGRADE),--upgrade) --extra postgres --group dev -o requirements-dev.lock >/dev/null
+lock: $(STAMP)  ## resolve the requirements anew into the lock files (UPGRADE=1: newest versions)
+	$(COMPILE) pyproject.toml -o requirements.lock >/dev/null
+	$(COMPILE) pyproject.toml --extra postgres --group dev -o requirements-dev.lock >/dev/null
+	$(COMPILE) pyproject.toml --extra postgres -o deploy/requirements.lock >/dev/null
+	$(COMPILE) --group build -o deploy/build.lock >/dev/null
+
+image-check: $(STAMP)  ## run the Dockerfile's own COPY and RUN lines in a plain folder (no Docker)
+	$(BIN)/python deploy/check.py
 
 wheel: $(STAMP)  ## build the wheel into dist/
 	$(BIN)/python -m hatchling build -t wheel
