@@ -30,6 +30,7 @@ class Settings(BaseSettings):
         (), description="Host names answered to, comma-separated, beside localhost and the listening address"
     )
     http_threads: int = Field(16, ge=2, description="requests served at once")
+    requests_per_minute: int = Field(6000, gt=0, description="most requests of one token or address")
     max_upload_bytes: int = Field(GIB, gt=0, description="largest request body of an upload")
     max_body_bytes: int = Field(32 * 2**20, gt=0, description="largest request body of anything else")
     max_decoded_bytes: int = Field(16 * GIB, gt=0, description="largest data set after decompression")
