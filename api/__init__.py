@@ -1,0 +1,47 @@
+"""The REST interface: parse, one call of the scheduler, serialise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from apiflask import APIFlask
+
+    from scheduler.artifacts import ArtifactStore
+    from scheduler.config import Settings
+    from scheduler.ingestion import Ingestor
+    from scheduler.predictor import Predictor
+    from scheduler.service import Service
+    from scheduler.store import Store
+
+__all__ = ["create_app"]
+
+
+def create_app(
+    *,
+    store: Store,
+    artifacts: ArtifactStore,
+    ingestor: Ingestor,
+    service: Service | None,
+    predictor: Predictor,
+    settings: Settings,
+) -> APIFlask:
+    """The WSGI application over these parts of the scheduler.
+
+    It starts nothing: whoever creates the parts also starts and stops them. `service` is None
+    where jobs run in another process.
+    """
+    # Imported here so that `api.client` does not bring a web framework with it.
+    from api.application import build
+    from api.context import Parts
+
+    return build(
+        Parts(
+            store=store,
+            artifacts=artifacts,
+            ingestor=ingestor,
+            service=service,
+            predictor=predictor,
+            settings=settings,
+        )
+    )

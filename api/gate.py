@@ -22,47 +22,38 @@ from waitress.adjustments import Adjustments
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.utilities import Error
 
+from api.errors import CODE_OF_STATUS, PROBLEM, RETRY_AFTER_SECONDS
+
 # What a client without a token may make us hold, in memory: x 1,000 connections = 64 MiB.
 FREE_BODY_BYTES = 65536
 # Routes whose POST is nothing without a body; a POST to others (cancel) may come without one.
 BODY_ROUTES = re.compile(r"/v1/(datasets|jobs|models/[^/]+/predict)/?")
-CODES = {
-    400: "bad_request",
-    401: "unauthorized",
-    408: "request_timeout",
-    411: "length_required",
-    413: "body_too_large",
-    431: "headers_too_large",
-    500: "internal_error",
-    501: "not_implemented",
-    503: "unavailable",
-    507: "insufficient_storage",
-}
+MAX_SECRET = 512  # characters; ours have 43
 
 
 class Refusal(Error):
-    """A response of the listener itself, as `application/problem+json`."""
+    """An answer of the listener itself, as `application/problem+json` like all others."""
 
-    def __init__(self, status: int, detail: str) -> None:
+    def __init__(self, status: int, detail: str, *, code: str | None = None) -> None:
         super().__init__(detail)
         self.code = status
         self.reason = HTTPStatus(status).phrase
+        self.problem = {
+            "type": "about:blank",
+            "title": self.reason,
+            "status": status,
+            "code": code or CODE_OF_STATUS.get(status, "http_error"),
+            "detail": detail,
+        }
 
     def to_response(self, ident: str | None = None) -> tuple[str, list[tuple[str, str]], bytes]:
         """The status line, headers and body to send."""
-        problem = {
-            "type": "about:blank",
-            "title": self.reason,
-            "status": self.code,
-            "code": CODES.get(self.code, "error"),
-            "detail": self.body,
-        }
-        headers = [("Content-Type", "application/problem+json"), ("Cache-Control", "no-store")]
+        headers = [("Content-Type", PROBLEM), ("Cache-Control", "no-store")]
+        if self.code in RETRY_AFTER_SECONDS:
+            headers.append(("Retry-After", str(RETRY_AFTER_SECONDS[self.code])))
         if self.code == HTTPStatus.UNAUTHORIZED:
-            headers.append(("WWW-Authenticate", "Bearer"))
-        if self.code == HTTPStatus.SERVICE_UNAVAILABLE:
-            headers.append(("Retry-After", "5"))
-        return f"{self.code} {self.reason}", headers, json.dumps(problem).encode()
+            headers.append(("WWW-Authenticate", 'Bearer realm="frugal"'))
+        return f"{self.code} {self.reason}", headers, json.dumps(self.problem).encode()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,18 +69,19 @@ class Gate:
     knows: Callable[[str], bool]
     has_room: Callable[[int], bool]
 
-    def limit(self, method: str, path: str) -> int:
-        """Bytes that the body of this request may have."""
-        is_upload = method == "POST" and path.rstrip("/") == "/v1/datasets"
-        return self.max_upload_bytes if is_upload else self.max_body_bytes
+    def limit(self, method: str, path: str) -> tuple[int, str]:
+        """Bytes that the body of this request may have, and the code of having more."""
+        if method == "POST" and path.rstrip("/") == "/v1/datasets":
+            return self.max_upload_bytes, "upload_too_large"
+        return self.max_body_bytes, "body_too_large"
 
     def judge(self, request: GatedParser) -> Refusal | None:
         """Why this large body is not read, or None."""
         secret = request.bearer
         if secret is None or not self.knows(secret):
-            return Refusal(401, f"a body above {FREE_BODY_BYTES} bytes needs a valid bearer token")
+            return Refusal(401, "the token is unknown, revoked or expired", code="invalid_token")
         if not self.has_room(request.content_length):
-            return Refusal(507, "not enough disk space is left for this body")
+            return Refusal(507, "there is no room left to store this", code="disk_full")
         return None
 
 
@@ -108,14 +100,15 @@ class GatedParser(HTTPRequestParser):
     def bearer(self) -> str | None:
         """The secret of the Authorization header, if it is a bearer token."""
         scheme, _, secret = self.headers.get("AUTHORIZATION", "").partition(" ")
-        return secret.strip() if scheme.lower() == "bearer" and secret.strip() else None
+        secret = secret.strip()
+        return secret if scheme.lower() == "bearer" and 0 < len(secret) <= MAX_SECRET else None
 
     def received(self, data: bytes) -> int:
         """Take the next bytes of the connection; returns how many belonged to this request."""
         try:
             consumed = super().received(data)
         except OSError:  # the body's temporary file could not be written
-            self.refuse(Refusal(507, "the disk is full"))
+            self.refuse(Refusal(507, "there is no room left to store this", code="disk_full"))
             return len(data)
         if self.headers_finished and not self.judged:
             self.judged = True
@@ -153,12 +146,22 @@ class GatedParser(HTTPRequestParser):
             # Two lengths: a proxy in front may believe the other one (request smuggling).
             return Refusal(400, "Transfer-Encoding and Content-Length exclude each other")
         if self.has_transfer_encoding:
-            return Refusal(411, "a body needs a Content-Length; chunked bodies are not read")
+            return Refusal(
+                411,
+                code="length_required",
+                detail="a body needs a Content-Length; chunked bodies are not read",
+            )
         if not has_length and method == "POST" and BODY_ROUTES.fullmatch(path):
-            return Refusal(411, "this request needs a body with a Content-Length")
+            return Refusal(
+                411,
+                code="length_required",
+                detail="this request needs a body with a Content-Length",
+            )
         if self.content_length > FREE_BODY_BYTES and self.bearer is None:
-            return Refusal(401, f"a body above {FREE_BODY_BYTES} bytes needs a bearer token")
-        limit = self.gate.limit(method, path)
+            detail = f"a body above {FREE_BODY_BYTES} bytes needs Authorization: Bearer <token>"
+            return Refusal(401, detail, code="token_required")
+        limit, code = self.gate.limit(method, path)
         if self.content_length > limit:
-            return Refusal(413, f"the body has {self.content_length} bytes; {limit} are allowed")
+            detail = f"the body has {self.content_length} bytes; {limit} are allowed"
+            return Refusal(413, detail, code=code)
         return None

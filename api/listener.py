@@ -34,6 +34,13 @@ FREE_BODY_SECONDS = 60.0
 # reset the connection and the client would never see the reason.
 LINGER_SECONDS = 2.0
 MAINTENANCE_SECONDS = 5
+PARSER_ERRORS = {
+    400: ("bad_request", "this is not valid HTTP"),
+    413: ("body_too_large", "the body is larger than allowed"),
+    431: ("headers_too_large", f"the headers have more than {MAX_HEADER_BYTES} bytes"),
+    500: ("unexpected", "this is our fault; the log says where"),
+    501: ("not_implemented", "this transfer coding is not supported"),
+}
 
 
 class ProblemTask(ErrorTask):
@@ -44,8 +51,9 @@ class ProblemTask(ErrorTask):
         error = self.request.error
         if not isinstance(error, Refusal):  # one of waitress's own
             status = getattr(error, "code", 500)
-            detail = str(error.body) if error is not None and status < 500 else "internal error"
-            self.request.error = Refusal(status, detail)
+            # Its own words may quote a header line, so not them.
+            code, detail = PARSER_ERRORS.get(status, PARSER_ERRORS[500])
+            self.request.error = Refusal(status, detail, code=code)
         cast("GatedChannel", self.channel).lingers = True
         super().execute()
 

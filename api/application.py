@@ -1,0 +1,58 @@
+"""The Flask application, put together."""
+
+from __future__ import annotations
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from apiflask import APIFlask
+from flask.json.provider import DefaultJSONProvider
+from pydantic_core import to_json
+
+from api import auth, errors, health
+from api.context import EXTENSION, Parts
+from api.datasets import datasets
+from api.documents import documents
+from api.jobs import jobs
+from api.json_body import StrictRequest
+
+
+class FiniteJson(DefaultJSONProvider):
+    """JSON as the standard has it: what is not finite becomes null; keys keep their order."""
+
+    sort_keys = False
+
+    def dumps(self, obj: Any, **kwargs: Any) -> str:
+        return to_json(obj, inf_nan_mode="null").decode()
+
+
+def build(parts: Parts) -> APIFlask:
+    """All routes over the parts; see api.create_app."""
+    app = APIFlask(
+        "api",
+        title="Frugal",
+        version=_version(),
+        spec_path=None,
+        docs_path=None,
+        json_errors=False,
+        static_folder="static",
+        template_folder="templates",
+    )
+    app.request_class = StrictRequest
+    app.json = FiniteJson(app)
+    app.config["MAX_CONTENT_LENGTH"] = parts.settings.max_body_bytes
+    app.config["MAX_FORM_PARTS"] = 1  # no route reads a form
+    app.extensions[EXTENSION] = parts
+    health.install(app)
+    auth.install(app, settings=parts.settings)
+    errors.install(app)
+    for blueprint in (datasets, jobs, health.health, documents):
+        app.register_blueprint(blueprint)
+    return app
+
+
+def _version() -> str:
+    try:
+        return version("frugal-automl")
+    except PackageNotFoundError:
+        return "0"

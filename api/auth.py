@@ -1,0 +1,154 @@
+"""Who asks: one hook in front of every route; what is not public needs a token."""
+
+from __future__ import annotations
+
+from typing import TypeVar
+
+from apiflask import APIFlask
+from flask import Request, Response, g, request
+from flask_limiter import Limiter
+from limits import RateLimitItemPerMinute
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+from werkzeug.datastructures import MIMEAccept
+from werkzeug.exceptions import SecurityError
+
+from api.context import now, parts
+from api.errors import BadRequest, NotAcceptable, TooManyRequests, Unauthenticated
+from scheduler.config import Settings
+
+View = TypeVar("View")
+
+PUBLIC = frozenset(
+    {
+        "static",
+        "health.healthz",
+        "health.readyz",
+        "documents.index",
+        "documents.docs",
+        "documents.openapi",
+    }
+)
+MAX_SECRET = 512  # characters; ours have 43
+FAILURES_PER_MINUTE = 30  # of one address, then 429; a valid token still passes
+PRODUCES = "_produces"
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+
+class produces:  # noqa: N801 - reads as the decorator it is
+    """Declare the media types a view can answer with; the first is the default."""
+
+    def __init__(self, *types: str) -> None:
+        self.types = types
+
+    def __call__(self, view: View) -> View:
+        setattr(view, PRODUCES, self.types)
+        return view
+
+
+def negotiated(*types: str) -> str:
+    """The one of `types` that Accept likes best; the first when it says nothing."""
+    accept: MIMEAccept = request.accept_mimetypes
+    if not accept:
+        return types[0]
+    best = accept.best_match(types)
+    if best is None:
+        raise NotAcceptable(f"this can be had as {', '.join(types)}")
+    return best
+
+
+def allowed_hosts(settings: Settings) -> list[str]:
+    """Host names answered to: a page of another site that rebinds its name gets a 421."""
+    own = {"localhost", "127.0.0.1", "[::1]", *settings.allowed_hosts}
+    if settings.host not in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
+        own.add(f"[{settings.host}]" if ":" in settings.host else settings.host)
+    return sorted(own)
+
+
+def bearer(incoming: Request) -> str | None:
+    """The secret of the Authorization header; None when it has none."""
+    header = incoming.headers.get("Authorization", "")
+    scheme, _, secret = header.partition(" ")
+    secret = secret.strip()
+    if scheme.lower() != "bearer" or not secret or len(secret) > MAX_SECRET:
+        return None
+    return secret
+
+
+def caller() -> str:
+    """Whose requests are counted together: a token's, else those of an address."""
+    return str(getattr(g, "token_id", None) or request.remote_addr or "")
+
+
+def install(app: APIFlask, *, settings: Settings) -> None:
+    """Put host check, authentication, rate limit and negotiation in front of every route."""
+    app.config["TRUSTED_HOSTS"] = allowed_hosts(settings)
+    failures = FixedWindowRateLimiter(MemoryStorage())
+    failures_limit = RateLimitItemPerMinute(FAILURES_PER_MINUTE)
+
+    def check_host() -> None:
+        if isinstance(request.routing_exception, SecurityError):
+            raise request.routing_exception
+
+    def authenticate() -> None:
+        if request.endpoint in PUBLIC:
+            return
+        secret = bearer(request)
+        token = parts().store.token_by_secret(secret, now=now()) if secret else None
+        if token is None:
+            if not failures.hit(failures_limit, request.remote_addr or ""):
+                raise TooManyRequests("too many requests without a valid token")
+            if secret is None:
+                raise Unauthenticated("send a token as Authorization: Bearer <token>")
+            raise Unauthenticated("the token is unknown, revoked or expired", code="invalid_token")
+        g.project_id = token.project_id
+        g.token_id = token.id
+
+    def negotiate() -> None:
+        if request.endpoint is None or request.endpoint == "static":
+            return
+        view = app.view_functions[request.endpoint]
+        negotiated(*getattr(view, PRODUCES, ("application/json",)))
+
+    def check_query() -> None:
+        if len(request.query_string) > 16_384:
+            raise BadRequest("the query is longer than 16 kB", code="query_too_long")
+        for name, values in request.args.lists():
+            if len(values) > 1:
+                raise BadRequest(f"query parameter {name[:100]!r} is given twice")
+
+    def secure(response: Response) -> Response:
+        for name, value in SECURITY_HEADERS.items():
+            response.headers.setdefault(name, value)
+        if request.endpoint not in PUBLIC:
+            response.headers["Cache-Control"] = "no-store"
+            response.vary.add("Authorization")
+        if (
+            request.method in ("GET", "HEAD")
+            and response.status_code == 200
+            and not response.is_streamed
+            and not response.direct_passthrough
+        ):
+            response.add_etag()
+            response.make_conditional(request)
+        return response
+
+    app.before_request(check_host)
+    app.before_request(authenticate)
+    Limiter(
+        caller,
+        app=app,
+        default_limits=[f"{settings.requests_per_minute} per minute"],
+        storage_uri="memory://",
+        headers_enabled=False,
+    )
+    app.before_request(negotiate)
+    app.before_request(check_query)
+    app.after_request(secure)

@@ -1,0 +1,182 @@
+"""Data sets: hand over a table, see what was understood, delete it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response, request
+from werkzeug.http import parse_options_header
+
+from api.context import now, parts, project_id
+from api.errors import LengthRequired, UnsupportedMediaType
+from api.json_body import strict_json
+from api.pagination import cursor
+from api.schemas import DeleteQuery, PageQuery, UploadQuery
+from api.schemas_answers import (
+    CostAnswer,
+    DatasetAnswer,
+    DatasetsAnswer,
+    ProfileAnswer,
+)
+from automl.errors import DataError, FrugalError
+from scheduler.errors import Conflict, Gone
+from scheduler.records import DatasetState, StoredDataset
+
+datasets = APIBlueprint("datasets", __name__, url_prefix="/v1", tag="Datasets")
+
+CHUNK_BYTES = 2**18
+MAX_NAME = 255  # characters that are kept of a name
+# What the body is, is read from its first bytes; the header must only not claim another thing.
+UPLOAD_TYPES = (
+    "text/csv",
+    "application/octet-stream",
+    "application/vnd.apache.parquet",
+    "application/x-ndjson",
+    "application/gzip",
+    "text/tab-separated-values",
+    "text/plain",
+    "application/jsonl",
+    "application/x-gzip",
+    "application/x-parquet",
+    "application/csv",
+)
+
+
+@datasets.post("/datasets")
+@datasets.input(UploadQuery, location="query")
+@datasets.output(DatasetAnswer, 201, description="Being read; poll the Location")
+@datasets.doc(
+    operation_id="createDataset",
+    responses={200: "The same file with the same options was here already: its data set"},
+)
+def create(query_data: UploadQuery) -> Any:
+    """Upload a table.
+
+    The body is the file itself: CSV in any dialect, Parquet or JSON Lines, each also as gzip. It
+    is refused at once when its beginning cannot be read, and becomes INVALID with the reason when
+    a later row cannot. Nothing is trained on before it is READY.
+    """
+    settings = parts().settings
+    if request.mimetype and request.mimetype not in UPLOAD_TYPES:
+        raise UnsupportedMediaType(
+            "send the file itself, e.g. with Content-Type: text/csv, application/x-ndjson, "
+            "application/vnd.apache.parquet, application/gzip or application/octet-stream"
+        )
+    if request.content_length is None and not request.environ.get("wsgi.input_terminated"):
+        raise LengthRequired("say how long the file is with Content-Length")
+    request.max_content_length = settings.max_upload_bytes
+    dataset, created = parts().ingestor.accept(
+        project_id(),
+        stream_chunks=_chunks(),
+        name=_name(query_data.name),
+        options=_options(query_data),
+        now=now(),
+    )
+    location = f"/v1/datasets/{dataset.id}"
+    return DatasetAnswer.of(dataset), 201 if created else 200, {"Location": location}
+
+
+def _chunks() -> Iterator[bytes]:
+    """The body, read as it comes."""
+    while chunk := request.stream.read(CHUNK_BYTES):
+        yield chunk
+
+
+def _name(declared: str | None) -> str:
+    """What the data set is called: for people only, it never becomes a path."""
+    name = declared
+    if not name:
+        _, fields = parse_options_header(request.headers.get("Content-Disposition"))
+        name = fields.get("filename", "")
+    name = re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+", " ", name).strip()
+    return name[:MAX_NAME] or "data"
+
+
+def _options(query: UploadQuery) -> dict[str, Any]:
+    """Reading options as the ingestion takes them: only what was declared."""
+    options: dict[str, Any] = query.model_dump(exclude_none=True, exclude={"name"})
+    if "header" in options:
+        options["header"] = options["header"] == "true"
+    for field, kind in (("null_values", list), ("types", dict)):
+        if field in options:
+            options[field] = _embedded(options[field], field, kind)
+    return options
+
+
+def _embedded(text: str, field: str, kind: type) -> Any:
+    try:
+        value = strict_json(text)
+    except FrugalError:
+        value = None
+    texts = value.values() if isinstance(value, dict) else value
+    if not isinstance(value, kind) or not all(isinstance(item, str) for item in texts or ()):
+        name = "list" if kind is list else "object"
+        raise DataError(f"{field} must be a JSON {name} of texts", code="invalid_option")
+    return value
+
+
+@datasets.get("/datasets")
+@datasets.input(PageQuery, location="query")
+@datasets.output(DatasetsAnswer)
+@datasets.doc(operation_id="listDatasets")
+def index(query_data: PageQuery) -> Any:
+    """List data sets, newest first."""
+    items, following = parts().store.list_datasets(
+        project_id(), limit=query_data.limit, after=cursor(query_data.cursor)
+    )
+    return DatasetsAnswer(items=[DatasetAnswer.of(item) for item in items], next_cursor=following)
+
+
+@datasets.get("/datasets/<dataset_id>")
+@datasets.output(DatasetAnswer)
+@datasets.doc(operation_id="getDataset")
+def get(dataset_id: str) -> Any:
+    """One data set and its state: INGESTING, READY, INVALID (then with a problem) or DELETED."""
+    return DatasetAnswer.of(parts().store.get_dataset(project_id(), dataset_id))
+
+
+@datasets.get("/datasets/<dataset_id>/profile")
+@datasets.output(ProfileAnswer)
+@datasets.doc(operation_id="getProfile", responses={409: "Not READY", 410: "Deleted"})
+def profile(dataset_id: str) -> Any:
+    """What is in the data set: dialect, columns, roles and every guess with its reason."""
+    dataset = ready(parts().store.get_dataset(project_id(), dataset_id))
+    body = dict(dataset.profile or {})
+    if dataset.cost is not None:
+        body["cost"] = CostAnswer.of(dataset.cost).model_dump()
+    return body
+
+
+def ready(dataset: StoredDataset) -> StoredDataset:
+    """The data set, if it can be used.
+
+    Raises
+    ------
+    Gone
+        It was deleted.
+    Conflict
+        It is still being read, or it is invalid.
+    """
+    if dataset.state is DatasetState.DELETED:
+        raise Gone("the data set was deleted")
+    if dataset.state is DatasetState.INGESTING:
+        raise Conflict("the data set is still being read", code="dataset_not_ready")
+    if dataset.state is DatasetState.INVALID:
+        reason = (dataset.problem or {}).get("code", "unknown")
+        raise Conflict(f"the data set is invalid: {reason}", code="dataset_invalid")
+    return dataset
+
+
+@datasets.delete("/datasets/<dataset_id>")
+@datasets.input(DeleteQuery, location="query")
+@datasets.doc(
+    operation_id="deleteDataset",
+    responses={204: "Deleted, or was so already", 409: "A job uses it"},
+)
+def delete(dataset_id: str, query_data: DeleteQuery) -> Any:
+    """Delete a data set and its rows; with force=true also while a job uses it."""
+    parts().ingestor.delete(project_id(), dataset_id, force=query_data.force == "true", now=now())
+    return Response(status=204)

@@ -1,0 +1,252 @@
+"""Errors as answers: one table from class or code to status, all application/problem+json."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import traceback
+import uuid
+from http import HTTPStatus
+from typing import Any
+
+from apiflask import APIFlask, HTTPError
+from flask import Response
+from flask_limiter import RateLimitExceeded
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails, to_json
+from sqlalchemy.exc import OperationalError, TimeoutError as PoolTimeout
+from werkzeug.exceptions import (
+    HTTPException,
+    MethodNotAllowed,
+    RequestedRangeNotSatisfiable,
+    SecurityError,
+)
+
+from automl.errors import BudgetExhausted, DataError, FrugalError, MeterUnavailable
+from scheduler import errors as scheduler_errors
+
+log = logging.getLogger(__name__)
+
+PROBLEM = "application/problem+json"
+MAX_DETAIL = 2000  # characters of one sentence
+
+
+class BadRequest(FrugalError):
+    """The request is malformed, whatever it asks for."""
+
+    code = "bad_request"
+
+
+class Unauthenticated(FrugalError):
+    """No valid bearer token came with the request."""
+
+    code = "token_required"
+
+
+class UnsupportedMediaType(FrugalError):
+    """The body has a content type that this route does not read."""
+
+    code = "unsupported_media_type"
+
+
+class LengthRequired(FrugalError):
+    """An upload must say how long it is."""
+
+    code = "length_required"
+
+
+class NotAcceptable(FrugalError):
+    """None of the types in Accept can be produced."""
+
+    code = "not_acceptable"
+
+
+class TooManyRequests(FrugalError):
+    """Slow down."""
+
+    code = "rate_limited"
+
+
+class TooManyViewers(FrugalError):
+    """As many event streams as allowed are open."""
+
+    code = "too_many_viewers"
+
+
+STATUS_OF_CLASS: dict[type[BaseException], int] = {
+    BadRequest: 400,
+    Unauthenticated: 401,
+    scheduler_errors.UnknownRecord: 404,
+    NotAcceptable: 406,
+    scheduler_errors.Conflict: 409,
+    scheduler_errors.LostLease: 409,
+    scheduler_errors.Gone: 410,
+    LengthRequired: 411,
+    UnsupportedMediaType: 415,
+    DataError: 422,
+    BudgetExhausted: 422,
+    scheduler_errors.IdempotencyKeyReused: 422,
+    scheduler_errors.ChildDied: 422,  # its input killed it: a hostile file is the sender's fault
+    TooManyRequests: 429,
+    scheduler_errors.QueueFull: 429,
+    scheduler_errors.Corrupt: 500,
+    TooManyViewers: 503,
+    MeterUnavailable: 503,
+    scheduler_errors.ForecastUnavailable: 503,
+    OperationalError: 503,  # locked, or the database is away
+    PoolTimeout: 503,
+}
+STATUS_OF_CODE = {
+    "unsupported_format": 415,
+    "upload_too_large": 413,
+    "decoded_too_large": 413,
+    "too_many_rows": 413,
+    "bad_request": 400,
+    "corrupt_model": 500,
+}
+CODE_OF_STATUS = {
+    400: "bad_request",
+    404: "not_found",
+    405: "method_not_allowed",
+    408: "timeout",
+    413: "body_too_large",
+    414: "uri_too_long",
+    415: "unsupported_media_type",
+    416: "range_not_satisfiable",
+    421: "unknown_host",
+    429: "rate_limited",
+    431: "headers_too_large",
+    503: "unavailable",
+}
+RETRY_AFTER_SECONDS = {429: 30, 503: 5}
+NOT_FOUND = "there is no such record in this project"
+
+
+def status_of(error: BaseException) -> int:
+    """The status of an error: by its code first, then by its class or the nearest base of it."""
+    if isinstance(error, FrugalError) and error.code in STATUS_OF_CODE:
+        return STATUS_OF_CODE[error.code]
+    for base in type(error).__mro__:
+        if base in STATUS_OF_CLASS:
+            return STATUS_OF_CLASS[base]
+    return 500
+
+
+def problem(
+    status: int, code: str, detail: str, *, headers: dict[str, str] | None = None, **more: Any
+) -> Response:
+    """An RFC 9457 answer; members that are None are left out."""
+    body = {
+        "type": "about:blank",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail[:MAX_DETAIL],
+        **{name: value for name, value in more.items() if value is not None},
+    }
+    response = Response(to_json(body, inf_nan_mode="null"), status, mimetype=PROBLEM)
+    if status in RETRY_AFTER_SECONDS:
+        response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS[status])
+    if status == 401:
+        response.headers["WWW-Authenticate"] = 'Bearer realm="frugal"'
+    response.headers.update(headers or {})
+    return response
+
+
+def _frugal_error(error: FrugalError) -> Response:
+    status = status_of(error)
+    if status == 404:
+        # The same bytes for an id of another project and for one that never was.
+        return problem(404, "not_found", NOT_FOUND)
+    if status == 500:
+        log.error("answered 500: %s, code %s", type(error).__name__, error.code)
+    where: dict[str, Any] = {}
+    if isinstance(error, DataError):
+        where = {"table": error.table, "column": error.column, "row": error.row}
+        where["details"] = error.details or None
+    return problem(status, error.code, str(error), **where)
+
+
+def _validation_error(error: HTTPError) -> Response:
+    """What APIFlask raises when pydantic refuses; its cause has the precise places."""
+    cause = error.__cause__
+    if not isinstance(cause, ValidationError):
+        code = CODE_OF_STATUS.get(error.status_code, "http_error")
+        return problem(error.status_code, code, str(error.message))
+    location = next(iter(error.detail), "json")
+    return invalid(cause, location=location)
+
+
+def invalid(error: ValidationError, *, location: str) -> Response:
+    """422 with every place that is wrong; values are never repeated."""
+    errors = error.errors(include_url=False, include_context=False, include_input=False)
+    code = "not_supported" if _has(errors, "not_supported") else "invalid_request"
+    items = [
+        {
+            "in": "body" if location == "json" else location,
+            "field": ".".join(str(part) for part in item["loc"])[:200],
+            "code": item["type"],
+            "detail": item["msg"][:200],
+        }
+        for item in sorted(errors, key=lambda item: item["type"] != "not_supported")[:50]
+    ]
+    first = items[0]
+    detail = f"{first['field'] or 'the request'}: {first['detail']}"
+    return problem(422, code, detail, errors=items)
+
+
+def _has(errors: list[ErrorDetails], kind: str) -> bool:
+    return any(item["type"] == kind for item in errors)
+
+
+def _http_error(error: HTTPException) -> Response:
+    if error.response is not None and isinstance(error.response, Response):
+        return error.response  # a redirect
+    status = error.code or 500
+    headers: dict[str, str] = {}
+    if isinstance(error, SecurityError):
+        status = 421
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        headers["Allow"] = ", ".join(sorted(error.valid_methods))
+    if isinstance(error, RequestedRangeNotSatisfiable) and error.length is not None:
+        headers["Content-Range"] = f"bytes */{error.length}"
+    if status == 404:
+        return problem(404, "not_found", NOT_FOUND)
+    code = CODE_OF_STATUS.get(status, "http_error")
+    # Werkzeug's descriptions are fixed sentences, except that of 400, which may quote the input.
+    detail = HTTPStatus(status).description or HTTPStatus(status).phrase
+    return problem(status, code, detail, headers=headers)
+
+
+def _rate_limit(error: RateLimitExceeded) -> Response:
+    return problem(429, "rate_limited", "too many requests from this token or address")
+
+
+def _database_away(error: Exception) -> Response:
+    log.warning("the database did not answer: %s", type(error).__name__)
+    return problem(503, "unavailable", "the database does not answer; try again")
+
+
+def _unexpected(error: Exception) -> Response:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        log.error("the disk is full")
+        return problem(507, "disk_full", "there is no room left to store this")
+    error_id = uuid.uuid4().hex
+    frames = traceback.extract_tb(error.__traceback__)
+    places = " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames[-6:]))
+    # Type and place only: the message of an unforeseen error may hold a value of a cell.
+    log.error("error %s: %s at %s", error_id, type(error).__name__, places)
+    return problem(
+        500, "unexpected", f"this is our fault; error {error_id} is in the log", error_id=error_id
+    )
+
+
+def install(app: APIFlask) -> None:
+    """Make every error of `app` a problem document."""
+    app.register_error_handler(FrugalError, _frugal_error)
+    app.register_error_handler(HTTPError, _validation_error)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(RateLimitExceeded, _rate_limit)
+    app.register_error_handler(OperationalError, _database_away)
+    app.register_error_handler(PoolTimeout, _database_away)
+    app.register_error_handler(Exception, _unexpected)

@@ -1,0 +1,158 @@
+"""Jobs: ask for a search, follow it, stop it, read what came of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+import uuid
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import request
+
+from api.context import now, parts, project_id
+from api.datasets import ready
+from api.errors import BadRequest
+from api.pagination import cursor
+from api.schemas import JobRequest, JobsQuery, SubmitHeaders
+from api.schemas_answers import JobAnswer, JobsAnswer, JsonObject
+from scheduler.records import Job, JobState, StoredDataset
+
+jobs = APIBlueprint("jobs", __name__, url_prefix="/v1", tag="Jobs")
+
+IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
+
+
+@jobs.post("/jobs")
+@jobs.input(JobRequest, location="json")
+@jobs.input(SubmitHeaders, location="headers")
+@jobs.output(JobAnswer, 202, description="Accepted; poll the Location or read its events")
+@jobs.doc(operation_id="createJob", responses={409: "The data set is not READY"})
+def submit(json_data: JobRequest, headers_data: SubmitHeaders) -> Any:
+    """Ask for a search.
+
+    The request is checked against the data before it is accepted: whatever makes training
+    meaningless is a 422, whatever is only odd is among the warnings of the answer.
+    """
+    key = _idempotency_key()
+    asked = json_data.model_dump(mode="json")
+    store = parts().store
+    if key is not None:
+        fingerprint = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+        earlier = store.reserve_key(project_id(), key, fingerprint=fingerprint, now=now())
+        if earlier is not None:
+            job = store.get_job(project_id(), earlier)
+            return _accepted(job, replayed=True)
+    accepted = False
+    try:
+        job = _admit(asked, key)
+        accepted = True
+    finally:
+        if key is not None and not accepted:
+            store.release_key(project_id(), key)
+    service = parts().service
+    if service is not None:
+        service.wake()
+    return _accepted(job, replayed=False)
+
+
+def _admit(asked: JsonObject, key: str | None) -> Job:
+    """Check the request against the data and store the job."""
+    store = parts().store
+    dataset = ready(store.get_dataset(project_id(), asked["dataset"]))
+    admission = parts().ingestor.admit(asked, dataset)
+    name = asked["model"] or model_name(dataset, asked["target"])
+    job = Job(
+        id=uuid.uuid4().hex,
+        project_id=project_id(),
+        dataset_id=dataset.id,
+        request={**asked, "model": name, "admission": admission},
+        state=JobState.SUBMITTED,
+        submitted_at=now(),
+        warnings=tuple(admission.get("warnings", ())),
+        model_name=name,
+    )
+    return store.add_job(job, idempotency_key=key, max_queued=parts().settings.max_queued_jobs)
+
+
+def _accepted(job: Job, *, replayed: bool) -> Any:
+    headers = {"Location": f"/v1/jobs/{job.id}"}
+    if replayed:
+        headers["Idempotent-Replayed"] = "true"
+    return JobAnswer.of(job), 202, headers
+
+
+def _idempotency_key() -> str | None:
+    key = request.headers.get("Idempotency-Key")
+    if key is not None and IDEMPOTENCY_KEY.fullmatch(key) is None:
+        raise BadRequest(
+            "an Idempotency-Key has 1 to 255 visible ASCII characters",
+            code="invalid_idempotency_key",
+        )
+    return key
+
+
+def model_name(dataset: StoredDataset, target: str) -> str:
+    """The name of a model that was not given one: of the data set and the target.
+
+    Jobs on files of the same name with the same target give versions of one model.
+    """
+    stem = re.sub(r"(\.(csv|tsv|txt|parquet|jsonl|ndjson|gz))+$", "", dataset.name.lower())
+    return f"{_slug(stem) or 'data'}-{_slug(target) or 'target'}"
+
+
+def _slug(text: str) -> str:
+    plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:45].strip("-")
+
+
+@jobs.get("/jobs")
+@jobs.input(JobsQuery, location="query")
+@jobs.output(JobsAnswer)
+@jobs.doc(operation_id="listJobs")
+def index(query_data: JobsQuery) -> Any:
+    """List jobs, newest first."""
+    state = None if query_data.state is None else JobState(query_data.state)
+    items, following = parts().store.list_jobs(
+        project_id(), state=state, limit=query_data.limit, after=cursor(query_data.cursor)
+    )
+    return JobsAnswer(items=[JobAnswer.of(job) for job in items], next_cursor=following)
+
+
+@jobs.get("/jobs/<job_id>")
+@jobs.output(JobAnswer)
+@jobs.doc(operation_id="getJob")
+def get(job_id: str) -> Any:
+    """One job, its state and, at its end, why it stopped and what it found."""
+    return JobAnswer.of(parts().store.get_job(project_id(), job_id))
+
+
+@jobs.post("/jobs/<job_id>/cancel")
+@jobs.output(JobAnswer, 200)
+@jobs.doc(operation_id="cancelJob", responses={409: "The job has ended"})
+def cancel(job_id: str) -> Any:
+    """Stop a job after its current trial and keep the best model so far; twice is once."""
+    job = parts().store.request_cancel(project_id(), job_id, now=now())
+    service = parts().service
+    if service is not None:
+        service.wake()
+    return JobAnswer.of(job)
+
+
+@jobs.get("/jobs/<job_id>/receipt")
+@jobs.doc(operation_id="getReceipt")
+def receipt(job_id: str) -> Any:
+    """The bill: CPU-seconds, joules, kWh and gCO2e of every phase, how measured and how sure.
+
+    Before the job has ended it has the phases so far, without the reference of the whole.
+    """
+    job = parts().store.get_job(project_id(), job_id)
+    if job.receipt is not None:
+        return {"job": job.id, "final": True, **job.receipt}
+    phases = [
+        {"name": phase.name, "cpu_seconds": phase.cost.cpu_seconds, "joules": phase.cost.joules}
+        for phase in parts().store.phases(job_id)
+    ]
+    return {"job": job.id, "final": False, "phases": phases}

@@ -1,0 +1,244 @@
+"""What clients send: request bodies and query parameters, validated strictly."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic_core import PydanticCustomError
+
+# Largest limits that still mean something: 31 years of one core, the yearly use of 300 homes.
+MAX_SECONDS = 1e9
+MAX_JOULES = 1e13
+MAX_GRAMS = 1e9
+MAX_TRIALS = 1_000_000
+MAX_COLUMNS = 5000
+
+METRIC = "average_precision"
+POLICY = "now"
+
+
+def _integral(value: Any) -> Any:
+    # JSON Schema's integer includes 1.0; pydantic's strict mode does not.
+    return int(value) if type(value) is float and value.is_integer() else value
+
+
+def _only(supported: str) -> Any:
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and value != supported:
+            raise PydanticCustomError("not_supported", f"only {supported!r} is supported")
+        return value
+
+    return check
+
+
+# The validator stands after Field, else the schema says "ge" instead of "minimum".
+Integer = BeforeValidator(_integral)
+ColumnName = Annotated[str, Field(min_length=1, max_length=256)]
+ColumnNames = Annotated[list[ColumnName], Field(max_length=MAX_COLUMNS)]
+Label = Annotated[str, Field(max_length=1000)] | int | float | bool
+
+
+class Body(BaseModel):
+    """A JSON object of a request: exact types, no unknown fields."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
+
+
+class Objective(Body):
+    """What a good model is."""
+
+    metric: Annotated[
+        str,
+        WithJsonSchema({"type": "string", "const": METRIC}),
+        BeforeValidator(_only(METRIC)),
+    ] = Field(METRIC, description="average precision: the area under precision and recall")
+    alert_rate: float = Field(
+        0.01, gt=0, lt=1, description="share of rows that can be looked at; sets the threshold"
+    )
+    pick: Literal["recommended", "most_accurate", "most_frugal"] = Field(
+        "recommended", description="which model of the front becomes the champion"
+    )
+
+
+class Limits(Body):
+    """Where the search must stop, whichever comes first; null is no limit."""
+
+    gco2e: float | None = Field(None, gt=0, le=MAX_GRAMS, description="grams of CO2e")
+    joules: float | None = Field(None, gt=0, le=MAX_JOULES)
+    cpu_seconds: float | None = Field(None, gt=0, le=MAX_SECONDS)
+    wall_seconds: float | None = Field(None, gt=0, le=MAX_SECONDS)
+    trials: Annotated[int, Field(ge=1, le=MAX_TRIALS), Integer] | None = None
+
+
+class When(Body):
+    """When to run."""
+
+    policy: Annotated[
+        str,
+        WithJsonSchema({"type": "string", "const": POLICY}),
+        BeforeValidator(_only(POLICY)),
+    ] = Field(POLICY, description="now: as soon as a worker is free")
+
+
+class JobRequest(Body):
+    """A search to run on a data set."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "dataset": "5f0c54f1c1e04b0e9d2f6a1b7c3d8e90",
+                "target": "default",
+                "positive": "yes",
+                "exclude": ["duration"],
+                "objective": {"alert_rate": 0.02},
+                "limits": {"cpu_seconds": 60},
+                "seed": 1,
+            }
+        }
+    )
+
+    dataset: str = Field(min_length=1, max_length=64, description="id of a data set")
+    target: ColumnName = Field(description="column that says whether the event happened")
+    positive: Label | Annotated[list[Label], Field(min_length=1, max_length=100)] | None = Field(
+        None, description="value or values of the target that are the rare event; needed unless 0/1"
+    )
+    time_column: ColumnName | None = Field(
+        None, description="when a row was known; validation is then forward in time"
+    )
+    group_column: ColumnName | None = Field(
+        None, description="the entity; no entity is then on both sides of a split"
+    )
+    weight_column: ColumnName | None = Field(None, description="importance of a row, above 0")
+    exclude: ColumnNames = Field([], description="columns not to learn from")
+    accept_leakage: ColumnNames = Field(
+        [], description="columns that nearly equal the target and are meant to"
+    )
+    accept_missing_target: bool = Field(
+        False, description="go on although more than 20 % of the rows have no target"
+    )
+    objective: Objective = Field(default_factory=Objective)
+    limits: Limits = Field(default_factory=Limits)
+    when: When = Field(default_factory=When)
+    seed: Annotated[int, Field(ge=0, le=2**32 - 1), Integer] = 0
+    model: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,99}$")] | None = Field(
+        None, description="name of the model; null: from the data set's name and the target"
+    )
+    mode: Literal["eco", "balanced", "best"] = Field(
+        "balanced", description="how much to spend where no limit says so"
+    )
+
+
+class Query(BaseModel):
+    """Query parameters: texts that are read as what they stand for, no unknown names."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class UploadQuery(Query):
+    """How to read an upload; whatever is absent is guessed, and the profile says so."""
+
+    name: str | None = Field(
+        None, max_length=8192, description="name of the data set; else the file name of the header"
+    )
+    format: Literal["csv", "parquet", "jsonl"] | None = None
+    encoding: str | None = Field(None, max_length=40, description="e.g. utf-8, latin-1, utf-16")
+    delimiter: str | None = Field(None, max_length=1, description="one character, e.g. ;")
+    decimal: Literal[".", ","] | None = None
+    quote: str | None = Field(None, max_length=1)
+    header: Literal["true", "false"] | None = Field(
+        None, description="whether the first line has the column names"
+    )
+    null_values: str | None = Field(
+        None, max_length=4096, description='JSON list of texts that mean missing, e.g. ["","NA"]'
+    )
+    date_format: str | None = Field(None, max_length=100, description="e.g. %d/%m/%Y")
+    timezone: str | None = Field(
+        None, max_length=64, description="zone of times without one, e.g. Europe/Paris"
+    )
+    non_finite: Literal["error", "null"] | None = Field(
+        None, description="what to do with inf: refuse the file, or take it as missing"
+    )
+    types: str | None = Field(
+        None,
+        max_length=16_384,
+        description="JSON object from column to string, integer, number, boolean or timestamp",
+    )
+    key: str | None = Field(None, max_length=256, description="column that identifies a row")
+
+
+class PageQuery(Query):
+    """One page of a list."""
+
+    limit: int = Field(50, ge=1, le=100)
+    cursor: str | None = Field(
+        None, max_length=200, description="next_cursor of the page before; absent: the first page"
+    )
+
+
+class JobsQuery(PageQuery):
+    """One page of the jobs, newest first."""
+
+    state: (
+        Literal[
+            "SUBMITTED",
+            "PLANNED",
+            "RUNNING",
+            "PAUSED",
+            "DONE",
+            "FAILED",
+            "CANCELLED",
+            "QUARANTINED",
+        ]
+        | None
+    ) = None
+
+
+class DeleteQuery(Query):
+    """How to delete a data set."""
+
+    force: Literal["true", "false"] = Field(
+        "false", description="true: cancel the jobs that use it"
+    )
+
+
+class EventsQuery(Query):
+    """Where to go on reading events."""
+
+    after: int | None = Field(
+        None, ge=0, le=2**31, description="number of the last event seen; the answer is then JSON"
+    )
+
+
+class LeaderboardQuery(Query):
+    """Which trials, in which order."""
+
+    sort: Literal["score", "joules", "predict_joules", "number"] = "score"
+    order: Literal["ascending", "descending"] | None = Field(
+        None, description="absent: best first, that is score descending, else ascending"
+    )
+    limit: int = Field(100, ge=1, le=1000)
+    offset: int = Field(0, ge=0, le=2**31)
+    front: Literal["true", "false"] = Field(
+        "false", description="true: only the Pareto front of score against energy"
+    )
+
+
+class ModelQuery(Query):
+    """Which version of a model."""
+
+    version: int | None = Field(None, ge=1, le=2**31 - 1, description="absent: the newest")
+
+
+class SubmitHeaders(BaseModel):
+    """Headers of a submission."""
+
+    idempotency_key: str | None = Field(
+        None, description="a retry with the same key and body answers with the same job"
+    )
+
+
+class ResumeHeaders(BaseModel):
+    """Headers of a resumed event stream."""
+
+    last_event_id: str | None = Field(None, description="id of the last event seen")

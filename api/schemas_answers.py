@@ -1,0 +1,292 @@
+"""What the service answers: only these fields leave it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from automl.cost import Cost
+from scheduler.records import Event, Job, Model, StoredDataset, StoredTrial
+
+JsonObject = dict[str, Any]
+
+
+class Answer(BaseModel):
+    """A JSON object of an answer."""
+
+    model_config = ConfigDict(frozen=True)
+
+
+class Problem(Answer):
+    """Why a request failed (RFC 9457). `code` is stable and meant for programs."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    table: str | None = None
+    column: str | None = None
+    row: int | None = Field(None, description="row of the data, from 1, the header not counted")
+    details: JsonObject | None = None
+    errors: list[JsonObject] | None = Field(None, description="every field that is wrong")
+    error_id: str | None = None
+
+
+class CostAnswer(Answer):
+    """What a piece of work took."""
+
+    cpu_seconds: float
+    joules: float
+    wall_seconds: float
+    meter: str
+
+    @classmethod
+    def of(cls, cost: Cost) -> CostAnswer:
+        return cls(
+            cpu_seconds=cost.cpu_seconds,
+            joules=cost.joules,
+            wall_seconds=cost.wall_seconds,
+            meter=cost.meter,
+        )
+
+
+class DatasetAnswer(Answer):
+    """A data set."""
+
+    id: str
+    name: str
+    state: Literal["INGESTING", "READY", "INVALID", "DELETED"]
+    created_at: datetime
+    updated_at: datetime | None
+    bytes_in: int
+    bytes_stored: int | None
+    n_rows: int | None
+    options: JsonObject = Field(description="reading options as declared")
+    problem: JsonObject | None = Field(description="why it is INVALID")
+    cost: CostAnswer | None = Field(description="of reading it in")
+
+    @classmethod
+    def of(cls, dataset: StoredDataset) -> DatasetAnswer:
+        return cls(
+            id=dataset.id,
+            name=dataset.name,
+            state=dataset.state.value,
+            created_at=dataset.created_at,
+            updated_at=dataset.updated_at,
+            bytes_in=dataset.bytes_in,
+            bytes_stored=dataset.bytes_stored,
+            n_rows=dataset.n_rows,
+            options=dict(dataset.options),
+            problem=None if dataset.problem is None else dict(dataset.problem),
+            cost=None if dataset.cost is None else CostAnswer.of(dataset.cost),
+        )
+
+
+class DatasetsAnswer(Answer):
+    """One page of data sets."""
+
+    items: list[DatasetAnswer]
+    next_cursor: str | None
+
+
+class ProfileAnswer(Answer):
+    """What is in a data set, and what was guessed about it."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    n_rows: int
+    n_columns: int
+    bytes_in: int
+    bytes_stored: int
+    dialect: JsonObject | None = None
+    columns: list[JsonObject]
+    warnings: list[JsonObject]
+    target_candidates: list[Any]
+
+
+class JobAnswer(Answer):
+    """A search somebody asked for."""
+
+    id: str
+    dataset: str
+    model: str = Field(description="name under which the champion is registered")
+    state: Literal[
+        "SUBMITTED",
+        "PLANNED",
+        "RUNNING",
+        "PAUSED",
+        "DONE",
+        "FAILED",
+        "CANCELLED",
+        "QUARANTINED",
+    ]
+    cancel_requested: bool
+    submitted_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    stop_reason: str | None = Field(description="why the search stopped, in numbers")
+    problem: JsonObject | None = Field(description="why it FAILED or is QUARANTINED")
+    warnings: list[JsonObject]
+    request: JsonObject = Field(description="as understood, defaults filled in")
+    result: JsonObject | None = Field(description="front and picks, by trial number")
+
+    @classmethod
+    def of(cls, job: Job) -> JobAnswer:
+        return cls(
+            id=job.id,
+            dataset=job.dataset_id,
+            model=job.model_name,
+            state=job.state.value,
+            cancel_requested=job.cancel_requested,
+            submitted_at=job.submitted_at,
+            started_at=job.started_at,
+            finished_at=job.finished_at,
+            stop_reason=job.stop_reason,
+            problem=None if job.problem is None else dict(job.problem),
+            warnings=[dict(warning) for warning in job.warnings],
+            request=dict(job.request),
+            result=None if job.result is None else dict(job.result),
+        )
+
+
+class JobsAnswer(Answer):
+    """One page of jobs."""
+
+    items: list[JobAnswer]
+    next_cursor: str | None
+
+
+class EventAnswer(Answer):
+    """Something that happened to a job."""
+
+    seq: int
+    at: datetime
+    kind: str
+    data: JsonObject
+
+    @classmethod
+    def of(cls, event: Event) -> EventAnswer:
+        return cls(seq=event.seq, at=event.at, kind=event.kind, data=dict(event.data))
+
+
+class EventsAnswer(Answer):
+    """Events after a number, and whether more can come."""
+
+    items: list[EventAnswer]
+    state: str
+    finished: bool
+    last: int = Field(description="what to send as `after` next time")
+
+
+class LeaderboardRow(Answer):
+    """A finished trial."""
+
+    number: int
+    model: str
+    params: JsonObject
+    rung: str
+    n_rows: int
+    score: float | None = Field(description="average precision on validation rows")
+    score_low: float | None = Field(description="lower end of the 90 % interval")
+    score_high: float | None
+    scores: JsonObject
+    cpu_seconds: float
+    joules: float = Field(description="as measured in this run")
+    expected_joules: float = Field(description="as the catalog expects: what choices are made by")
+    gco2e: float | None = Field(description="at the zone's mean intensity")
+    predict_joules: float | None = Field(description="per 1,000 rows")
+    peak_memory_bytes: int | None
+    front: bool
+    picks: list[str]
+    error: str | None
+
+    @classmethod
+    def of(
+        cls,
+        stored: StoredTrial,
+        *,
+        grams_per_kwh: float | None,
+        front: frozenset[int],
+        picks: dict[str, int],
+    ) -> LeaderboardRow:
+        trial = stored.trial
+        if trial is None:
+            raise ValueError(f"trial {stored.number} still runs")
+        return cls(
+            number=trial.number,
+            model=trial.candidate.model,
+            params=dict(trial.candidate.params),
+            rung=trial.proposal.rung,
+            n_rows=trial.proposal.n_rows,
+            score=trial.score,
+            score_low=None if trial.interval is None else trial.interval[0],
+            score_high=None if trial.interval is None else trial.interval[1],
+            scores=dict(trial.scores),
+            cpu_seconds=trial.cost.cpu_seconds,
+            joules=trial.cost.joules,
+            expected_joules=trial.expected.joules,
+            gco2e=None if grams_per_kwh is None else trial.cost.grams(grams_per_kwh),
+            predict_joules=trial.predict_joules,
+            peak_memory_bytes=trial.peak_memory_bytes,
+            front=trial.number in front,
+            picks=sorted(name for name, number in picks.items() if number == trial.number),
+            error=trial.error,
+        )
+
+
+class LeaderboardAnswer(Answer):
+    """One page of the finished trials of a job."""
+
+    items: list[LeaderboardRow]
+    total: int
+    state: str
+    grams_per_kwh: float | None
+    intensity_source: str | None
+
+
+class ModelAnswer(Answer):
+    """A registered champion."""
+
+    name: str
+    version: int
+    job: str
+    dataset: str
+    created_at: datetime
+    sha256: str = Field(description="of its manifest")
+
+    @classmethod
+    def of(cls, model: Model) -> ModelAnswer:
+        return cls(
+            name=model.name,
+            version=model.version,
+            job=model.job_id,
+            dataset=model.dataset_id,
+            created_at=model.created_at,
+            sha256=model.sha256,
+        )
+
+
+class ModelsAnswer(Answer):
+    """One page of models, the newest version of each name."""
+
+    items: list[ModelAnswer]
+    next_cursor: str | None
+
+
+class PredictionsAnswer(Answer):
+    """Calibrated probabilities, one per row in the order sent, and what was odd about the rows."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    predictions: list[JsonObject]
+    report: JsonObject
+
+
+class HealthAnswer(Answer):
+    """Whether the service can work."""
+
+    status: str
+    checks: dict[str, str] = {}

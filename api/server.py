@@ -1,0 +1,205 @@
+"""The service as one process: store, scheduler and HTTP listener, started and stopped together."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import resource
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import traceback
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from api.gate import Gate
+from api.listener import CONNECTION_LIMIT, Listener
+
+if TYPE_CHECKING:
+    from scheduler.config import Settings
+    from scheduler.store import Store
+
+log = logging.getLogger(__name__)
+
+# Never filled by uploads: the smaller of 1 GiB and 5 % of the disk.
+RESERVE_BYTES = 2**30
+RESERVE_SHARE = 0.05
+# An upload lies on the disk twice for a moment: as it came in, and as what is stored.
+COPIES = 2
+# Each connection may hold its socket and two temporary files.
+DESCRIPTORS = 3 * CONNECTION_LIMIT + 512
+READY = "listening on "
+FIRST_TOKEN = "first token: "
+
+
+class LineFormatter(logging.Formatter):
+    """One line for each record, for people.
+
+    Of an exception only its type and places are written: the message of an unforeseen error may
+    hold a value of a cell.
+    """
+
+    converter = time.gmtime
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one line."""
+        message = record.getMessage().replace("\r", "\\r").replace("\n", "\\n")
+        line = f"{self.moment(record)} {record.levelname} {record.name}: {message}"
+        places = self.places(record)
+        return f"{line} [{places}]" if places else line
+
+    def moment(self, record: logging.LogRecord) -> str:
+        """When, in UTC to the millisecond."""
+        return f"{self.formatTime(record, '%Y-%m-%dT%H:%M:%S')}.{int(record.msecs):03d}Z"
+
+    def places(self, record: logging.LogRecord) -> str | None:
+        """Type of the record's exception and the innermost places it passed."""
+        if not record.exc_info or record.exc_info[1] is None:
+            return None
+        error = record.exc_info[1]
+        frames = traceback.extract_tb(error.__traceback__)[-6:]
+        where = " < ".join(f"{frame.filename}:{frame.lineno}" for frame in reversed(frames))
+        return f"{type(error).__name__} at {where}"
+
+
+class JsonFormatter(LineFormatter):
+    """One JSON object on a line for each record, for programs."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as one line of JSON."""
+        values = {
+            "at": self.moment(record),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+            "error": self.places(record),
+        }
+        return json.dumps({key: value for key, value in values.items() if value is not None})
+
+
+def start_logging(level: str) -> None:
+    """Log to stderr: lines for people on a terminal, JSON lines elsewhere."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(LineFormatter() if sys.stderr.isatty() else JsonFormatter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    for name in ("alembic", "apscheduler", "waitress.queue"):
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+
+
+def serve(settings: Settings) -> int:
+    """Run the service until SIGTERM or SIGINT.
+
+    Prints the address to stdout, and on the very first start a token, which is never logged and
+    not shown again.
+
+    Returns
+    -------
+    int
+        0 after a clean stop.
+
+    Raises
+    ------
+    OSError
+        The address is in use, or the data folder cannot be written.
+    """
+    # Not at the top: `frugal --help` must be quick.
+    from api import create_app
+    from scheduler.artifacts import ArtifactStore
+    from scheduler.ingestion import Ingestor
+    from scheduler.predictor import Predictor
+    from scheduler.service import Service
+    from scheduler.store import Store
+
+    start_logging(settings.log_level)
+    os.umask(0o077)  # personal data: for this user only
+    _allow_descriptors()
+    spool = settings.data_dir / "tmp"
+    spool.mkdir(parents=True, exist_ok=True)
+    tempfile.tempdir = str(spool.absolute())  # uploads that arrive lie on the data's own disk
+
+    store = Store(settings.resolved_database_url)
+    store.migrate()
+    artifacts = ArtifactStore(settings.resolved_artifacts_url)
+    ingestor = Ingestor(store, artifacts, settings)
+    predictor = Predictor(artifacts, settings)
+    service = Service(store, artifacts, settings)
+    app = create_app(
+        store=store,
+        artifacts=artifacts,
+        ingestor=ingestor,
+        service=service,
+        predictor=predictor,
+        settings=settings,
+    )
+    listener = Listener(
+        app,
+        gate=_gate(store, settings),
+        host=settings.host,
+        port=settings.port,
+        threads=settings.http_threads,
+    )
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        log.info("%s: stopping", signal.Signals(number).name)
+        listener.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    service.start()
+    try:
+        _greet(store, settings, port=listener.port)
+        listener.run()
+    finally:
+        service.stop()
+        predictor.stop()
+        store.close()
+    log.info("stopped")
+    return 0
+
+
+def _gate(store: Store, settings: Settings) -> Gate:
+    def knows(secret: str) -> bool:
+        return store.token_by_secret(secret, now=datetime.now(UTC)) is not None
+
+    def has_room(n_bytes: int) -> bool:
+        usage = shutil.disk_usage(settings.data_dir)
+        reserve = min(RESERVE_BYTES, RESERVE_SHARE * usage.total)
+        return usage.free - COPIES * n_bytes > reserve
+
+    return Gate(
+        max_upload_bytes=settings.max_upload_bytes,
+        max_body_bytes=settings.max_body_bytes,
+        knows=knows,
+        has_room=has_room,
+    )
+
+
+def _allow_descriptors() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
+    if soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _greet(store: Store, settings: Settings, *, port: int) -> None:
+    from scheduler.carbon.typical import yearly_mean
+
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    intensity = yearly_mean(settings.zone)
+    print(f"frugal {version('frugal-automl')}, data in {Path(settings.data_dir).absolute()}")
+    print(
+        f"zone {intensity.zone}: {intensity.grams_per_kwh:.0f} g/kWh, "
+        f"yearly mean ({intensity.source}, {intensity.factor_type})"
+    )
+    if not store.has_tokens():
+        now = datetime.now(UTC)
+        project = store.add_project("default", now=now)
+        secret, _ = store.add_token(project.id, name="first", now=now)
+        print(f"{FIRST_TOKEN}{secret}  (shown only now; `frugal token add` makes others)")
+    print(f"{READY}http://{host}:{port}  (documents at /docs; Ctrl-C stops)", flush=True)
