@@ -35,7 +35,7 @@ COPIES = 2
 # Each connection may hold its socket and two temporary files.
 DESCRIPTORS = 3 * CONNECTION_LIMIT + 512
 READY = "listening on "
-FIRST_TOKEN = "first token: "
+FIRST_TOKEN = "first token: "  # noqa: S105 - the words before it
 
 
 class LineFormatter(logging.Formatter):
@@ -192,14 +192,16 @@ def _greet(store: Store, settings: Settings, *, port: int) -> None:
 
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     intensity = yearly_mean(settings.zone)
-    print(f"frugal {version('frugal-automl')}, data in {Path(settings.data_dir).absolute()}")
-    print(
+    lines = [
+        f"frugal {version('frugal-automl')}, data in {Path(settings.data_dir).absolute()}",
         f"zone {intensity.zone}: {intensity.grams_per_kwh:.0f} g/kWh, "
-        f"yearly mean ({intensity.source}, {intensity.factor_type})"
-    )
+        f"yearly mean ({intensity.source}, {intensity.factor_type})",
+    ]
     if not store.has_tokens():
         now = datetime.now(UTC)
         project = store.add_project("default", now=now)
         secret, _ = store.add_token(project.id, name="first", now=now)
-        print(f"{FIRST_TOKEN}{secret}  (shown only now; `frugal token add` makes others)")
-    print(f"{READY}http://{host}:{port}  (documents at /docs; Ctrl-C stops)", flush=True)
+        lines.append(f"{FIRST_TOKEN}{secret}  (shown only now; `frugal token add` makes others)")
+    lines.append(f"{READY}http://{host}:{port}  (documents at /docs; Ctrl-C stops)")
+    sys.stdout.write("\n".join(lines) + "\n")
+    sys.stdout.flush()

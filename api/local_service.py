@@ -1,0 +1,108 @@
+"""A service of one's own in a subprocess: for the demo, and for whoever has none running."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from api.client import FrugalClient
+from api.server import FIRST_TOKEN, READY
+from automl.errors import FrugalError
+
+STOP_SECONDS = 15.0
+LOG_LINES = 20
+
+
+class ServiceFailed(FrugalError):
+    """The service did not start; the message has the end of its log."""
+
+    code = "service_failed"
+
+
+class LocalService:
+    """Starts `python -m api` on a free port and stops it at the end of the `with` block.
+
+    Attributes
+    ----------
+    url, token : str
+        Where it listens, and the first token of its data folder (empty if it had one already).
+    """
+
+    def __init__(self, data_dir: Path, *, settings: dict[str, str] | None = None) -> None:
+        self.data_dir = data_dir
+        self.settings = settings or {}  # environment variables, e.g. {"FRUGAL_ZONE": "FR"}
+        self.url = self.token = ""
+        self.log: deque[str] = deque(maxlen=LOG_LINES)
+        self.process: subprocess.Popen[str]
+
+    def __enter__(self) -> Self:
+        """Start it, and return when it listens.
+
+        Raises
+        ------
+        ServiceFailed
+            It ended instead.
+        """
+        environment = {
+            **os.environ,
+            "FRUGAL_DATA_DIR": str(self.data_dir),
+            "FRUGAL_HOST": "127.0.0.1",
+            "FRUGAL_PORT": "0",
+            **self.settings,
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "api"],
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,  # Ctrl-C reaches only us, and we end it in order
+        )
+        threading.Thread(target=self._keep_log, daemon=True).start()
+        if self.process.stdout is None:
+            raise ServiceFailed("the service has no output")
+        for line in self.process.stdout:
+            if line.startswith(FIRST_TOKEN):
+                self.token = line.removeprefix(FIRST_TOKEN).split()[0]
+            if line.startswith(READY):
+                self.url = line.removeprefix(READY).split()[0]
+                threading.Thread(target=self.process.stdout.read, daemon=True).start()
+                return self
+        self.process.wait()
+        raise ServiceFailed("the service did not start:\n" + "\n".join(self.log))
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Stop it."""
+        self.stop()
+
+    def stop(self) -> int:
+        """End it in order and return its exit code; kill it when it does not follow."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(timeout=STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            return self.process.wait()
+
+    def client(self) -> FrugalClient:
+        """A client with the first token."""
+        return FrugalClient(self.url, self.token)
+
+    def _keep_log(self) -> None:
+        # Read to the end: a full pipe would block the service.
+        if self.process.stderr is not None:
+            for line in self.process.stderr:
+                self.log.append(line.rstrip())
