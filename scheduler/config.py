@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from scheduler.errors import InvalidSetting
 
 GIB = 2**30
 
@@ -17,42 +19,100 @@ class Settings(BaseSettings):
     The README's table of settings is compared with this class by a test.
     """
 
-    model_config = SettingsConfigDict(env_prefix="FRUGAL_", frozen=True, extra="ignore")
-
-    data_dir: Path = Field(Path("frugal-data"), description="folder for everything the service keeps")
-    database_url: str = Field(
-        "", description="SQLAlchemy URL; empty: SQLite in the data folder; PostgreSQL by postgresql+psycopg://"
+    model_config = SettingsConfigDict(
+        env_prefix="FRUGAL_", frozen=True, extra="ignore", env_ignore_empty=True
     )
-    artifacts_url: str = Field("", description="folder for data and models; empty: in the data folder")
+
+    data_dir: Path = Field(
+        Path("frugal-data"), description="folder for everything the service keeps"
+    )
+    database_url: str = Field(
+        "",
+        description="SQLAlchemy URL; empty: SQLite in the data folder; PostgreSQL by postgresql+psycopg://",
+    )
+    artifacts_url: str = Field(
+        "", description="folder for data and models; empty: in the data folder"
+    )
     host: str = Field("127.0.0.1", description="address to listen on")
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 picks a free one")
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
-        (), description="Host names answered to, comma-separated, beside localhost and the listening address"
+        (),
+        description="Host names answered to, comma-separated, beside localhost and the listening address",
     )
     http_threads: int = Field(16, ge=2, description="requests served at once")
-    requests_per_minute: int = Field(6000, gt=0, description="most requests of one token or address")
+    requests_per_minute: int = Field(
+        6000, gt=0, description="most requests of one token or address"
+    )
     max_upload_bytes: int = Field(GIB, gt=0, description="largest request body of an upload")
-    max_body_bytes: int = Field(32 * 2**20, gt=0, description="largest request body of anything else")
-    max_decoded_bytes: int = Field(16 * GIB, gt=0, description="largest data set after decompression")
+    max_body_bytes: int = Field(
+        32 * 2**20, gt=0, description="largest request body of anything else"
+    )
+    max_decoded_bytes: int = Field(
+        16 * GIB, gt=0, description="largest data set after decompression"
+    )
     max_columns: int = Field(5000, gt=0, description="most columns of a table")
     max_cell_bytes: int = Field(65536, gt=0, description="largest cell of a text table")
     max_queued_jobs: int = Field(10_000, gt=0, description="most jobs of a project that may wait")
     max_predict_rows: int = Field(100_000, gt=0, description="most rows of one prediction request")
-    child_memory_bytes: int = Field(4 * GIB, gt=0, description="memory a child process that reads data may map")
+    child_memory_bytes: int = Field(
+        4 * GIB, gt=0, description="memory a child process that reads data may map"
+    )
     job_processes: int = Field(1, ge=1, description="jobs that run at the same time")
     job_nice: int = Field(10, ge=0, le=19, description="niceness of job processes")
-    tick_seconds: float = Field(15.0, gt=0, description="how often the scheduler looks for due work")
-    lease_seconds: float = Field(30.0, gt=0, description="a worker silent for so long has lost its job")
-    idle_seconds: float = Field(600.0, gt=0, description="warm processes are released after so long without work")
-    zone: str = Field("WORLD", description="zone of the grid, ISO 3166 alpha-2 or alpha-3, or WORLD")
-    watts_per_core: float | None = Field(None, gt=0, description="power of one busy core; empty: by processor model, else 4")
+    tick_seconds: float = Field(
+        15.0, gt=0, description="how often the scheduler looks for due work"
+    )
+    lease_seconds: float = Field(
+        30.0, gt=0, description="a worker silent for so long has lost its job"
+    )
+    idle_seconds: float = Field(
+        600.0, gt=0, description="warm processes are released after so long without work"
+    )
+    zone: str = Field(
+        "WORLD", description="zone of the grid, ISO 3166 alpha-2 or alpha-3, or WORLD"
+    )
+    watts_per_core: float | None = Field(
+        None, gt=0, description="power of one busy core; empty: by processor model, else 4"
+    )
     watts_per_gb: float = Field(0.375, ge=0, description="power of 1 GB of memory in use")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severe lines to log")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="least severe lines to log"
+    )
+
+    @field_validator("allowed_hosts", mode="before")
+    @classmethod
+    def _split_at_commas(cls, value: Any) -> Any:
+        if not isinstance(value, str):
+            return value
+        return tuple(host.strip() for host in value.split(",") if host.strip())
+
+    @classmethod
+    def load(cls, **given: Any) -> Settings:
+        """The settings of the environment, with those that are given in their place.
+
+        Raises InvalidSetting: one line that names every bad variable, without its value, which
+        may be a secret.
+
+        >>> Settings.load(port=8081).port
+        8081
+        """
+        try:
+            return cls(**given)
+        except ValidationError as error:
+            reasons = [
+                f"FRUGAL_{str(item['loc'][0]).upper()}: {item['msg']}"
+                for item in error.errors(
+                    include_url=False, include_context=False, include_input=False
+                )
+            ]
+            raise InvalidSetting("; ".join(reasons)) from None
 
     @property
     def resolved_database_url(self) -> str:
+        """The database URL, SQLite in the data folder where none was given."""
         return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'frugal.db'}"
 
     @property
     def resolved_artifacts_url(self) -> str:
+        """The folder of the artifacts, in the data folder where none was given."""
         return self.artifacts_url or str(self.data_dir.absolute() / "artifacts")

@@ -57,3 +57,33 @@ class ForecastUnavailable(FrugalError):
     """This source has no intensity for this zone now; the next one is asked."""
 
     code = "forecast_unavailable"
+
+
+class StoreUnavailable(FrugalError):
+    """The database is locked, restarting or out of reach; the same request may work shortly."""
+
+    code = "store_unavailable"
+
+
+class IncompatibleStore(FrugalError):
+    """The database was written by a newer version, or this one cannot use it; nothing was changed."""
+
+    code = "incompatible_store"
+
+
+class StorageFull(FrugalError):
+    """There is no room left on the disk (or in the quota); nothing half-written is kept."""
+
+    code = "storage_full"
+
+
+class TooLarge(FrugalError):
+    """More bytes came than the limit allows; nothing of them is kept."""
+
+    code = "too_large"
+
+
+class InvalidSetting(FrugalError):
+    """A setting in the environment has a value that cannot be used; one line says which and why."""
+
+    code = "invalid_setting"

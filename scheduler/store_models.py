@@ -1,0 +1,144 @@
+"""Registered champions: versions of a name; the newest one answers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from sqlalchemy import func, select, update
+
+from scheduler.errors import Conflict, Gone
+from scheduler.records import FINAL, Model
+from scheduler.store_engine import Database
+from scheduler.store_rows import page, to_model, unknown
+from scheduler.tables import datasets, jobs, models
+
+_MOST_VERSIONS = 2**31 - 1
+
+
+class ModelStore(Database):
+    """Models of a project by name; a job registers its champion when it finishes."""
+
+    def get_model(self, project_id: str, name: str, *, version: int | None = None) -> Model:
+        """The newest version of a name that was not deleted, or the version asked for.
+
+        Raises
+        ------
+        Gone
+            It was deleted.
+        Conflict
+            `model_not_ready`: a job that will register it has not ended.
+        UnknownRecord
+            This project has no such model.
+        """
+        named = (models.c.project_id == project_id, models.c.name == name)
+        query = select(models).where(*named).order_by(models.c.version.desc())
+        with self.read() as connection:
+            if version is not None:
+                if not 0 < version <= _MOST_VERSIONS:
+                    raise unknown("model")
+                row = connection.execute(query.where(models.c.version == version)).first()
+                if row is None:
+                    raise unknown("model")
+                model = to_model(row)
+                if model.deleted_at is not None:
+                    raise Gone("this version of the model was deleted")
+                return model
+            row = connection.execute(query.where(models.c.deleted_at.is_(None)).limit(1)).first()
+            if row is not None:
+                return to_model(row)
+            coming = select(jobs.c.id).where(
+                jobs.c.project_id == project_id,
+                jobs.c.model_name == name,
+                jobs.c.state.not_in(FINAL),
+            )
+            if connection.execute(coming.limit(1)).first() is not None:
+                raise Conflict("the job of this model has not ended", code="model_not_ready")
+            if connection.execute(query.limit(1)).first() is not None:
+                raise Gone("the model was deleted")
+        raise unknown("model")
+
+    def model_of_job(self, project_id: str, job_id: str) -> Model | None:
+        """The model that a job of this project registered; None when it has none."""
+        query = select(models).where(models.c.project_id == project_id, models.c.job_id == job_id)
+        with self.read() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else to_model(row)
+
+    def list_models(
+        self, project_id: str, *, limit: int, after: str | None = None
+    ) -> tuple[list[Model], str | None]:
+        """A page of the project's models, by name, each in its newest version not deleted.
+
+        The cursor of the next page is the last name.
+        """
+        newest = (
+            select(models.c.name, func.max(models.c.version).label("version"))
+            .where(models.c.project_id == project_id, models.c.deleted_at.is_(None))
+            .group_by(models.c.name)
+        )
+        if after is not None:
+            newest = newest.where(models.c.name > after)
+        newest = newest.order_by(models.c.name).limit(limit + 1)
+        latest = newest.subquery()
+        query = (
+            select(models)
+            .join(
+                latest,
+                (models.c.name == latest.c.name) & (models.c.version == latest.c.version),
+            )
+            .where(models.c.project_id == project_id)
+            .order_by(models.c.name)
+        )
+        with self.read() as connection:
+            rows = connection.execute(query).all()
+        items, more = page([to_model(row) for row in rows], limit=limit)
+        return items, items[-1].name if more else None
+
+    def model_versions(self, project_id: str, name: str) -> list[Model]:
+        """Every version of a name that was not deleted, newest first."""
+        query = (
+            select(models)
+            .where(
+                models.c.project_id == project_id,
+                models.c.name == name,
+                models.c.deleted_at.is_(None),
+            )
+            .order_by(models.c.version.desc())
+        )
+        with self.read() as connection:
+            return [to_model(row) for row in connection.execute(query)]
+
+    def delete_model(self, project_id: str, name: str, *, now: datetime) -> list[str]:
+        """Delete every version of a name; the keys of the artifacts that the caller deletes.
+
+        Raises UnknownRecord. A second time changes nothing and has no keys.
+        """
+        named = (models.c.project_id == project_id, models.c.name == name)
+        with self.write() as connection:
+            if connection.execute(select(models.c.id).where(*named).limit(1)).first() is None:
+                raise unknown("model")
+            rows = connection.execute(
+                update(models)
+                .where(*named, models.c.deleted_at.is_(None))
+                .values(deleted_at=now, card={})
+                .returning(models.c.artifact)
+            )
+            return sorted(str(row.artifact) for row in rows)
+
+    def artifact_keys(self) -> set[str]:
+        """Every key that a record still points at, and `jobs/<id>` for each unfinished job.
+
+        What the artifact store holds beside these is an orphan: `ArtifactStore.sweep`.
+        """
+        with self.read() as connection:
+            keys: set[str | None] = set()
+            for upload, artifact in connection.execute(
+                select(datasets.c.upload, datasets.c.artifact)
+            ):
+                keys |= {upload, artifact}
+            keys |= set(
+                connection.scalars(select(models.c.artifact).where(models.c.deleted_at.is_(None)))
+            )
+            unfinished = select(jobs.c.id).where(jobs.c.state.not_in(FINAL))
+            keys |= {f"jobs/{job_id}" for job_id in connection.scalars(unfinished)}
+        return {key for key in keys if key is not None}

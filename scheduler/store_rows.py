@@ -1,0 +1,166 @@
+"""What the parts of the store share: rows to records, pages, and moves that leave an event."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, TypeVar
+
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, insert, or_, update
+
+from automl.cost import Cost
+from automl.errors import DataError
+from automl.trial import Candidate, Proposal, Trial
+from scheduler.errors import LostLease, UnknownRecord
+from scheduler.records import (
+    DatasetState,
+    Event,
+    Job,
+    JobState,
+    Json,
+    Model,
+    StoredDataset,
+    StoredTrial,
+)
+from scheduler.tables import datasets, events, jobs, models, trials
+
+AnyRow = Row[Any]
+Record = TypeVar("Record")
+
+_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def known_id(value: str, *, noun: str) -> str:
+    """The id itself; raises UnknownRecord for anything that no id of ours looks like."""
+    if not isinstance(value, str) or not _ID.fullmatch(value):
+        raise unknown(noun)
+    return value
+
+
+def unknown(noun: str) -> UnknownRecord:
+    """The same words for what never existed and for what belongs to another project."""
+    return UnknownRecord(f"there is no such {noun}")
+
+
+def columns(table: Table, *, without: Sequence[str] = ()) -> list[ColumnElement[Any]]:
+    return [column for column in table.c if column.name not in without]
+
+
+def to_cost(value: Mapping[str, Any] | None) -> Cost | None:
+    return None if value is None else Cost(**value)
+
+
+def from_cost(cost: Cost) -> dict[str, Any]:
+    return {
+        "cpu_seconds": cost.cpu_seconds,
+        "joules": cost.joules,
+        "wall_seconds": cost.wall_seconds,
+        "meter": cost.meter,
+    }
+
+
+def to_dataset(row: AnyRow) -> StoredDataset:
+    values = {column.name: row._mapping[column] for column in datasets.c}
+    del values["owner"], values["lease_until"]
+    values["cost"] = to_cost(values["cost"])
+    values["state"] = DatasetState(values["state"])
+    return StoredDataset(**values)
+
+
+def to_job(row: AnyRow) -> Job:
+    values = {column.name: row._mapping[column] for column in jobs.c}
+    del values["last_event"]
+    values["state"] = JobState(values["state"])
+    values["warnings"] = tuple(values["warnings"])
+    return Job(**values)
+
+
+def to_model(row: AnyRow) -> Model:
+    return Model(**{column.name: row._mapping[column] for column in models.c})
+
+
+def to_proposal(value: Mapping[str, Any]) -> Proposal:
+    return Proposal(
+        candidate=Candidate(**value["candidate"]), rung=value["rung"], n_rows=value["n_rows"]
+    )
+
+
+def from_proposal(proposal: Proposal) -> dict[str, Any]:
+    candidate = proposal.candidate
+    return {
+        "candidate": {"model": candidate.model, "params": dict(candidate.params)},
+        "rung": proposal.rung,
+        "n_rows": proposal.n_rows,
+    }
+
+
+def to_trial(row: AnyRow) -> StoredTrial:
+    payload = row._mapping[trials.c.trial]
+    return StoredTrial(
+        job_id=row._mapping[trials.c.job_id],
+        number=row._mapping[trials.c.number],
+        proposal=to_proposal(row._mapping[trials.c.proposal]),
+        expected=Cost(**row._mapping[trials.c.expected]),
+        started_at=row._mapping[trials.c.started_at],
+        finished_at=row._mapping[trials.c.finished_at],
+        trial=None if payload is None else Trial.from_json(payload),
+    )
+
+
+def to_event(row: AnyRow) -> Event:
+    return Event(**{column.name: row._mapping[column] for column in events.c})
+
+
+def page(records: Sequence[Record], *, limit: int) -> tuple[list[Record], bool]:
+    """The first `limit` of one more than asked for, and whether there are more."""
+    return list(records[:limit]), len(records) > limit
+
+
+def older_than(
+    connection: Connection, table: Table, at: ColumnElement[Any], after: str, *, project_id: str
+) -> ColumnElement[bool]:
+    """What comes after the record `after` in a list that is newest first.
+
+    Raises DataError `invalid_cursor` when the project has no such record.
+    """
+    found = connection.execute(
+        Select(at).where(table.c.id == after, table.c.project_id == project_id)
+    ).first()
+    if found is None:
+        raise DataError("the cursor `after` is of no record in this list", code="invalid_cursor")
+    return or_(at < found[0], and_(at == found[0], table.c.id < after))
+
+
+def move_job(
+    connection: Connection,
+    job_id: str,
+    *conditions: ColumnElement[bool],
+    kind: str,
+    data: Json,
+    now: datetime,
+    **values: Any,
+) -> Job | None:
+    """One conditional UPDATE of a job with its event; None when the conditions do not hold.
+
+    The event's number comes from the job's own row, so that numbers are without gaps and a reader
+    who has seen number n can miss none below it.
+    """
+    row = connection.execute(
+        update(jobs)
+        .where(jobs.c.id == job_id, *conditions)
+        .values(last_event=jobs.c.last_event + 1, **values)
+        .returning(*jobs.c)
+    ).first()
+    if row is None:
+        return None
+    connection.execute(
+        insert(events).values(
+            job_id=job_id, seq=row._mapping[jobs.c.last_event], at=now, kind=kind, data=dict(data)
+        )
+    )
+    return to_job(row)
+
+
+def lost(job_id: str, epoch: int) -> LostLease:
+    return LostLease(f"job {job_id} is no longer held under epoch {epoch}; nothing was written")

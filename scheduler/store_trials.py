@@ -1,0 +1,267 @@
+"""What a job did: its trials, the cost of its phases, its events."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Any, Literal
+
+from sqlalchemy import Connection, func, insert, select, update
+
+from automl.cost import Cost
+from automl.trial import Proposal, Trial
+from scheduler.errors import Conflict
+from scheduler.records import Event, JobState, Json, Phase, StoredTrial
+from scheduler.store_engine import Database
+from scheduler.store_rows import (
+    from_cost,
+    from_proposal,
+    known_id,
+    lost,
+    move_job,
+    to_event,
+    to_trial,
+    unknown,
+)
+from scheduler.tables import events, jobs, phases, trials
+
+LeaderboardSort = Literal["score", "joules", "predict_joules", "number"]
+_SORT = {
+    "score": trials.c.score,
+    "joules": trials.c.joules,
+    "predict_joules": trials.c.predict_joules,
+    "number": trials.c.number,
+}
+
+
+class TrialStore(Database):
+    """Trials of a job, written under its epoch only, and what clients read of them."""
+
+    def begin_trial(
+        self,
+        job_id: str,
+        *,
+        epoch: int,
+        number: int,
+        proposal: Proposal,
+        expected: Cost,
+        now: datetime,
+    ) -> None:
+        """Say that a trial starts. Raises LostLease; Conflict when the number was begun before."""
+        with self.write() as connection:
+            _fence(connection, job_id, epoch)
+            taken = connection.scalar(select(trials.c.number).where(*_is(job_id, number)))
+            if taken is not None:
+                raise Conflict(f"trial {number} of job {job_id} was begun before")
+            connection.execute(
+                insert(trials).values(
+                    job_id=job_id,
+                    number=number,
+                    epoch=epoch,
+                    proposal=from_proposal(proposal),
+                    expected=from_cost(expected),
+                    started_at=now,
+                )
+            )
+
+    def end_trial(self, job_id: str, *, epoch: int, trial: Trial, now: datetime) -> None:
+        """Keep a finished trial for good, with its event.
+
+        One that took no run of its own (a mean of stored predictions) may end without having been
+        begun. Raises LostLease; Conflict when it ended before.
+        """
+        ended: dict[str, Any] = {
+            "finished_at": now,
+            "score": trial.score if trial.score == trial.score else None,  # NaN sorts nowhere
+            "joules": trial.cost.joules,
+            "predict_joules": trial.predict_joules,
+            "trial": trial.to_json(),
+        }
+        with self.write() as connection:
+            moved = move_job(
+                connection,
+                job_id,
+                *_held(epoch),
+                kind="trial",
+                data=trial.to_json(),
+                now=now,
+            )
+            if moved is None:
+                raise lost(job_id, epoch)
+            begun = connection.execute(
+                select(trials.c.finished_at).where(*_is(job_id, trial.number))
+            ).first()
+            if begun is None:
+                connection.execute(
+                    insert(trials).values(
+                        job_id=job_id,
+                        number=trial.number,
+                        epoch=epoch,
+                        proposal=from_proposal(trial.proposal),
+                        expected=from_cost(trial.expected),
+                        started_at=now,
+                        **ended,
+                    )
+                )
+            elif begun[0] is None:
+                connection.execute(update(trials).where(*_is(job_id, trial.number)).values(**ended))
+            else:
+                raise Conflict(f"trial {trial.number} of job {job_id} ended before")
+
+    def trials(self, job_id: str) -> list[StoredTrial]:
+        """Every trial of a job that was begun, by number: what a resume replays."""
+        known_id(job_id, noun="job")
+        query = select(trials).where(trials.c.job_id == job_id).order_by(trials.c.number)
+        with self.read() as connection:
+            return [to_trial(row) for row in connection.execute(query)]
+
+    def running_trial(self, job_id: str) -> StoredTrial | None:
+        """The trial that was begun last and has not ended; None between trials."""
+        known_id(job_id, noun="job")
+        query = (
+            select(trials)
+            .where(trials.c.job_id == job_id, trials.c.finished_at.is_(None))
+            .order_by(trials.c.number.desc())
+            .limit(1)
+        )
+        with self.read() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else to_trial(row)
+
+    def leaderboard(
+        self,
+        job_id: str,
+        *,
+        sort: LeaderboardSort = "score",
+        descending: bool = True,
+        limit: int,
+        offset: int = 0,
+        front: Collection[int] | None = None,
+    ) -> tuple[list[StoredTrial], int]:
+        """A page of the finished trials, and how many there are in all.
+
+        Trials without the value that is sorted by (failed ones have no score) come last, by
+        number; `front` keeps only the trials of these numbers. Raises ValueError for another sort.
+        """
+        known_id(job_id, noun="job")
+        if sort not in _SORT:
+            raise ValueError(f"sort is {sort!r}; one of {', '.join(_SORT)}")
+        column = _SORT[sort]
+        ended = [trials.c.job_id == job_id, trials.c.finished_at.is_not(None)]
+        if front is not None:
+            ended.append(trials.c.number.in_(sorted(front)))
+        count = select(func.count()).select_from(trials)
+        # Ties follow the direction in which the index is read: the earlier trial first when the
+        # best comes first.
+        natural = descending == (sort == "score")
+        by_number = trials.c.number.asc() if natural else trials.c.number.desc()
+        order = [column.desc() if descending else column.asc()]
+        if sort != "number":
+            order.append(by_number)
+        # Two queries over one index each, because the two databases put nulls at opposite ends.
+        valued = [*ended, column.is_not(None)]
+        with self.read() as connection:
+            n_valued = connection.scalar(count.where(*valued)) or 0
+            total = connection.scalar(count.where(*ended)) or 0
+            query = select(trials).where(*valued).order_by(*order).limit(limit).offset(offset)
+            rows = list(connection.execute(query)) if offset < n_valued else []
+            missing = limit - len(rows)
+            if missing > 0 and total > n_valued:
+                query = (
+                    select(trials)
+                    .where(*ended, column.is_(None))
+                    .order_by(trials.c.number)
+                    .limit(missing)
+                    .offset(max(0, offset - n_valued))
+                )
+                rows.extend(connection.execute(query))
+        return [to_trial(row) for row in rows], total
+
+    def add_phase(self, phase: Phase) -> None:
+        """Add the cost of a phase to what the same phase took under the same epoch before.
+
+        It may come after the job's end (predictions do). Raises LostLease when the epoch is not
+        the job's.
+        """
+        same = (
+            phases.c.job_id == phase.job_id,
+            phases.c.epoch == phase.epoch,
+            phases.c.name == phase.name,
+        )
+        with self.write() as connection:
+            held = connection.execute(
+                select(jobs.c.id)
+                .where(jobs.c.id == phase.job_id, jobs.c.epoch == phase.epoch)
+                .with_for_update()
+            ).first()
+            if held is None:
+                raise lost(phase.job_id, phase.epoch)
+            before = connection.execute(select(phases.c.cost).where(*same)).first()
+            if before is not None:
+                cost = Cost(**before[0]) + phase.cost
+                connection.execute(update(phases).where(*same).values(cost=from_cost(cost)))
+                return
+            position = connection.scalar(
+                select(func.count()).select_from(phases).where(phases.c.job_id == phase.job_id)
+            )
+            connection.execute(
+                insert(phases).values(
+                    job_id=phase.job_id,
+                    epoch=phase.epoch,
+                    name=phase.name,
+                    position=position,
+                    cost=from_cost(phase.cost),
+                )
+            )
+
+    def phases(self, job_id: str) -> list[Phase]:
+        """What each phase of a job took, per epoch, in the order in which they first ended."""
+        known_id(job_id, noun="job")
+        query = select(phases).where(phases.c.job_id == job_id).order_by(phases.c.position)
+        with self.read() as connection:
+            return [
+                Phase(job_id=job_id, epoch=row.epoch, name=row.name, cost=Cost(**row.cost))
+                for row in connection.execute(query)
+            ]
+
+    def add_event(self, job_id: str, *, kind: str, data: Json, now: datetime) -> Event:
+        """Append an event to a job's history. Raises UnknownRecord."""
+        known_id(job_id, noun="job")
+        with self.write() as connection:
+            moved = move_job(connection, job_id, kind=kind, data=data, now=now)
+            if moved is None:
+                raise unknown("job")
+            row = connection.execute(
+                select(events)
+                .where(events.c.job_id == job_id)
+                .order_by(events.c.seq.desc())
+                .limit(1)
+            ).one()
+            return to_event(row)
+
+    def events(self, job_id: str, *, after: int = 0, limit: int = 1000) -> list[Event]:
+        """What happened to a job after event number `after`, oldest first, at most `limit`."""
+        known_id(job_id, noun="job")
+        query = (
+            select(events)
+            .where(events.c.job_id == job_id, events.c.seq > min(max(after, 0), 2**31 - 1))
+            .order_by(events.c.seq)
+            .limit(limit)
+        )
+        with self.read() as connection:
+            return [to_event(row) for row in connection.execute(query)]
+
+
+def _is(job_id: str, number: int) -> tuple[Any, ...]:
+    return trials.c.job_id == job_id, trials.c.number == number
+
+
+def _held(epoch: int) -> tuple[Any, ...]:
+    return jobs.c.epoch == epoch, jobs.c.state == JobState.RUNNING
+
+
+def _fence(connection: Connection, job_id: str, epoch: int) -> None:
+    """Hold the job's row until the transaction ends. Raises LostLease."""
+    query = select(jobs.c.id).where(jobs.c.id == job_id, *_held(epoch)).with_for_update()
+    if connection.execute(query).first() is None:
+        raise lost(job_id, epoch)
