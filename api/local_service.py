@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Self
 
 from api.client import FrugalClient
-from api.server import FIRST_TOKEN, READY
+from api.greeting import FIRST_TOKEN, READY
 from automl.errors import FrugalError
 
 STOP_SECONDS = 15.0

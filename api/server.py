@@ -13,12 +13,11 @@ import tempfile
 import time
 import traceback
 from datetime import UTC, datetime
-from importlib.metadata import version
-from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from api.gate import Gate
+from api.greeting import greeting
 from api.listener import CONNECTION_LIMIT, Listener
 
 if TYPE_CHECKING:
@@ -34,8 +33,6 @@ RESERVE_SHARE = 0.05
 COPIES = 2
 # Each connection may hold its socket and two temporary files.
 DESCRIPTORS = 3 * CONNECTION_LIMIT + 512
-READY = "listening on "
-FIRST_TOKEN = "first token: "  # noqa: S105 - the words before it
 
 
 class LineFormatter(logging.Formatter):
@@ -153,7 +150,9 @@ def serve(settings: Settings) -> int:
     signal.signal(signal.SIGINT, stop)
     service.start()
     try:
-        _greet(store, settings, port=listener.port)
+        for line in greeting(store, settings, port=listener.port, now=datetime.now(UTC)):
+            sys.stdout.write(line + "\n")
+        sys.stdout.flush()
         listener.run()
     finally:
         service.stop()
@@ -185,23 +184,3 @@ def _allow_descriptors() -> None:
     wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(DESCRIPTORS, hard)
     if soft < wanted:
         resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
-
-
-def _greet(store: Store, settings: Settings, *, port: int) -> None:
-    from scheduler.carbon.typical import yearly_mean
-
-    host = f"[{settings.host}]" if ":" in settings.host else settings.host
-    intensity = yearly_mean(settings.zone)
-    lines = [
-        f"frugal {version('frugal-automl')}, data in {Path(settings.data_dir).absolute()}",
-        f"zone {intensity.zone}: {intensity.grams_per_kwh:.0f} g/kWh, "
-        f"yearly mean ({intensity.source}, {intensity.factor_type})",
-    ]
-    if not store.has_tokens():
-        now = datetime.now(UTC)
-        project = store.add_project("default", now=now)
-        secret, _ = store.add_token(project.id, name="first", now=now)
-        lines.append(f"{FIRST_TOKEN}{secret}  (shown only now; `frugal token add` makes others)")
-    lines.append(f"{READY}http://{host}:{port}  (documents at /docs; Ctrl-C stops)")
-    sys.stdout.write("\n".join(lines) + "\n")
-    sys.stdout.flush()

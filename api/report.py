@@ -1,0 +1,148 @@
+"""Leaderboards and receipts as tables for people, 80 columns wide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from rich.table import Table
+from rich.text import Text
+
+Json = Mapping[str, Any]
+
+PICKS = ("recommended", "most_accurate", "most_frugal")
+JOULES_PER_KWH = 3.6e6
+
+
+def number(value: float | None, *, digits: int = 3) -> str:
+    """A figure with so many significant digits and no exponent; a dash for None.
+
+    >>> number(0.000123456), number(1234.5), number(0.5), number(None)
+    ('0.000123', '1,234', '0.500', '–')
+    """
+    if value is None:
+        return "–"
+    if value == 0:
+        return "0"
+    if abs(value) >= 10 ** (digits - 1):
+        return f"{value:,.0f}"
+    decimals = 0
+    while round(abs(value), decimals) < 10 ** (digits - 1 - decimals) and decimals < 12:
+        decimals += 1
+    return f"{value:.{decimals}f}"
+
+
+def leaderboard_table(rows: Sequence[Json], *, limit: int = 12) -> Table:
+    """Trials best first; `F` marks the Pareto front, `R`, `A` and `E` the picks.
+
+    Shows at most `limit` trials, those of the front and the picks among them, and says how many
+    are left out.
+    """
+    ranked = list(enumerate(rows, start=1))
+    shown = [pair for pair in ranked if pair[1]["front"] or pair[1]["picks"]]
+    for pair in ranked:
+        if len(shown) >= limit:
+            break
+        if pair not in shown:
+            shown.append(pair)
+    shown.sort(key=lambda pair: pair[0])
+    hidden = len(rows) - len(shown)
+    table = Table(
+        title="Leaderboard",
+        title_justify="left",
+        title_style="bold",
+        caption=f"{hidden} more trials are in the job's leaderboard" if hidden else None,
+        caption_justify="left",
+        box=None,
+        pad_edge=False,
+        header_style="dim",
+    )
+    for name, right in (
+        ("#", True),
+        ("model", False),
+        ("rung", False),
+        ("AP [90 %]", False),
+        ("CPU-s", True),
+        ("J", True),
+        ("mgCO2e", True),
+        ("J/1k pred", True),
+        ("", False),
+    ):
+        table.add_column(name, justify="right" if right else "left", no_wrap=True)
+    for rank, row in shown:
+        grams = row["gco2e"]
+        table.add_row(
+            str(rank),
+            row["model"],
+            Text(row["rung"], style="dim"),
+            _score(row),
+            number(row["cpu_seconds"]),
+            number(row["joules"]),
+            number(None if grams is None else 1000 * grams),
+            number(row["predict_joules"]),
+            _marks(row),
+            style="bold" if "recommended" in row["picks"] else None,
+        )
+    return table
+
+
+def _score(row: Json) -> str:
+    if row["score"] is None:
+        return "failed" if row["error"] else "–"
+    if row["score_low"] is None:
+        return f"{row['score']:.3f}"
+    return f"{row['score']:.3f} [{row['score_low']:.2f}–{row['score_high']:.2f}]"
+
+
+def _marks(row: Json) -> Text:
+    letters = {"recommended": "R", "most_accurate": "A", "most_frugal": "E"}
+    picks = "".join(letters[name] for name in PICKS if name in row["picks"])
+    return Text(("F" if row["front"] else " ") + picks, style="green")
+
+
+def picks_table(rows: Sequence[Json]) -> Table:
+    """The three picks, and what each costs beside the most accurate one."""
+    table = Table(title="Picks", title_justify="left", title_style="bold", box=None, pad_edge=False)
+    table.show_header = False
+    for justify in ("left", "left", "left"):
+        table.add_column(justify=justify, no_wrap=True)
+    why = {
+        "recommended": "R  good enough at the least energy",
+        "most_accurate": "A  highest average precision",
+        "most_frugal": "E  least energy on the front",
+    }
+    for name in PICKS:
+        for row in rows:
+            if name in row["picks"]:
+                score = "–" if row["score"] is None else f"AP {row['score']:.3f}"
+                label = f"{row['model']} (trial {row['number']})"
+                table.add_row(Text(why[name], style="dim"), label, score)
+    return table
+
+
+def receipt_table(receipt: Json) -> Table:
+    """The bill by phase, its total last."""
+    table = Table(
+        title="Receipt",
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        header_style="dim",
+    )
+    for name, justify in (
+        ("Phase", "left"),
+        ("CPU-s", "right"),
+        ("kWh", "right"),
+        ("gCO2e", "right"),
+    ):
+        table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    phases = receipt["phases"]
+    for phase in phases:
+        table.add_row(phase["name"], *_amounts(phase))
+    table.add_row("total", *_amounts(receipt["total"]), style="bold")
+    return table
+
+
+def _amounts(part: Json) -> tuple[str, str, str]:
+    return number(part["cpu_seconds"]), number(part["kwh"]), number(part["gco2e"])
