@@ -66,7 +66,7 @@ class StoreUnavailable(FrugalError):
 
 
 class IncompatibleStore(FrugalError):
-    """The database was written by a newer version, or this one cannot use it; nothing was changed."""
+    """A newer version wrote the database, or this one cannot use it; nothing was changed."""
 
     code = "incompatible_store"
 

@@ -15,6 +15,8 @@ Json = Mapping[str, Any]
 
 
 class DatasetState(enum.StrEnum):
+    """INGESTING, then READY or INVALID, in the end DELETED."""
+
     INGESTING = "INGESTING"
     READY = "READY"
     INVALID = "INVALID"
@@ -22,6 +24,8 @@ class DatasetState(enum.StrEnum):
 
 
 class JobState(enum.StrEnum):
+    """SUBMITTED, PLANNED, RUNNING and PAUSED in turn, then one of the final four."""
+
     SUBMITTED = "SUBMITTED"
     PLANNED = "PLANNED"
     RUNNING = "RUNNING"
@@ -33,6 +37,7 @@ class JobState(enum.StrEnum):
 
     @property
     def is_final(self) -> bool:
+        """Whether nothing moves the job any more."""
         return self in FINAL
 
 

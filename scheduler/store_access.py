@@ -20,6 +20,7 @@ RESERVATION_SECONDS = 120
 
 
 def sha256_text(text: str) -> str:
+    """SHA-256 of a text in hexadecimal: what is kept of a secret or a key of the client."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
@@ -101,7 +102,7 @@ class AccessStore(Database):
         return None if token.expires_at is not None and token.expires_at <= now else token
 
     def revoke_token(self, token_id: str, *, now: datetime) -> Token:
-        """Make a token worthless from now on; a second time changes nothing. Raises UnknownRecord."""
+        """Make a token worthless from now on; twice is as once. Raises UnknownRecord."""
         known_id(token_id, noun="token")
         with self.write() as connection:
             connection.execute(

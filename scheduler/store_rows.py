@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, and_, insert, or_, update
+from sqlalchemy import ColumnElement, Connection, Row, Table, and_, insert, or_, select, update
 
 from automl.cost import Cost
 from automl.errors import DataError
@@ -43,15 +43,13 @@ def unknown(noun: str) -> UnknownRecord:
     return UnknownRecord(f"there is no such {noun}")
 
 
-def columns(table: Table, *, without: Sequence[str] = ()) -> list[ColumnElement[Any]]:
-    return [column for column in table.c if column.name not in without]
-
-
 def to_cost(value: Mapping[str, Any] | None) -> Cost | None:
+    """A cost from its JSON."""
     return None if value is None else Cost(**value)
 
 
 def from_cost(cost: Cost) -> dict[str, Any]:
+    """A cost as JSON."""
     return {
         "cpu_seconds": cost.cpu_seconds,
         "joules": cost.joules,
@@ -61,6 +59,7 @@ def from_cost(cost: Cost) -> dict[str, Any]:
 
 
 def to_dataset(row: AnyRow) -> StoredDataset:
+    """A data set from a whole row."""
     values = {column.name: row._mapping[column] for column in datasets.c}
     del values["owner"], values["lease_until"]
     values["cost"] = to_cost(values["cost"])
@@ -69,6 +68,7 @@ def to_dataset(row: AnyRow) -> StoredDataset:
 
 
 def to_job(row: AnyRow) -> Job:
+    """A job from a whole row."""
     values = {column.name: row._mapping[column] for column in jobs.c}
     del values["last_event"]
     values["state"] = JobState(values["state"])
@@ -77,16 +77,19 @@ def to_job(row: AnyRow) -> Job:
 
 
 def to_model(row: AnyRow) -> Model:
+    """A model from a whole row."""
     return Model(**{column.name: row._mapping[column] for column in models.c})
 
 
 def to_proposal(value: Mapping[str, Any]) -> Proposal:
+    """A proposal from its JSON."""
     return Proposal(
         candidate=Candidate(**value["candidate"]), rung=value["rung"], n_rows=value["n_rows"]
     )
 
 
 def from_proposal(proposal: Proposal) -> dict[str, Any]:
+    """A proposal as JSON."""
     candidate = proposal.candidate
     return {
         "candidate": {"model": candidate.model, "params": dict(candidate.params)},
@@ -96,6 +99,7 @@ def from_proposal(proposal: Proposal) -> dict[str, Any]:
 
 
 def to_trial(row: AnyRow) -> StoredTrial:
+    """A trial, begun or ended, from a whole row."""
     payload = row._mapping[trials.c.trial]
     return StoredTrial(
         job_id=row._mapping[trials.c.job_id],
@@ -109,6 +113,7 @@ def to_trial(row: AnyRow) -> StoredTrial:
 
 
 def to_event(row: AnyRow) -> Event:
+    """An event from a whole row."""
     return Event(**{column.name: row._mapping[column] for column in events.c})
 
 
@@ -125,7 +130,7 @@ def older_than(
     Raises DataError `invalid_cursor` when the project has no such record.
     """
     found = connection.execute(
-        Select(at).where(table.c.id == after, table.c.project_id == project_id)
+        select(at).where(table.c.id == after, table.c.project_id == project_id)
     ).first()
     if found is None:
         raise DataError("the cursor `after` is of no record in this list", code="invalid_cursor")
@@ -163,4 +168,5 @@ def move_job(
 
 
 def lost(job_id: str, epoch: int) -> LostLease:
+    """What a worker is told whose write matched no row."""
     return LostLease(f"job {job_id} is no longer held under epoch {epoch}; nothing was written")
