@@ -136,7 +136,8 @@ def date_part(micros: npt.NDArray[np.int64], part: str, *, origin: int) -> Float
     [[0.0, 1.5], [3.0, 4.0], [0.0, 12.0]]
     """
     if part == "days":
-        return (micros - origin) / DAY
+        elapsed: Floats = (micros - origin) / DAY
+        return elapsed
     days = micros // DAY
     if part == "weekday":  # 1970-01-01 was a Thursday; Monday is 0
         return ((days + 3) % 7).astype(np.float64)

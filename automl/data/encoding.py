@@ -212,7 +212,7 @@ class TableEncoder:
             parts = []
             for part in DATE_PARTS:
                 seen = date_part(micros[~missing], part, origin=origin)
-                if part == "days" and missing.any() or seen.min() < seen.max():
+                if (part == "days" and missing.any()) or seen.min() < seen.max():
                     parts.append(part)
             if not parts:
                 return "constant"
@@ -292,7 +292,7 @@ def column_kind(values: pd.Series[Any]) -> str:
         return "number"
     if kinds.is_timedelta64_dtype(dtype):
         return "number"
-    if dtype == object:
+    if kinds.is_object_dtype(dtype):
         held = kinds.infer_dtype(values, skipna=True)
         if held in ("integer", "floating", "mixed-integer-float", "decimal", "boolean", "empty"):
             return "number"

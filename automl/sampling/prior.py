@@ -55,6 +55,5 @@ def correct(probability: Floats, *, sampled_rate: float, true_rate: float) -> Fl
     [0.0, 0.01, 1.0]
     """
     shift = logit_shift(sampled_rate=sampled_rate, true_rate=true_rate)
-    factor = float(np.exp(shift))
-    corrected: Floats = factor * probability / (factor * probability + 1 - probability)
+    corrected: Floats = probability / (probability + (1 - probability) * np.exp(-shift))
     return corrected

@@ -1,0 +1,220 @@
+"""Names to models, with what each is expected to cost."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from automl.data.encoding import EncoderInfo
+from automl.models import expected, refine
+from automl.models.base import FittableModel, load_details
+from automl.models.boosting import TUNABLE, Boosting
+from automl.models.linear import Logistic
+from automl.models.resampling import SmoteBoosting
+from automl.models.trees import BalancedForest, ExtraTrees, Forest, RandomForest
+from automl.trial import Candidate
+
+if TYPE_CHECKING:
+    import optuna
+
+# Rounds without a better average precision before boosting stops, and trees of a forest: 12 and
+# 40 were enough to race, 20 and 60 are for the end (recipe, (h) and section 4).
+PATIENCE = {"screening": 12, "refinement": 12, "final": 20}
+N_TREES = {"screening": 40, "refinement": 40, "final": 60}
+
+
+class Build(Protocol):
+    """Makes an unfitted model of params; takes what `build` takes."""
+
+    def __call__(
+        self,
+        params: Mapping[str, Any],
+        *,
+        info: EncoderInfo,
+        seed: int,
+        rung: str,
+        rounds: int | None,
+        n_trees: int | None,
+    ) -> FittableModel: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """How to build a model, what it may be told, and what a fit is expected to cost.
+
+    `expected` is a pure function of (candidate, n_rows, n_columns) to CPU-seconds, fitted offline
+    to many measured fits, so it carries no noise of this run; good in ratios, within about 2x.
+    `refine` suggests a neighbour of a candidate to an Optuna trial.
+    """
+
+    family: str  # "boosting", "linear", "forest", "balanced" or "resampled"
+    kind: type[Any]
+    params: frozenset[str]
+    build: Build
+    expected: Callable[[Candidate, int, int], float]
+    refine: Callable[[Candidate, optuna.trial.Trial], Candidate]
+
+
+def _boosting(kind: type[Boosting]) -> Build:
+    def made(
+        params: Mapping[str, Any],
+        *,
+        info: EncoderInfo,
+        seed: int,
+        rung: str,
+        rounds: int | None,
+        n_trees: int | None,
+    ) -> FittableModel:
+        return kind(params=params, info=info, seed=seed, patience=PATIENCE[rung], rounds=rounds)
+
+    return made
+
+
+def _forest(kind: type[Forest]) -> Build:
+    def made(
+        params: Mapping[str, Any],
+        *,
+        info: EncoderInfo,
+        seed: int,
+        rung: str,
+        rounds: int | None,
+        n_trees: int | None,
+    ) -> FittableModel:
+        return kind(params=params, info=info, seed=seed, n_trees=n_trees or N_TREES[rung])
+
+    return made
+
+
+def _logistic(
+    params: Mapping[str, Any],
+    *,
+    info: EncoderInfo,
+    seed: int,
+    rung: str,
+    rounds: int | None,
+    n_trees: int | None,
+) -> FittableModel:
+    return Logistic(params=params, info=info, seed=seed)
+
+
+_BOOSTING_PARAMS = frozenset({*TUNABLE, "rounds", "negatives_per_positive"})
+_FOREST_PARAMS = frozenset({"min_samples_leaf", "max_features"})
+
+CATALOG: dict[str, ModelSpec] = {
+    "lightgbm": ModelSpec(
+        family="boosting",
+        kind=Boosting,
+        params=_BOOSTING_PARAMS,
+        build=_boosting(Boosting),
+        expected=expected.boosting_seconds,
+        refine=refine.boosting,
+    ),
+    "logistic": ModelSpec(
+        family="linear",
+        kind=Logistic,
+        params=frozenset({"C", "n_quantiles"}),
+        build=_logistic,
+        expected=expected.linear_seconds,
+        refine=refine.linear,
+    ),
+    "extra_trees": ModelSpec(
+        family="forest",
+        kind=ExtraTrees,
+        params=_FOREST_PARAMS,
+        build=_forest(ExtraTrees),
+        expected=expected.forest_seconds,
+        refine=refine.forest,
+    ),
+    "random_forest": ModelSpec(
+        family="forest",
+        kind=RandomForest,
+        params=_FOREST_PARAMS,
+        build=_forest(RandomForest),
+        expected=expected.forest_seconds,
+        refine=refine.forest,
+    ),
+    "balanced_forest": ModelSpec(
+        family="balanced",
+        kind=BalancedForest,
+        params=_FOREST_PARAMS,
+        build=_forest(BalancedForest),
+        expected=expected.forest_seconds,
+        refine=refine.forest,
+    ),
+    "smote_lightgbm": ModelSpec(
+        family="resampled",
+        kind=SmoteBoosting,
+        params=_BOOSTING_PARAMS | {"positives_per_negative"},
+        build=_boosting(SmoteBoosting),
+        expected=expected.smote_seconds,
+        refine=refine.boosting,
+    ),
+}
+
+
+def build(
+    candidate: Candidate,
+    *,
+    encoder_info: EncoderInfo,
+    seed: int,
+    rung: str = "final",
+    rounds: int | None = None,
+    n_trees: int | None = None,
+) -> FittableModel:
+    """An unfitted model of the candidate.
+
+    The rung sets the patience of boosting and the trees of a forest; `n_trees` overrides the
+    latter, since a rung's trees are shared over its folds, and `rounds` is boosting's number of
+    trees where it is fitted without `valid`.
+
+    Raises
+    ------
+    ValueError
+        The model, a parameter or the rung is unknown.
+    """
+    if candidate.model not in CATALOG:
+        raise ValueError(f"model {candidate.model!r} is not in the catalog {sorted(CATALOG)}")
+    spec = CATALOG[candidate.model]
+    unknown = sorted(set(candidate.params) - spec.params)
+    if unknown:
+        raise ValueError(
+            f"{candidate.model} has no parameter {unknown}; it has {sorted(spec.params)}"
+        )
+    if rung not in PATIENCE:
+        raise ValueError(f"rung {rung!r} is not one of {sorted(PATIENCE)}")
+    return spec.build(
+        candidate.params,
+        info=encoder_info,
+        seed=seed,
+        rung=rung,
+        rounds=rounds,
+        n_trees=n_trees,
+    )
+
+
+def load(folder: Path, stem: str) -> FittableModel:
+    """A fitted model from the files that its `save` wrote.
+
+    Raises
+    ------
+    ValueError
+        The files are of a class that the catalog does not have.
+    """
+    name = load_details(folder, stem)["class"]
+    for spec in CATALOG.values():
+        if spec.kind.__name__ == name:
+            model: FittableModel = spec.kind.load(folder, stem)
+            return model
+    raise ValueError(f"model class {name!r} is not in the catalog")
+
+
+def family(candidate: Candidate) -> str:
+    """The family of a candidate's model."""
+    return CATALOG[candidate.model].family
+
+
+def expected_cpu_seconds(candidate: Candidate, n_rows: int, n_columns: int) -> float:
+    """CPU-seconds that one fit of the candidate is expected to take; see `ModelSpec`."""
+    return CATALOG[candidate.model].expected(candidate, n_rows, n_columns)

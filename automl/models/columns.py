@@ -1,0 +1,45 @@
+"""What models without a notion of categories or missing cells need before them."""
+
+from __future__ import annotations
+
+from sklearn.compose import ColumnTransformer
+from sklearn.impute import SimpleImputer
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import OneHotEncoder, QuantileTransformer
+
+from automl.data.encoding import EncoderInfo
+
+
+def for_linear(info: EncoderInfo, *, n_quantiles: int, seed: int) -> ColumnTransformer:
+    """Median fill and normal scores for numbers, one-hot for few levels, frequency for many."""
+    numbers = make_pipeline(
+        _median(),
+        QuantileTransformer(
+            n_quantiles=n_quantiles, output_distribution="normal", random_state=seed
+        ),
+    )
+    return _columns(numbers, info.where("numeric", "frequency"), info.where("category"))
+
+
+def for_trees(info: EncoderInfo) -> ColumnTransformer:
+    """Median fill for numbers, ranks and frequencies, one-hot for few levels.
+
+    Better than scikit-learn's own NaN splits: 0.75 against 0.65 on hmeq (recipe, (h)).
+    """
+    return _columns(_median(), info.where("numeric", "frequency", "rank"), info.where("category"))
+
+
+def _median() -> SimpleImputer:
+    # An all-missing column of a small sample becomes 0 rather than vanishing.
+    return SimpleImputer(strategy="median", keep_empty_features=True)
+
+
+def _columns(
+    numbers: Pipeline | SimpleImputer, numeric: list[int], categorical: list[int]
+) -> ColumnTransformer:
+    # A missing cell is a level of its own; one unseen in this sample is none of the levels.
+    levels = OneHotEncoder(handle_unknown="ignore", sparse_output=False, dtype="float32")
+    parts = [("numbers", numbers, numeric), ("levels", levels, categorical)]
+    return ColumnTransformer(
+        [part for part in parts if part[2]], verbose_feature_names_out=False, sparse_threshold=0
+    )
