@@ -10,7 +10,7 @@ PYTEST  := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 COMPILE := $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --quiet $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-fast lint format readme lock image-check wheel clean
+.PHONY: help install demo serve test test-fast lint format settings readme lock image-check wheel clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,7 +48,10 @@ format: $(STAMP)  ## rewrite the files as the formatter and the safe fixes want 
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-readme: $(STAMP)  ## put the settings table and the output of a real demo run into README.md
+settings: $(STAMP)  ## renew the settings table of README.md and deploy/env.example
+	$(BIN)/python -m benchmarks.readme_demo --settings
+
+readme: $(STAMP)  ## the same, and the output of a real `make demo` run
 	$(BIN)/python -m benchmarks.readme_demo
 
 lock: $(STAMP)  ## resolve the requirements anew into the lock files (UPGRADE=1: newest versions)
