@@ -28,7 +28,8 @@ class Settings(BaseSettings):
     )
     database_url: str = Field(
         "",
-        description="SQLAlchemy URL; empty: SQLite in the data folder; PostgreSQL by postgresql+psycopg://",
+        repr=False,  # it may hold a password
+        description="SQLAlchemy URL, sqlite:/// or postgresql://; empty: SQLite in the data folder",
     )
     artifacts_url: str = Field(
         "", description="folder for data and models; empty: in the data folder"
@@ -37,7 +38,7 @@ class Settings(BaseSettings):
     port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 picks a free one")
     allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="Host names answered to, comma-separated, beside localhost and the listening address",
+        description="Host names answered to, by commas, beside localhost and the listening address",
     )
     http_threads: int = Field(16, ge=2, description="requests served at once")
     requests_per_minute: int = Field(
