@@ -86,7 +86,7 @@ class ArtifactStore:
 
     @contextmanager
     def staging(self) -> Iterator[Path]:
-        """An empty folder on the same disk to write into before `put_folder`; removed afterwards."""
+        """An empty folder on the same disk to fill before `put_folder`; removed afterwards."""
         folder = self._part()
         with _room():
             folder.mkdir(mode=0o700)
