@@ -9,12 +9,13 @@ from apiflask import APIFlask
 from flask.json.provider import DefaultJSONProvider
 from pydantic_core import to_json
 
-from api import auth, errors, health
+from api import auth, documents, errors, events, health
 from api.context import EXTENSION, Parts
 from api.datasets import datasets
-from api.documents import documents
 from api.jobs import jobs
 from api.json_body import StrictRequest
+from api.leaderboard import leaderboard
+from api.models import models
 
 
 class FiniteJson(DefaultJSONProvider):
@@ -46,7 +47,10 @@ def build(parts: Parts) -> APIFlask:
     health.install(app)
     auth.install(app, settings=parts.settings)
     errors.install(app)
-    for blueprint in (datasets, jobs, health.health, documents):
+    events.install(app, http_threads=parts.settings.http_threads)
+    documents.install(app)
+    routes = (datasets, jobs, events.events, leaderboard, models, health.health)
+    for blueprint in (*routes, documents.documents):
         app.register_blueprint(blueprint)
     return app
 

@@ -14,7 +14,6 @@ from flask import Response
 from flask_limiter import RateLimitExceeded
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, to_json
-from sqlalchemy.exc import OperationalError, TimeoutError as PoolTimeout
 from werkzeug.exceptions import (
     HTTPException,
     MethodNotAllowed,
@@ -82,6 +81,7 @@ STATUS_OF_CLASS: dict[type[BaseException], int] = {
     scheduler_errors.LostLease: 409,
     scheduler_errors.Gone: 410,
     LengthRequired: 411,
+    scheduler_errors.TooLarge: 413,
     UnsupportedMediaType: 415,
     DataError: 422,
     BudgetExhausted: 422,
@@ -93,8 +93,8 @@ STATUS_OF_CLASS: dict[type[BaseException], int] = {
     TooManyViewers: 503,
     MeterUnavailable: 503,
     scheduler_errors.ForecastUnavailable: 503,
-    OperationalError: 503,  # locked, or the database is away
-    PoolTimeout: 503,
+    scheduler_errors.StoreUnavailable: 503,
+    scheduler_errors.StorageFull: 507,
 }
 STATUS_OF_CODE = {
     "unsupported_format": 415,
@@ -222,11 +222,6 @@ def _rate_limit(error: RateLimitExceeded) -> Response:
     return problem(429, "rate_limited", "too many requests from this token or address")
 
 
-def _database_away(error: Exception) -> Response:
-    log.warning("the database did not answer: %s", type(error).__name__)
-    return problem(503, "unavailable", "the database does not answer; try again")
-
-
 def _unexpected(error: Exception) -> Response:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         log.error("the disk is full")
@@ -247,6 +242,4 @@ def install(app: APIFlask) -> None:
     app.register_error_handler(HTTPError, _validation_error)
     app.register_error_handler(HTTPException, _http_error)
     app.register_error_handler(RateLimitExceeded, _rate_limit)
-    app.register_error_handler(OperationalError, _database_away)
-    app.register_error_handler(PoolTimeout, _database_away)
     app.register_error_handler(Exception, _unexpected)

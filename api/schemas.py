@@ -129,6 +129,15 @@ class JobRequest(Body):
     )
 
 
+class RowsRequest(Body):
+    """Rows to predict, each an object of columns; null is missing.
+
+    Read by the predictor, not here: this is its description.
+    """
+
+    rows: list[dict[str, str | int | float | bool | None]]
+
+
 class Query(BaseModel):
     """Query parameters: texts that are read as what they stand for, no unknown names."""
 

@@ -1,0 +1,169 @@
+"""Models: what a job found, ready to predict, to read about and to take away."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response, request, send_file
+
+from api.auth import negotiated, produces
+from api.card import markdown
+from api.context import now, parts, project_id
+from api.errors import UnsupportedMediaType
+from api.pagination import cursor
+from api.schemas import ModelQuery, PageQuery
+from api.schemas_answers import ModelAnswer, ModelsAnswer
+from scheduler.errors import UnknownRecord
+from scheduler.records import Model
+
+models = APIBlueprint("models", __name__, url_prefix="/v1", tag="Models")
+
+NAME = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}")
+ROW_TYPES = (
+    "application/json",
+    "text/csv",
+    "application/vnd.apache.parquet",
+    "application/x-parquet",
+)
+ANSWER_TYPES = ("application/json", "text/csv", "application/vnd.apache.parquet")
+ZIP = "application/zip"
+EPOCH = (1980, 1, 1, 0, 0, 0)  # the same model, the same bytes of the archive: Range can resume
+
+LOADER = """\
+# {name}, version {version}
+
+    from automl.search.champion import Champion
+    import pandas
+    champion = Champion.load("model", sha256="{sha256}")
+    rows = pandas.read_csv("rows.csv")
+    print(champion.predict_proba(rows))
+
+The weights are text or skops files, no pickle; `manifest.json` has the SHA-256 of each.
+Install the same version of frugal-automl as in the manifest. The checksum above is that of
+`model/manifest.json`; loading verifies it, and every other file, before anything is parsed.
+"""
+
+
+def _model(name: str, query: ModelQuery) -> Model:
+    return parts().store.get_model(project_id(), _known(name), version=query.version)
+
+
+def _known(name: str) -> str:
+    """The name itself; what cannot be a name of ours is unknown, and never asked for."""
+    if NAME.fullmatch(name) is None:
+        raise UnknownRecord("there is no such model")
+    return name
+
+
+@models.get("/models")
+@models.input(PageQuery, location="query")
+@models.output(ModelsAnswer)
+@models.doc(operation_id="listModels")
+def index(query_data: PageQuery) -> Any:
+    """List models."""
+    items, following = parts().store.list_models(
+        project_id(), limit=query_data.limit, after=cursor(query_data.cursor)
+    )
+    return ModelsAnswer(items=[ModelAnswer.of(item) for item in items], next_cursor=following)
+
+
+@models.get("/models/<name>")
+@models.input(ModelQuery, location="query")
+@models.output(ModelAnswer)
+@models.doc(operation_id="getModel", responses={410: "Deleted"})
+def get(name: str, query_data: ModelQuery) -> Any:
+    """One model: its newest version, or the one asked for."""
+    return ModelAnswer.of(_model(name, query_data))
+
+
+@models.delete("/models/<name>")
+@models.doc(operation_id="deleteModel", responses={204: "Deleted, or was so already"})
+def delete(name: str) -> Any:
+    """Delete every version of a model and its files; its jobs keep their leaderboards."""
+    for key in parts().store.delete_model(project_id(), _known(name), now=now()):
+        parts().artifacts.delete(key)
+    return Response(status=204)
+
+
+@models.post("/models/<name>/predict")
+@models.input(ModelQuery, location="query")
+@models.doc(
+    operation_id="predict",
+    responses={200: "Predictions", 409: "Not ready", 410: "Deleted", 413: "Too many rows"},
+)
+@produces(*ANSWER_TYPES)
+def predict(name: str, query_data: ModelQuery) -> Any:
+    """Calibrated probabilities of the rare event, in the order of the rows sent.
+
+    The body is JSON `{"rows": [{column: value}]}`, CSV or Parquet. Columns go by name; unknown
+    ones are ignored and listed, missing ones are a 422.
+    """
+    model = _model(name, query_data)
+    if request.mimetype not in ROW_TYPES:
+        raise UnsupportedMediaType(f"send rows as {', '.join(ROW_TYPES)}")
+    body, content_type, headers = parts().predictor.predict(
+        model,
+        request.get_data(cache=False),
+        content_type=request.mimetype,
+        accept=negotiated(*ANSWER_TYPES),
+    )
+    response = Response(body, content_type=content_type, headers=dict(headers))
+    response.headers["Model-Version"] = str(model.version)
+    return response
+
+
+@models.get("/models/<name>/card")
+@models.input(ModelQuery, location="query")
+@models.doc(operation_id="getCard", responses={200: "The card", 410: "Deleted"})
+@produces("application/json", "text/markdown")
+def card(name: str, query_data: ModelQuery) -> Any:
+    """What the model is, what it was trained on, how good it is, what it took and its limits."""
+    model = _model(name, query_data)
+    about = {"name": model.name, "version": model.version, "created_at": model.created_at}
+    about |= {"job": model.job_id, "dataset": model.dataset_id, "sha256": model.sha256}
+    if negotiated("application/json", "text/markdown") == "text/markdown":
+        text = markdown(model)
+        return Response(text, content_type="text/markdown; charset=utf-8")
+    return {**about, **model.card}
+
+
+@models.get("/models/<name>/export")
+@models.input(ModelQuery, location="query")
+@models.doc(operation_id="exportModel", responses={200: "An archive", 410: "Deleted"})
+@produces(ZIP)
+def export(name: str, query_data: ModelQuery) -> Any:
+    """The model as a zip: weights (LightGBM text or skops), manifest with checksums, loader."""
+    model = _model(name, query_data)
+    parts().artifacts.verify(model.artifact, model.sha256)
+    archive = _archive(model, parts().artifacts.path(model.artifact))
+    digest = hashlib.sha256(archive).digest()
+    response = send_file(
+        io.BytesIO(archive),
+        mimetype=ZIP,
+        as_attachment=True,
+        download_name=f"{model.name}-{model.version}.zip",
+        etag=digest.hex(),
+        conditional=True,
+    )
+    # RFC 9530: of the whole, also where a range of it is sent.
+    response.headers["Repr-Digest"] = f"sha-256=:{base64.b64encode(digest).decode()}:"
+    return response
+
+
+def _archive(model: Model, folder: Path) -> bytes:
+    """The folder of a champion and how to load it, always the same bytes."""
+    readme = LOADER.format(name=model.name, version=model.version, sha256=model.sha256)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr(zipfile.ZipInfo("README.md", EPOCH), readme, zipfile.ZIP_DEFLATED)
+        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+            entry = zipfile.ZipInfo(f"model/{file.relative_to(folder)}", EPOCH)
+            archive.writestr(entry, file.read_bytes(), zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()

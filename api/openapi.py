@@ -1,0 +1,208 @@
+"""The description that APIFlask makes, mended to what the service does.
+
+APIFlask names nested models once per parent, leaves bodies optional and knows nothing of problem
+documents, of several media types per answer, or of authentication done in one hook.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from apiflask import APIFlask
+from pydantic.json_schema import models_json_schema
+
+from api import schemas, schemas_answers
+from api.auth import PRODUCES, PUBLIC
+from api.datasets import UPLOAD_TYPES
+from api.errors import PROBLEM
+from api.models import ROW_TYPES
+
+Json = dict[str, Any]
+
+REF = "#/components/schemas/{model}"
+COMMON = (400, 401, 404, 406, 413, 421, 422, 429, 500, 503)
+PUBLIC_COMMON = (400, 406, 421, 429, 500, 503)
+WITH_BODY = (411, 415)
+INFO = (
+    "Frugal finds rare events in tables: hand over a table and a target, get back a leaderboard "
+    "of quality against CO2e and a model that predicts. Every route but the public ones needs "
+    "`Authorization: Bearer <token>`. Errors are problem documents (RFC 9457) with a stable "
+    "`code`. Ids of another project are unknown ones."
+)
+EXAMPLE_ROWS = {"rows": [{"age": 41, "balance": 1250.5, "segment": "retail"}]}
+BINARY = {"type": "string", "format": "binary"}
+TEXT = {"type": "string"}
+
+
+def mended(spec: Json, app: APIFlask) -> Json:
+    """The description as clients may rely on it."""
+    spec["openapi"] = "3.1.0"
+    spec["info"] = {
+        "title": "Frugal",
+        "version": app.version,
+        "description": INFO,
+        "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
+    }
+    spec["servers"] = [{"url": "/"}]
+    components = spec.setdefault("components", {})
+    components["schemas"] = _schemas()
+    components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
+    components["responses"] = {
+        "Problem": {
+            "description": "A problem document",
+            "content": {PROBLEM: {"schema": {"$ref": REF.format(model="Problem")}}},
+        }
+    }
+    spec["security"] = [{"token": []}]
+    for endpoint, path, method in _operations(app):
+        operation = spec["paths"][path][method]
+        _mend(operation, endpoint=endpoint, view=app.view_functions[endpoint])
+    _bodies(spec["paths"])
+    return _renamed(spec)
+
+
+def _schemas() -> Json:
+    """Every model once, under its own name."""
+    bodies = [(schemas.JobRequest, "validation"), (schemas.RowsRequest, "validation")]
+    answers = [
+        (model, "serialization")
+        for model in vars(schemas_answers).values()
+        if isinstance(model, type) and issubclass(model, schemas_answers.Answer)
+    ]
+    _, definitions = models_json_schema([*bodies, *answers], ref_template=REF)  # type: ignore[arg-type]
+    found: Json = definitions["$defs"]
+    found.pop("Answer", None)
+    return dict(sorted(found.items()))
+
+
+def _operations(app: APIFlask) -> list[tuple[str, str, str]]:
+    found = []
+    for rule in app.url_map.iter_rules():
+        if rule.endpoint == "static":
+            continue
+        path = rule.rule.replace("<", "{").replace(">", "}")
+        for method in sorted((rule.methods or set()) - {"HEAD", "OPTIONS"}):
+            found.append((rule.endpoint, path, method.lower()))
+    return found
+
+
+def _mend(operation: Json, *, endpoint: str, view: Any) -> None:
+    public = endpoint in PUBLIC
+    operation["security"] = [] if public else [{"token": []}]
+    for parameter in operation.get("parameters", []):
+        _mend_parameter(parameter)
+    if not operation["parameters"]:
+        del operation["parameters"]
+    responses: Json = operation["responses"]
+    if endpoint == "documents.openapi":
+        responses["200"] = {"description": "OpenAPI 3.1", "content": _json({"type": "object"})}
+    types = getattr(view, PRODUCES, None)
+    ok = responses.get("200") or responses.get("201") or responses.get("202")
+    if types is not None and ok is not None:
+        content = ok.get("content", {})
+        json_media = content.get("application/json", {"schema": {"type": "object"}})
+        ok["content"] = {kind: _media(kind, json_media) for kind in types}
+    elif ok is not None:
+        for media in ok.get("content", {}).values():
+            media["schema"] = media.get("schema") or {"type": "object"}
+    for status in PUBLIC_COMMON if public else COMMON:
+        text = responses.get(str(status), {}).get("description")
+        responses[str(status)] = _problem(status, text)
+    for status in [key for key in responses if key >= "400"]:
+        responses[status] = _problem(int(status), responses[status].get("description"))
+    for status in ("201", "202"):
+        if status in responses:
+            location = {"description": "Where to look", "schema": {"type": "string"}}
+            responses[status]["headers"] = {"Location": location}
+    if endpoint == "datasets.create" and "201" in responses:
+        responses["200"]["content"] = responses["201"]["content"]
+    responses.get("204", {}).pop("content", None)
+    if endpoint == "health.readyz":
+        answer = {"$ref": REF.format(model="HealthAnswer")}
+        content = {**_json(answer), PROBLEM: {"schema": {"$ref": REF.format(model="Problem")}}}
+        responses["503"] = {"description": "Not ready", "content": content}
+    operation["responses"] = dict(sorted(responses.items()))
+
+
+def _mend_parameter(parameter: Json) -> None:
+    schema = parameter.get("schema", {})
+    # Absent is how a parameter says null: "null" itself would be a text.
+    choices = [item for item in schema.get("anyOf", []) if item != {"type": "null"}]
+    if len(choices) == 1:
+        rest = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
+        schema = {**choices[0], **rest}
+    description = schema.pop("description", None)
+    schema.pop("title", None)
+    if description:
+        parameter["description"] = description
+    if parameter["in"] == "path":
+        parameter["required"] = True
+    parameter["schema"] = schema
+
+
+def _media(kind: str, json_media: Json) -> Json:
+    if kind == "application/json":
+        return {**json_media, "schema": json_media.get("schema") or {"type": "object"}}
+    if kind.startswith("text/"):
+        return {"schema": dict(TEXT)}
+    return {"schema": dict(BINARY)}
+
+
+def _problem(status: int, description: str | None) -> Json:
+    reference = {"$ref": REF.format(model="Problem")}
+    return {
+        "description": description or HTTPStatus(status).phrase,
+        "content": {PROBLEM: {"schema": reference}},
+    }
+
+
+def _json(schema: Json) -> Json:
+    return {"application/json": {"schema": schema}}
+
+
+def _bodies(paths: Json) -> None:
+    upload = paths["/v1/datasets"]["post"]
+    upload["requestBody"] = {
+        "required": True,
+        "description": "The file itself",
+        "content": {kind: {"schema": dict(BINARY)} for kind in UPLOAD_TYPES},
+    }
+    upload["requestBody"]["content"]["text/csv"]["example"] = "age;balance;default\n41;12,5;0\n"
+    predict = paths["/v1/models/{name}/predict"]["post"]
+    rows = {"$ref": REF.format(model="RowsRequest")}
+    predict["requestBody"] = {
+        "required": True,
+        "description": "Rows, columns by name",
+        "content": {
+            kind: {"schema": rows, "example": EXAMPLE_ROWS}
+            if kind == "application/json"
+            else {"schema": dict(BINARY)}
+            for kind in ROW_TYPES
+        },
+    }
+    submit = paths["/v1/jobs"]["post"]["requestBody"]
+    submit["required"] = True
+    for operations in paths.values():
+        for operation in operations.values():
+            if "requestBody" in operation:
+                for status in WITH_BODY:
+                    operation["responses"][str(status)] = _problem(status, None)
+                operation["responses"] = dict(sorted(operation["responses"].items()))
+
+
+def _renamed(value: Any) -> Any:
+    """References to APIFlask's `Parent.Child` as references to `Child`."""
+    if isinstance(value, dict):
+        return {
+            key: _short(item) if key == "$ref" and isinstance(item, str) else _renamed(item)
+            for key, item in value.items()
+        }
+    if isinstance(value, list):
+        return [_renamed(item) for item in value]
+    return value
+
+
+def _short(reference: str) -> str:
+    folder, _, name = reference.rpartition("/")
+    return f"{folder}/{name.rpartition('.')[2]}"
