@@ -42,7 +42,7 @@ SECURITY_HEADERS = {
 }
 
 
-class produces:  # noqa: N801 - reads as the decorator it is
+class produces:
     """Declare the media types a view can answer with; the first is the default."""
 
     def __init__(self, *types: str) -> None:
@@ -67,7 +67,7 @@ def negotiated(*types: str) -> str:
 def allowed_hosts(settings: Settings) -> list[str]:
     """Host names answered to: a page of another site that rebinds its name gets a 421."""
     own = {"localhost", "127.0.0.1", "[::1]", *settings.allowed_hosts}
-    if settings.host not in ("0.0.0.0", "::", ""):  # noqa: S104 - compared, not bound
+    if settings.host not in ("0.0.0.0", "::", ""):
         own.add(f"[{settings.host}]" if ":" in settings.host else settings.host)
     return sorted(own)
 

@@ -19,9 +19,7 @@ HTML = "text/html"
 def install(app: APIFlask) -> None:
     """Describe `app` by what it really does."""
 
-    @app.spec_processor
-    def mend(spec: Json) -> Json:
-        return mended(spec, app)
+    app.spec_processor(lambda spec: mended(cast(Json, spec), app))
 
 
 def description() -> Json:

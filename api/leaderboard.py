@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from apiflask import APIBlueprint
@@ -16,7 +16,6 @@ from api.context import parts, project_id
 from api.schemas import LeaderboardQuery
 from api.schemas_answers import LeaderboardAnswer, LeaderboardRow
 from automl.search.pareto import Point, pareto_front
-
 from scheduler.carbon.typical import yearly_mean
 from scheduler.records import Job, StoredTrial
 
@@ -42,8 +41,8 @@ def show(job_id: str, query_data: LeaderboardQuery) -> Any:
     reader = _Reader(job, query_data)
     if negotiated("application/json", CSV) == CSV:
         whole = not {"limit", "offset"} & query_data.model_fields_set
-        rows = reader.all() if whole else iter(reader.page(query_data.limit, query_data.offset)[0])
-        body = "".join(_csv(rows))
+        page = () if whole else reader.page(query_data.limit, query_data.offset)[0]
+        body = "".join(_csv(reader.all() if whole else page))
         name = f"leaderboard-{job.id}.csv"
         headers = {"Content-Disposition": f'attachment; filename="{name}"'}
         return Response(body, mimetype=CSV, headers=headers)
@@ -130,7 +129,7 @@ def live_front(trials: list[StoredTrial]) -> list[int]:
     return []
 
 
-def _csv(rows: Iterator[LeaderboardRow]) -> Iterator[str]:
+def _csv(rows: Iterable[LeaderboardRow]) -> Iterator[str]:
     names = list(LeaderboardRow.model_fields)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\r\n")

@@ -7,9 +7,10 @@ documents, of several media types per answer, or of authentication done in one h
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Literal
 
 from apiflask import APIFlask
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from api import schemas, schemas_answers
@@ -23,7 +24,7 @@ Json = dict[str, Any]
 REF = "#/components/schemas/{model}"
 COMMON = (400, 401, 404, 406, 413, 421, 422, 429, 500, 503)
 PUBLIC_COMMON = (400, 406, 421, 429, 500, 503)
-WITH_BODY = (411, 415)
+WITH_BODY = ("411", "415")
 INFO = (
     "Frugal finds rare events in tables: hand over a table and a target, get back a leaderboard "
     "of quality against CO2e and a model that predicts. Every route but the public ones needs "
@@ -45,6 +46,7 @@ def mended(spec: Json, app: APIFlask) -> Json:
         "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
     }
     spec["servers"] = [{"url": "/"}]
+    spec["tags"] = list({tag["name"]: tag for tag in spec["tags"]}.values())
     components = spec.setdefault("components", {})
     components["schemas"] = _schemas()
     components["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
@@ -59,18 +61,20 @@ def mended(spec: Json, app: APIFlask) -> Json:
         operation = spec["paths"][path][method]
         _mend(operation, endpoint=endpoint, view=app.view_functions[endpoint])
     _bodies(spec["paths"])
-    return _renamed(spec)
+    renamed: Json = _renamed(spec)
+    return renamed
 
 
 def _schemas() -> Json:
     """Every model once, under its own name."""
-    bodies = [(schemas.JobRequest, "validation"), (schemas.RowsRequest, "validation")]
-    answers = [
-        (model, "serialization")
-        for model in vars(schemas_answers).values()
-        if isinstance(model, type) and issubclass(model, schemas_answers.Answer)
+    wanted: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = [
+        (schemas.JobRequest, "validation"),
+        (schemas.RowsRequest, "validation"),
     ]
-    _, definitions = models_json_schema([*bodies, *answers], ref_template=REF)  # type: ignore[arg-type]
+    for model in vars(schemas_answers).values():
+        if isinstance(model, type) and issubclass(model, schemas_answers.Answer):
+            wanted.append((model, "serialization"))
+    _, definitions = models_json_schema(wanted, ref_template=REF)
     found: Json = definitions["$defs"]
     found.pop("Answer", None)
     return dict(sorted(found.items()))
@@ -106,15 +110,12 @@ def _mend(operation: Json, *, endpoint: str, view: Any) -> None:
     elif ok is not None:
         for media in ok.get("content", {}).values():
             media["schema"] = media.get("schema") or {"type": "object"}
-    for status in PUBLIC_COMMON if public else COMMON:
-        text = responses.get(str(status), {}).get("description")
-        responses[str(status)] = _problem(status, text)
-    for status in [key for key in responses if key >= "400"]:
-        responses[status] = _problem(int(status), responses[status].get("description"))
-    for status in ("201", "202"):
-        if status in responses:
-            location = {"description": "Where to look", "schema": {"type": "string"}}
-            responses[status]["headers"] = {"Location": location}
+    common = {str(status) for status in (PUBLIC_COMMON if public else COMMON)}
+    for status in common | {key for key in responses if key >= "400"}:
+        responses[status] = _problem(status, responses.get(status, {}).get("description"))
+    for created in {"201", "202"} & responses.keys():
+        location = {"description": "Where to look", "schema": {"type": "string"}}
+        responses[created]["headers"] = {"Location": location}
     if endpoint == "datasets.create" and "201" in responses:
         responses["200"]["content"] = responses["201"]["content"]
     responses.get("204", {}).pop("content", None)
@@ -149,10 +150,10 @@ def _media(kind: str, json_media: Json) -> Json:
     return {"schema": dict(BINARY)}
 
 
-def _problem(status: int, description: str | None) -> Json:
+def _problem(status: str, description: str | None) -> Json:
     reference = {"$ref": REF.format(model="Problem")}
     return {
-        "description": description or HTTPStatus(status).phrase,
+        "description": description or HTTPStatus(int(status)).phrase,
         "content": {PROBLEM: {"schema": reference}},
     }
 
@@ -187,7 +188,7 @@ def _bodies(paths: Json) -> None:
         for operation in operations.values():
             if "requestBody" in operation:
                 for status in WITH_BODY:
-                    operation["responses"][str(status)] = _problem(status, None)
+                    operation["responses"][status] = _problem(status, None)
                 operation["responses"] = dict(sorted(operation["responses"].items()))
 
 
