@@ -1,4 +1,4 @@
-"""The mean carbon intensity of a zone's electricity over a year: what is known without a network."""
+"""The yearly mean carbon intensity of a zone: what is known of it without a network."""
 
 from __future__ import annotations
 
