@@ -28,12 +28,17 @@ class CpuTimeMeter:
     name = "cpu_time"
 
     def __init__(
-        self, *, watts_per_core: float = WATTS_PER_CORE, watts_per_gb: float = WATTS_PER_GB
+        self,
+        *,
+        watts_per_core: float = WATTS_PER_CORE,
+        watts_per_gb: float = WATTS_PER_GB,
+        source: str = "default",
     ) -> None:
         for name, watts in (("watts_per_core", watts_per_core), ("watts_per_gb", watts_per_gb)):
             if not 0 <= watts < float("inf"):
                 raise ValueError(f"{name} is {watts}; watts are finite and not below 0")
         self.watts_per_core, self.watts_per_gb = watts_per_core, watts_per_gb
+        self.source = source
         self._lock = threading.Lock()
         self._began = self._cpu = cpu_seconds()
         self._wall, self._resident = time.monotonic(), resident_gb()
@@ -60,6 +65,7 @@ class CpuTimeMeter:
             "meter": self.name,
             "watts_per_core": self.watts_per_core,
             "watts_per_gb": self.watts_per_gb,
+            "source": self.source,
         }
 
 

@@ -108,7 +108,7 @@ CATALOG: dict[str, ModelSpec] = {
         kind=Boosting,
         params=_BOOSTING_PARAMS,
         build=_boosting(Boosting),
-        expected=expected.boosting_seconds,
+        expected=expected.expected_seconds,
         refine=refine.boosting,
     ),
     "logistic": ModelSpec(
@@ -116,7 +116,7 @@ CATALOG: dict[str, ModelSpec] = {
         kind=Logistic,
         params=frozenset({"C", "n_quantiles"}),
         build=_logistic,
-        expected=expected.linear_seconds,
+        expected=expected.expected_seconds,
         refine=refine.linear,
     ),
     "extra_trees": ModelSpec(
@@ -124,7 +124,7 @@ CATALOG: dict[str, ModelSpec] = {
         kind=ExtraTrees,
         params=_FOREST_PARAMS,
         build=_forest(ExtraTrees),
-        expected=expected.forest_seconds,
+        expected=expected.expected_seconds,
         refine=refine.forest,
     ),
     "random_forest": ModelSpec(
@@ -132,7 +132,7 @@ CATALOG: dict[str, ModelSpec] = {
         kind=RandomForest,
         params=_FOREST_PARAMS,
         build=_forest(RandomForest),
-        expected=expected.forest_seconds,
+        expected=expected.expected_seconds,
         refine=refine.forest,
     ),
     "balanced_forest": ModelSpec(
@@ -140,7 +140,7 @@ CATALOG: dict[str, ModelSpec] = {
         kind=BalancedForest,
         params=_FOREST_PARAMS,
         build=_forest(BalancedForest),
-        expected=expected.forest_seconds,
+        expected=expected.expected_seconds,
         refine=refine.forest,
     ),
     "smote_lightgbm": ModelSpec(
@@ -148,7 +148,7 @@ CATALOG: dict[str, ModelSpec] = {
         kind=SmoteBoosting,
         params=_BOOSTING_PARAMS | {"positives_per_negative"},
         build=_boosting(SmoteBoosting),
-        expected=expected.smote_seconds,
+        expected=expected.expected_seconds,
         refine=refine.boosting,
     ),
 }
