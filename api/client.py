@@ -22,6 +22,7 @@ Json = dict[str, Any]
 
 ATTEMPTS = 5
 BACKOFF_SECONDS = 0.25  # doubles with each attempt
+POLL_SECONDS = 1.0
 RETRIED = (429, 502, 503, 504)
 # Longer than the pause between the service's keep-alive comments in a silent event stream.
 EVENT_TIMEOUT_SECONDS = 60.0
@@ -204,11 +205,16 @@ class FrugalClient:
                     stream=True,
                     timeout=EVENT_TIMEOUT_SECONDS,
                 ) as response:
+                    if response.status_code == 204:  # it has ended, and all was seen
+                        return
                     for event in _events(response.iter_lines()):
                         after, failures = event.seq, 0
                         yield event
-                        if event.kind == "end":
-                            return
+            except ServiceError as error:
+                if error.code != "too_many_viewers":
+                    raise
+                yield from self._polled_events(job_id, after=after)
+                return
             except (
                 requests.ConnectionError,
                 requests.Timeout,
@@ -218,7 +224,19 @@ class FrugalClient:
                 failures += 1
                 if failures == ATTEMPTS:
                     raise ServiceUnreachable(f"the events of job {job_id} broke off") from error
-            time.sleep(BACKOFF_SECONDS * 2**failures)
+                time.sleep(BACKOFF_SECONDS * 2**failures)
+
+    def _polled_events(self, job_id: str, *, after: int) -> Iterator[JobEvent]:
+        while True:
+            path, params = f"/v1/jobs/{job_id}/events", {"after": after}
+            page = self._json("GET", path, params=params)
+            for item in page["items"]:
+                yield JobEvent(seq=item["seq"], kind=item["kind"], data=item["data"])
+            after = page["last"]
+            if page["finished"]:
+                return
+            if not page["items"]:
+                time.sleep(POLL_SECONDS)
 
     def wait(self, job_id: str, *, on_event: Callable[[JobEvent], None] | None = None) -> Json:
         """The job once it has ended; `on_event` is called with each event on the way."""
@@ -315,11 +333,8 @@ def _events(lines: Iterator[bytes]) -> Iterator[JobEvent]:
             value = value.removeprefix(" ")
             fields[name] = f"{fields[name]}\n{value}" if name == "data" in fields else value
         elif "data" in fields:
-            yield JobEvent(
-                seq=int(fields.get("id", 0)),
-                kind=fields.get("event", "message"),
-                data=json.loads(fields["data"]),
-            )
+            event = json.loads(fields["data"])
+            yield JobEvent(seq=event["seq"], kind=event["kind"], data=event["data"])
             fields = {}
         else:
             fields = {}

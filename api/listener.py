@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import socket
+import sys
 import threading
 import time
 from typing import Any, cast
@@ -181,9 +182,8 @@ class Listener(TcpWSGIServer):
             connection_limit=CONNECTION_LIMIT,
             cleanup_interval=MAINTENANCE_SECONDS,
             max_request_header_size=MAX_HEADER_BYTES,
-            max_request_body_size=max(gate.max_upload_bytes, gate.max_body_bytes) + 1,
+            max_request_body_size=sys.maxsize,  # the gate knows the limit of each route
             recv_bytes=FREE_BODY_BYTES,
-            send_bytes=1,  # a server-sent event goes out when it happens
             asyncore_use_poll=True,  # select() ends at 1,024 descriptors
             log_socket_errors=False,
         )
@@ -192,6 +192,7 @@ class Listener(TcpWSGIServer):
         self.quick.set_thread_count(1)
         self.gate = gate
         self._stopping = threading.Event()
+        self._closed = False
         sockinfo = adjustments.listen[0]
         try:
             super().__init__(
@@ -233,8 +234,14 @@ class Listener(TcpWSGIServer):
 
     def stop(self) -> None:
         """Make `run()` return soon; may be called from a signal handler."""
-        self._stopping.set()
-        self.pull_trigger()
+        if not self._stopping.is_set():
+            self._stopping.set()
+            self.pull_trigger()
+
+    def pull_trigger(self) -> None:
+        """Wake the loop; nothing once it is closed, when the descriptor may be another file's."""
+        if not self._closed:
+            super().pull_trigger()
 
     def run(self, *, grace_seconds: float = 5.0) -> None:
         """Serve until `stop()`; then finish what is being answered, within the grace."""
@@ -253,6 +260,7 @@ class Listener(TcpWSGIServer):
             channel.connected = False
         self.task_dispatcher.shutdown(timeout=1)
         self.quick.shutdown(timeout=1)
+        self._closed = True
         wasyncore.close_all(self._map)
 
     def _turn(self, timeout: float) -> None:
