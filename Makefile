@@ -10,7 +10,7 @@ PYTEST  := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 COMPILE := $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --quiet $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-fast lint format settings readme lock image-check wheel clean
+.PHONY: help install demo serve test test-fast lint format generated readme lock image-check wheel clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,8 +48,8 @@ format: $(STAMP)  ## rewrite the files as the formatter and the safe fixes want 
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-settings: $(STAMP)  ## renew the settings table of README.md and deploy/env.example
-	$(BIN)/python -m benchmarks.readme_demo --settings
+generated: $(STAMP)  ## renew README.md's settings table and map, and deploy/env.example
+	$(BIN)/python -m benchmarks.readme_demo --without-demo
 
 readme: $(STAMP)  ## the same, and the output of a real `make demo` run
 	$(BIN)/python -m benchmarks.readme_demo

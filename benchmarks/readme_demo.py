@@ -1,12 +1,13 @@
-"""Write the generated parts of README.md: the settings table and the output of a real demo run.
+"""Write the generated parts of README.md: settings, map of the code, output of a real demo run.
 
 `python -m benchmarks.readme_demo` runs `frugal demo` and puts what it printed into the page;
-`--settings` only renews the settings table and `deploy/env.example`.
+`--without-demo` only renews the settings table, the map and `deploy/env.example`.
 """
 
 from __future__ import annotations
 
 import argparse
+import ast
 import os
 import platform
 import subprocess
@@ -21,6 +22,7 @@ from scheduler.config import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 PREFIX = "FRUGAL_"
+PACKAGES = ("api", "scheduler", "automl")
 
 
 def shown(value: object) -> str:
@@ -46,12 +48,28 @@ def env_example() -> str:
     """Every setting, commented out, at its default."""
     lines = [
         "# Settings of the service; each line shows the default. Uncomment what you change.",
-        "# Made from scheduler/config.py by `make settings`.",
+        "# Made from scheduler/config.py by `make generated`.",
         "",
     ]
     for name, field in Settings.model_fields.items():
         lines += [f"# {field.description}", f"#{PREFIX}{name.upper()}={shown(field.default)}", ""]
     return "\n".join(lines)
+
+
+def code_map() -> str:
+    """Every module of the three packages with the first line of its docstring, by folder."""
+    lines = []
+    for package in PACKAGES:
+        folders = sorted({path.parent for path in (ROOT / package).rglob("*.py")})
+        for folder in folders:
+            files = [path for path in sorted(folder.glob("*.py")) if path.stat().st_size]
+            if not files:
+                continue
+            lines.append(f"{folder.relative_to(ROOT).as_posix()}/")
+            for path in files:
+                subject = ast.get_docstring(ast.parse(path.read_text())) or ""
+                lines.append(f"    {path.name:<22} {subject.partition(chr(10))[0].rstrip('.')}")
+    return "\n".join(["```text", *lines, "```"])
 
 
 def section(text: str, name: str) -> str:
@@ -107,12 +125,13 @@ def demo_output() -> str:
 def main() -> int:
     """Rewrite the sections in place."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--settings", action="store_true", help="leave the demo's output alone")
+    parser.add_argument("--without-demo", action="store_true", help="leave its output alone")
     arguments = parser.parse_args()
     readme = ROOT / "README.md"
     text = with_section(readme.read_text(), "settings", settings_table())
     (ROOT / "deploy" / "env.example").write_text(env_example())
-    if not arguments.settings:
+    text = with_section(text, "map", code_map())
+    if not arguments.without_demo:
         text = with_section(text, "demo-output", demo_output())
     readme.write_text(text)
     return 0

@@ -167,7 +167,7 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
 
 def test_env_example_is_every_setting_at_its_default() -> None:
     text = (DEPLOY / "env.example").read_text()
-    assert text == env_example(), "make settings"
+    assert text == env_example(), "make generated"
     assert set(re.findall(r"^#(FRUGAL_[A-Z_]+)=", text, re.MULTILINE)) == VARIABLES
 
 

@@ -1,0 +1,166 @@
+"""What the README says is so: commands, routes, map, links, and the main job word by word."""
+
+from __future__ import annotations
+
+import ast
+import gzip
+import re
+import shutil
+import subprocess
+from importlib import import_module
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+
+from benchmarks.readme_demo import PACKAGES, code_map, section, with_section
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+MAIN_JOB = section(README, "main-job").removeprefix("```sh\n").removesuffix("```")
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def make_targets() -> set[str]:
+    return set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+
+
+def test_the_two_commands_are_named_and_ci_runs_the_second() -> None:
+    assert blocks(README, "sh")[0].split("#")[0].strip() == "make demo"
+    assert "\nmake test " in blocks(README, "sh")[0]
+    assert re.search(r"^make test$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_make_target_that_is_named_exists(page: Path) -> None:
+    text = page.read_text()
+    named = set(re.findall(r"(?:`|^)make ([a-z-]+)", text, re.MULTILINE))
+    assert named <= make_targets()
+
+
+def test_make_help_lists_every_target() -> None:
+    if shutil.which("make") is None:
+        pytest.skip("make is not on this machine")
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert set(re.findall(r"make ([a-z-]+)", shown.stdout)) == make_targets()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_shell_blocks_are_shell(page: Path) -> None:
+    for block in blocks(page.read_text(), "sh"):
+        check = subprocess.run(["bash", "-n"], input=block, capture_output=True, text=True)
+        assert check.returncode == 0, check.stderr
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_to_files_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?://|#)([^)#]+)", page.read_text()):
+        assert (page.parent / target).exists(), target
+
+
+def test_names_imported_in_examples_exist() -> None:
+    for block in blocks(README, "python"):
+        for node in ast.walk(ast.parse(block)):
+            if isinstance(node, ast.ImportFrom) and node.module:
+                module = import_module(node.module)
+                assert all(hasattr(module, alias.name) for alias in node.names)
+
+
+def test_the_map_is_the_tree() -> None:
+    shown = section(README, "map")
+    assert shown == code_map(), "make generated"
+    folder, named = Path(), set()
+    for line in shown.splitlines()[1:-1]:
+        if not line.startswith(" "):
+            folder = ROOT / line.rstrip("/")
+            continue
+        name, subject = line.split(maxsplit=1)
+        assert (folder / name).is_file()
+        assert subject.strip(), f"{folder / name} has no docstring"
+        named.add(folder / name)
+    files = {path for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
+    assert named == {path for path in files if path.stat().st_size}
+
+
+def test_a_section_is_replaced_and_nothing_else() -> None:
+    text = "before\n<!-- x:start -->\nold\n<!-- x:end -->\nafter\n"
+    assert with_section(text, "x", "new") == text.replace("old", "new")
+    with pytest.raises(ValueError, match="not found"):
+        with_section(text, "y", "new")
+
+
+@pytest.fixture(scope="module")
+def paths() -> dict[str, Any]:
+    """Paths of the OpenAPI description; no part of the service is needed to make it."""
+    from api import create_app
+    from scheduler.config import Settings
+
+    nothing = cast(Any, None)
+    app = create_app(
+        store=nothing,
+        artifacts=nothing,
+        ingestor=nothing,
+        service=nothing,
+        predictor=nothing,
+        settings=Settings(),
+    )
+    answer = app.test_client().get("/openapi.json")
+    assert answer.status_code == 200
+    return cast(dict[str, Any], answer.get_json()["paths"])
+
+
+def exists(paths: dict[str, Any], method: str, path: str) -> bool:
+    """Whether a path of an example, with variables or values in it, is one of the description."""
+    given = path.split("/")
+    for pattern, operations in paths.items():
+        parts = pattern.split("/")
+        if len(parts) == len(given) and method.lower() in operations:
+            pairs = zip(parts, given, strict=True)
+            if all(part == value or part.startswith("{") for part, value in pairs):
+                return True
+    return False
+
+
+def test_the_routes_of_the_main_job_exist(paths: dict[str, Any]) -> None:
+    calls = re.findall(r'\bapi (?:--no-buffer )?(?:-X (\w+) )?"\$URL(/[^"?]*)', MAIN_JOB)
+    assert len(calls) == len(re.findall(r'"\$URL/', MAIN_JOB)) >= 8
+    for method, path in calls:
+        assert exists(paths, method or "GET", path), f"{method or 'GET'} {path}"
+
+
+def test_the_routes_in_the_text_exist(paths: dict[str, Any]) -> None:
+    for method, path in re.findall(r"`(GET|POST|DELETE|PUT) (/[^` ]*)`", README):
+        assert exists(paths, method, path), f"{method} {path}"
+    for path in re.findall(r"`(/(?:v1/)?[a-z.]+)`", README):
+        assert exists(paths, "GET", path), path
+
+
+@pytest.mark.slow
+@pytest.mark.server
+@pytest.mark.data
+def test_the_main_job_works_as_written(shared_data: Path, tmp_path: Path) -> None:
+    """The README's own lines, run by bash against a real service with the real file."""
+    from api.local_service import LocalService
+
+    packed = shared_data / "bank_marketing" / "bank-additional-full.csv.gz"
+    (tmp_path / "bank-additional-full.csv").write_bytes(gzip.decompress(packed.read_bytes()))
+    with LocalService(tmp_path / "data") as service:
+        script = MAIN_JOB.replace("http://127.0.0.1:8080", service.url)
+        script = script.replace("TOKEN=...", f"TOKEN={service.token}")
+        assert service.url in script
+        assert service.token in script
+        run = subprocess.run(
+            ["bash", "-euo", "pipefail"],
+            input=script,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=240,
+        )
+    assert run.returncode == 0, run.stderr[-2000:] + run.stdout[-2000:]
+    assert "event: " in run.stdout
+    assert "average_precision" in run.stdout
