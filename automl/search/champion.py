@@ -1,0 +1,168 @@
+"""The model that a search ends with: it predicts, explains itself, saves and loads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from automl.data.encoding import TableEncoder
+from automl.errors import DataError
+from automl.search.calibration import Platt
+from automl.search.fitted import Fitted
+from automl.trial import Candidate
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Member:
+    """One trial of the ensemble: the mean logit of its models, and its share of the whole."""
+
+    trial: int
+    candidate: Candidate
+    weight: float
+    models: tuple[Fitted, ...]
+
+    def decision(self, matrix: npt.NDArray[np.float32]) -> Floats:
+        logits = [fitted.decision(matrix) for fitted in self.models]
+        return np.asarray(np.mean(logits, axis=0))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Champion:
+    """An encoder, one to four members, a calibration, and a threshold for alerts.
+
+    Columns are found by name, so their order is free and further ones are ignored; an unseen
+    category counts as missing or rarest. `check` says how far rows are from the training data.
+
+    Not promised: good probabilities where the prevalence has changed since.
+    """
+
+    encoder: TableEncoder
+    members: tuple[Member, ...]
+    calibration: Platt
+    threshold: float  # on the probability
+    alert_rate: float  # the share of rows that the threshold was chosen for
+    schema: tuple[Mapping[str, str], ...]  # {"name", "type"} of every column it was given
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    scores: Mapping[str, Any] = field(default_factory=dict)  # out of fold, of the whole
+    # Finalists' scores on the validation rows: rows, y, weight, logit, and member_<trial> each.
+    out_of_fold: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the columns that it was given, in their order."""
+        return [column["name"] for column in self.schema]
+
+    def decision(self, X: pd.DataFrame) -> Floats:
+        """Logits at the true prevalence before calibration, shape (n_rows,).
+
+        Raises
+        ------
+        DataError
+            ``missing_columns`` or ``wrong_type``; extra columns are ignored.
+        """
+        absent = self._missing(X)
+        if absent:
+            raise DataError(
+                f"{len(absent)} of {len(self.schema)} columns are missing, first {absent[0]!r}",
+                code="missing_columns",
+                column=absent[0],
+                details={"columns": absent},
+            )
+        if not len(X):
+            return np.empty(0)
+        matrix = self.encoder.transform(X)
+        total = np.zeros(len(X))
+        for member in self.members:
+            total += member.weight * member.decision(matrix)
+        return total
+
+    def predict_proba(self, X: pd.DataFrame) -> Floats:
+        """Calibrated probability of the positive class at the true prevalence, shape (n_rows,)."""
+        return self.calibration.probability(self.decision(X))
+
+    def alert(self, X: pd.DataFrame) -> npt.NDArray[np.bool_]:
+        """Rows to look at: probability at or above the threshold, shape (n_rows,)."""
+        return np.asarray(self.predict_proba(X) >= self.threshold)
+
+    def check(self, X: pd.DataFrame) -> dict[str, Any]:
+        """How these rows differ from the training data: names and counts, no cell values.
+
+        `out_of_range_share` is that of the worst column, beside `out_of_range` for each.
+        """
+        known = set(self.columns)
+        absent = self._missing(X)
+        report: dict[str, Any] = {
+            "n_rows": len(X),
+            "missing_columns": absent,
+            "extra_columns": [str(name) for name in X.columns if str(name) not in known],
+            "unseen_categories": {},
+            "out_of_range": {},
+            "non_finite": {},
+            "unreadable": {},
+        }
+        if not absent and len(X):
+            report |= self.encoder.report(X)
+        report["out_of_range_share"] = max(report["out_of_range"].values(), default=0.0)
+        return report
+
+    def card(self) -> dict[str, Any]:
+        """What a reader should know before using it, as JSON values."""
+        return {
+            "kind": "binary classifier for a rare event",
+            "members": [
+                {
+                    "trial": member.trial,
+                    "model": member.candidate.model,
+                    "params": dict(member.candidate.params),
+                    "weight": member.weight,
+                    "n_models": len(member.models),
+                }
+                for member in self.members
+            ],
+            "scores": dict(self.scores),
+            "threshold": self.threshold,
+            "alert_rate": self.alert_rate,
+            "calibration": {
+                "method": "Platt scaling on out-of-fold logits at the true prevalence",
+                "slope": self.calibration.slope,
+                "intercept": self.calibration.intercept,
+            },
+            "columns": [dict(column) for column in self.schema],
+            "dropped_columns": [dict(column) for column in self.encoder.dropped],
+            "provenance": dict(self.provenance),
+        }
+
+    def save(self, folder: Path | str) -> str:
+        """Write it into a new or empty folder without pickle; returns the manifest's SHA-256."""
+        from automl.search.champion_files import write
+
+        return write(self, Path(folder))
+
+    @classmethod
+    def load(cls, folder: Path | str, *, sha256: str | None = None) -> Champion:
+        """Read what `save` wrote, every checksum first.
+
+        `sha256` is what `save` returned. The checksums inside the folder tell a rotten file; only
+        this one, kept elsewhere, tells a replaced folder.
+
+        Raises
+        ------
+        DataError
+            ``corrupt_model``: a file is missing, altered, or of another format.
+        """
+        from automl.search.champion_files import read
+
+        return read(Path(folder), sha256=sha256)
+
+    def _missing(self, X: pd.DataFrame) -> list[str]:
+        present = {str(name) for name in X.columns}
+        used = {spec["name"] for spec in self.encoder.columns}
+        return [name for name in self.columns if name in used and name not in present]

@@ -1,0 +1,174 @@
+"""A champion as files: model texts, JSON, one array file, and a manifest over all of them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from automl.data.encoding import TableEncoder
+from automl.errors import DataError
+from automl.models import catalog
+from automl.search.calibration import Platt
+from automl.search.champion import Champion, Member
+from automl.search.fitted import Fitted
+from automl.trial import Candidate
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+STATE = "champion.json"
+ENCODER = "encoder.json"
+ARRAYS = "out_of_fold.npz"
+# What could change the meaning of a file.
+PACKAGES = ("frugal-automl", "lightgbm", "scikit-learn", "imbalanced-learn", "skops", "numpy")
+
+
+def write(champion: Champion, folder: Path) -> str:
+    """Write all files, the manifest last; returns its SHA-256.
+
+    Raises
+    ------
+    FileExistsError
+        The folder has files in it already.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if any(folder.iterdir()):
+        raise FileExistsError(f"{folder.name} is not empty; a champion is saved into a new folder")
+    members = []
+    files = [ENCODER, STATE, ARRAYS]
+    for i, member in enumerate(champion.members):
+        models = []
+        for j, fitted in enumerate(member.models):
+            stem = f"member{i}-{j}"
+            files += fitted.model.save(folder, stem)
+            models.append({"stem": stem, "shift": fitted.shift})
+        members.append(
+            {
+                "trial": member.trial,
+                "model": member.candidate.model,
+                "params": dict(member.candidate.params),
+                "weight": member.weight,
+                "models": models,
+            }
+        )
+    _write_json(folder / ENCODER, champion.encoder.to_json())
+    state = {
+        "members": members,
+        "calibration": {
+            "slope": champion.calibration.slope,
+            "intercept": champion.calibration.intercept,
+        },
+        "threshold": champion.threshold,
+        "alert_rate": champion.alert_rate,
+        "scores": dict(champion.scores),
+    }
+    _write_json(folder / STATE, state)
+    with (folder / ARRAYS).open("wb") as file:
+        np.savez_compressed(file, allow_pickle=False, **dict(champion.out_of_fold))
+    manifest = {
+        "format": FORMAT,
+        "files": {name: _digest((folder / name).read_bytes()) for name in sorted(files)},
+        "versions": _versions(),
+        "schema": [dict(column) for column in champion.schema],
+        "provenance": dict(champion.provenance),
+        "threshold": champion.threshold,
+        "calibration": state["calibration"],
+    }
+    _write_json(folder / MANIFEST, manifest)
+    return _digest((folder / MANIFEST).read_bytes())
+
+
+def read(folder: Path, *, sha256: str | None) -> Champion:
+    """Check every file against the manifest, then parse; see `Champion.load`."""
+    manifest = _checked(folder, sha256=sha256)
+    try:
+        state = json.loads((folder / STATE).read_text(encoding="utf-8"))
+        encoder = TableEncoder.from_json(json.loads((folder / ENCODER).read_text("utf-8")))
+        members = tuple(_member(folder, value) for value in state["members"])
+        with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
+            out_of_fold = {name: arrays[name] for name in arrays.files}
+        return Champion(
+            encoder=encoder,
+            members=members,
+            calibration=Platt(**state["calibration"]),
+            threshold=state["threshold"],
+            alert_rate=state["alert_rate"],
+            schema=tuple(manifest["schema"]),
+            provenance=manifest["provenance"],
+            scores=state["scores"],
+            out_of_fold=out_of_fold,
+        )
+    except (KeyError, TypeError, ValueError, OSError) as error:
+        raise _corrupt(f"the model's files cannot be read ({type(error).__name__})") from error
+
+
+def _member(folder: Path, value: Mapping[str, Any]) -> Member:
+    candidate = Candidate(model=value["model"], params=value["params"])
+    return Member(
+        trial=value["trial"],
+        candidate=candidate,
+        weight=value["weight"],
+        models=tuple(
+            Fitted(model=catalog.load(folder, one["stem"]), shift=one["shift"])
+            for one in value["models"]
+        ),
+    )
+
+
+def _checked(folder: Path, *, sha256: str | None) -> dict[str, Any]:
+    try:
+        raw = (folder / MANIFEST).read_bytes()
+    except OSError as error:
+        raise _corrupt(f"{MANIFEST} is missing") from error
+    if sha256 is not None and _digest(raw) != sha256:
+        raise _corrupt(f"{MANIFEST} is not the one that was saved: its SHA-256 differs")
+    try:
+        manifest: dict[str, Any] = json.loads(raw)
+        files: dict[str, str] = dict(manifest["files"])
+        form = manifest["format"]
+    except (KeyError, TypeError, ValueError) as error:
+        raise _corrupt(f"{MANIFEST} cannot be read") from error
+    if form != FORMAT:
+        raise _corrupt(f"{MANIFEST} has format {form!r}; this version reads {FORMAT}")
+    for name, expected in files.items():
+        if Path(name).name != name or name in ("", ".", ".."):
+            raise _corrupt(f"{MANIFEST} names a file outside its folder")
+        try:
+            found = _digest((folder / name).read_bytes())
+        except OSError as error:
+            raise _corrupt(f"{name} is missing") from error
+        if found != expected:
+            raise _corrupt(f"{name} is not the one that was saved: its SHA-256 differs")
+    absent = {ENCODER, STATE, ARRAYS} - files.keys()
+    if absent:
+        raise _corrupt(f"{MANIFEST} does not list {', '.join(sorted(absent))}")
+    return manifest
+
+
+def _corrupt(message: str) -> DataError:
+    return DataError(message, code="corrupt_model")
+
+
+def _write_json(path: Path, value: Any) -> None:
+    text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
+    path.write_text(text + "\n", encoding="utf-8")
+
+
+def _digest(raw: bytes) -> str:
+    return hashlib.sha256(raw).hexdigest()
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:  # run from a checkout that was never installed
+            continue
+    return found

@@ -1,0 +1,171 @@
+"""One proposal, one trial."""
+
+from __future__ import annotations
+
+import resource
+import sys
+from dataclasses import dataclass
+from math import ceil
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.cost import Cost
+from automl.meters.base import Meter, measure
+from automl.meters.cpu_time import WATTS_PER_CORE
+from automl.models.catalog import CATALOG, N_TREES, build
+from automl.search.fitted import Fitted
+from automl.search.journal import Arrays
+from automl.search.metrics import average_precision, interval, recall_at_alert_rate, roc_auc
+from automl.search.problem import Problem
+from automl.search.validation import Part
+from automl.trial import Candidate, Proposal, Trial
+
+Floats = npt.NDArray[np.float64]
+
+LONGEST_ERROR = 300  # characters of a model's own message that a trial keeps
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """A trial with what is too large for its record."""
+
+    trial: Trial
+    out_of_fold: Arrays | None = None
+    models: tuple[Fitted, ...] = ()
+
+
+def evaluate(
+    proposal: Proposal, problem: Problem, *, number: int, expected: Cost, meter: Meter
+) -> Outcome:
+    """Fit on each part's training rows, predict its validation rows, score them together.
+
+    A model that fails in any way is a trial with an error, not an exception. Of the error only
+    its type and the library's own message are kept.
+    """
+    reset_peak_memory()
+    models: tuple[Fitted, ...] = ()
+    logit: Floats | None = None
+    predicting: Cost | None = None
+    error: str | None = None
+    with measure(meter) as reading:
+        try:
+            models = tuple(
+                fit_part(proposal, problem, part=part) for part in problem.validation.parts
+            )
+            logit, predicting = _predict(models, problem, meter=meter)
+            if not np.isfinite(logit).all():
+                raise FloatingPointError("the model's scores are not all finite")
+            record = _record(problem, logit)
+        except Exception as failure:  # whatever a model may raise, MemoryError too
+            error = f"{type(failure).__name__}: {str(failure)[:LONGEST_ERROR]}"
+    peak = peak_memory_bytes()
+    if error is not None or logit is None or predicting is None:
+        failed = Trial(
+            number=number,
+            proposal=proposal,
+            cost=reading.cost,
+            expected=expected,
+            peak_memory_bytes=peak,
+            error=error,
+        )
+        return Outcome(trial=failed)
+    n_predicted = len(problem.validation.rows)
+    trial = Trial(
+        number=number,
+        proposal=proposal,
+        cost=reading.cost,
+        expected=expected,
+        score=record["scores"]["average_precision"],
+        interval=record["interval"],
+        scores=record["scores"],
+        predict_joules=predicting.joules / n_predicted * 1000,
+        peak_memory_bytes=peak,
+        details={"parts": [dict(fitted.model.details) for fitted in models]},
+    )
+    arrays = {"rows": problem.validation.rows.astype(np.int64), "logit": logit}
+    return Outcome(trial=trial, out_of_fold=arrays, models=models)
+
+
+def fit_part(proposal: Proposal, problem: Problem, *, part: Part) -> Fitted:
+    """Fit one part; the same data, candidate and seed give the same model."""
+    rows = problem.rows_to_fit(proposal.n_rows, part)
+    dataset, valid = problem.dataset, part.valid
+    weight = None if dataset.weight is None else dataset.weight[rows]
+    model = build(
+        proposal.candidate,
+        encoder_info=problem.info,
+        seed=problem.seed,
+        rung=proposal.rung,
+        # A rung's trees are shared over its parts; together they are the forest.
+        n_trees=ceil(N_TREES[proposal.rung] / len(problem.validation.parts)),
+    ).fit(
+        problem.matrix[rows],
+        dataset.y[rows],
+        sample_weight=weight,
+        valid=(problem.matrix[valid], dataset.y[valid], part.weight),
+    )
+    return Fitted(model=model, shift=problem.prior_shift(rows, part))
+
+
+def expected_cost(candidate: Candidate, problem: Problem, *, n_rows: int) -> Cost:
+    """What a proposal is expected to take: a pure function of candidate and shapes."""
+    spec = CATALOG[candidate.model]
+    seconds = 0.0
+    for part in problem.validation.parts:
+        share = len(part.train) / problem.dataset.n_rows
+        seconds += spec.expected(candidate, round(n_rows * share), problem.n_columns)
+    return expected_seconds(seconds)
+
+
+def expected_seconds(seconds: float) -> Cost:
+    """CPU-seconds as a cost of the meter ``expected``, at the default watts of a core."""
+    return Cost(cpu_seconds=seconds, joules=seconds * WATTS_PER_CORE, meter="expected")
+
+
+def _predict(models: tuple[Fitted, ...], problem: Problem, *, meter: Meter) -> tuple[Floats, Cost]:
+    """Out-of-fold logits in the order of the validation rows, and what they took."""
+    batches = [problem.matrix[part.valid] for part in problem.validation.parts]
+    with measure(meter) as reading:
+        parts = [fitted.decision(batch) for fitted, batch in zip(models, batches, strict=True)]
+    return np.concatenate(parts), reading.cost
+
+
+def score_logit(problem: Problem, logit: Floats) -> dict[str, float]:
+    """The scores of out-of-fold logits at the true prevalence, by name; nan ones left out."""
+    y, weight = problem.validation.y, problem.validation.weight
+    scores = {
+        "average_precision": average_precision(y, logit, weight),
+        "roc_auc": roc_auc(y, logit, weight),
+        "recall_at_alert_rate": recall_at_alert_rate(
+            y, logit, alert_rate=problem.alert_rate, weight=weight
+        ),
+    }
+    return {name: score for name, score in scores.items() if np.isfinite(score)}
+
+
+def _record(problem: Problem, logit: Floats) -> dict[str, object]:
+    replicates = problem.validation.bootstrap.average_precisions(logit)
+    return {"scores": score_logit(problem, logit), "interval": interval(replicates)}
+
+
+def reset_peak_memory() -> None:
+    """Let the kernel's high-water mark of resident memory start again, where it can."""
+    try:
+        with open("/proc/self/clear_refs", "wb") as file:
+            file.write(b"5")
+    except OSError:
+        pass  # then the mark is that of the whole process, which is said nowhere else either
+
+
+def peak_memory_bytes() -> int:
+    """The highest resident memory since `reset_peak_memory`, in bytes."""
+    try:
+        with open("/proc/self/status", "rb") as file:
+            for line in file:
+                if line.startswith(b"VmHWM:"):
+                    return int(line.split()[1]) * 1024
+    except OSError:
+        pass
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

@@ -1,0 +1,140 @@
+"""The end of a search: weigh the finalists, draw the front, make the picks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.cost import Cost
+from automl.errors import BudgetExhausted, FrugalError
+from automl.meters.base import measure
+from automl.search.ensemble import equal_weights, greedy_weights, mean_logit
+from automl.search.evaluate import score_logit
+from automl.search.ledger import ENSEMBLE, Ledger, members_of
+from automl.search.metrics import average_precision, interval
+from automl.search.pareto import Point, pareto_front, picks
+from automl.search.refit import expected_predict_joules
+from automl.search.strategies import SearchEnd
+from automl.trial import Candidate, Proposal, Trial
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Finish:
+    """The front and picks as trial numbers, and the finalists' out-of-fold logits."""
+
+    front: tuple[int, ...]
+    picks: Mapping[str, int]
+    logits: Mapping[int, Floats]
+
+
+def finish(ledger: Ledger, end: SearchEnd) -> Finish:
+    """Weigh the finalists into an ensemble, and choose on expected costs.
+
+    Raises
+    ------
+    BudgetExhausted
+        Nothing was scored before the budget or a stop ended the search.
+    FrugalError
+        Every candidate failed (``no_model``).
+    """
+    by_number = {trial.number: trial for trial in ledger.trials}
+    finalists = [by_number[number] for number in end.finalists]
+    if not finalists:
+        raise _nothing(ledger)
+    final = [t for t in ledger.trials if t.proposal.rung == "final" and t.score is not None]
+    eligible = {t.number: t for t in [*finalists, *final] if t.candidate.model != ENSEMBLE}
+    logits = {number: ledger.logit(number) for number in sorted(eligible)}
+    if len(finalists) > 1:
+        chosen = {trial.number: logits[trial.number] for trial in finalists}
+        ensemble = _weigh(ledger, {t.number: t for t in finalists}, chosen)
+        eligible[ensemble.number] = ensemble
+    n_thousands = ledger.problem.dataset.n_rows / 1000
+    points = [
+        Point(
+            number=trial.number,
+            score=float(trial.score or 0.0),
+            # Fitting it, and then scoring a table of this size once.
+            joules=trial.expected.joules
+            + n_thousands
+            * sum(expected_predict_joules(by_number[member]) for member in members_of(trial)),
+            name=trial.candidate.id,
+        )
+        for trial in eligible.values()
+    ]
+    front = pareto_front(points)
+    bootstrap = ledger.problem.validation.bootstrap
+
+    @cache
+    def replicates(number: int) -> Floats:
+        weights = members_of(eligible[number])
+        return bootstrap.average_precisions(mean_logit(logits, weights))
+
+    def standard_error(one: int, other: int) -> float:
+        difference = replicates(one) - replicates(other)
+        finite = difference[np.isfinite(difference)]
+        return float(finite.std()) if len(finite) else 0.0
+
+    return Finish(
+        front=tuple(point.number for point in front),
+        picks=picks(front, standard_error=standard_error),
+        logits=logits,
+    )
+
+
+def _weigh(ledger: Ledger, finalists: Mapping[int, Trial], logits: Mapping[int, Floats]) -> Trial:
+    """The ensemble of the finalists as a trial of its own."""
+    problem = ledger.problem
+    y, weight = problem.validation.y, problem.validation.weight
+    with measure(ledger.meter) as reading:
+        if problem.validation.few_positives:
+            weights = equal_weights(list(logits))
+        else:
+            weights = greedy_weights(
+                logits, score=lambda logit: average_precision(y, logit, weight)
+            )
+        whole = mean_logit(logits, weights)
+        scores = score_logit(problem, whole)
+        replicates = problem.validation.bootstrap.average_precisions(whole)
+    members = [finalists[number] for number in sorted(weights)]
+    expected = Cost(cpu_seconds=0.0, joules=0.0, meter="expected")
+    cost = reading.cost
+    for member in members:
+        cost, expected = cost + member.cost, expected + member.expected
+    candidate = Candidate(
+        model=ENSEMBLE, params={"members": {str(n): weights[n] for n in sorted(weights)}}
+    )
+    trial = Trial(
+        number=ledger.next_number,
+        proposal=Proposal(
+            candidate=candidate, rung="final", n_rows=max(m.proposal.n_rows for m in members)
+        ),
+        cost=cost,
+        expected=expected,
+        score=scores["average_precision"],
+        interval=interval(replicates),
+        scores=scores,
+        predict_joules=sum(member.predict_joules or 0.0 for member in members),
+        peak_memory_bytes=max(member.peak_memory_bytes or 0 for member in members),
+        details={"cost_includes_members": True},
+    )
+    return ledger.record(trial, {"rows": problem.validation.rows.astype(np.int64), "logit": whole})
+
+
+def _nothing(ledger: Ledger) -> FrugalError:
+    if ledger.stopped is not None:
+        return BudgetExhausted(f"stopped before one candidate was scored: {ledger.stopped}")
+    errors = [trial.error for trial in ledger.trials if trial.error is not None]
+    if ledger.refusals:
+        return BudgetExhausted(
+            f"the budget ended before one candidate was scored: {ledger.refusals[0]}"
+        )
+    return FrugalError(
+        f"none of {len(errors)} candidates could be fitted; the first failed with {errors[0]}",
+        code="no_model",
+    )

@@ -1,0 +1,22 @@
+"""A fitted model at the true prevalence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.models.base import FittableModel
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """A model with the constant that brings its logit to the true prevalence."""
+
+    model: FittableModel
+    shift: float = 0.0
+
+    def decision(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
+        """Logits of encoded rows, shape (n_rows,)."""
+        return self.model.decision(matrix) + self.shift

@@ -1,0 +1,203 @@
+"""Runs proposals one by one: replayed, refused, or evaluated, and written down."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.cost import ZERO, Budget, Cost
+from automl.meters.base import Meter
+from automl.models.catalog import expected_cpu_seconds, family
+from automl.search.evaluate import evaluate, expected_cost, expected_seconds
+from automl.search.fitted import Fitted
+from automl.search.journal import Arrays, Journal
+from automl.search.problem import Problem
+from automl.trial import Candidate, Proposal, Trial
+
+Floats = npt.NDArray[np.float64]
+
+ENSEMBLE = "ensemble"
+DIED = "its process died"
+# A ratio of measured to expected cost beyond this is a fault of one reading, not of the machine.
+MOST_OFF = 20.0
+
+
+class Ledger:
+    """The trials of one search, what they cost, and what is left of the budget.
+
+    It is the only place that asks the budget, and the only one that writes to the journal.
+    `before` is what was spent on the budget before the first trial.
+    """
+
+    def __init__(
+        self,
+        *,
+        problem: Problem,
+        meter: Meter,
+        budget: Budget,
+        journal: Journal,
+        stop: Callable[[], str | None] | None,
+        before: Cost,
+    ) -> None:
+        self.problem, self.meter = problem, meter
+        self._budget, self._journal, self._stop = budget, journal, stop
+        begun = journal.interrupted()
+        if begun is not None:
+            # What it took is unknown; the expected cost is charged, so that a budget stays one.
+            died = Trial(
+                number=begun.number,
+                proposal=begun.proposal,
+                cost=begun.expected,
+                expected=begun.expected,
+                error=DIED,
+            )
+            journal.end(died, None)
+        self.trials: list[Trial] = list(journal.finished())
+        self._stored = {_key(trial.proposal): trial for trial in self.trials}
+        self.replayed = sum((t.cost for t in self.trials if not is_ensemble(t)), start=ZERO)
+        self.spent = before + self.replayed
+        self.models: dict[int, tuple[Fitted, ...]] = {}
+        self.refusals: list[str] = []
+        self.stopped: str | None = None
+        self._promised = 0.0  # expected CPU-seconds of refits already granted
+
+    def run(self, proposals: Sequence[Proposal]) -> list[Trial]:
+        """The trials of those proposals that ran, now or in an earlier process."""
+        done: list[Trial] = []
+        for proposal in proposals:
+            trial = self._stored.get(_key(proposal)) or self._evaluate(proposal)
+            if trial is not None:
+                done.append(trial)
+        return done
+
+    def charge(self, cost: Cost) -> None:
+        """Add work that is no trial: proposing, weighing."""
+        self.spent += cost
+
+    def logit(self, number: int) -> Floats:
+        """Out-of-fold logits of a scored trial, in the order of the validation rows."""
+        arrays = self._journal.out_of_fold(number)
+        if arrays is None or not np.array_equal(arrays["rows"], self.problem.validation.rows):
+            raise ValueError(
+                f"the journal's out-of-fold rows of trial {number} are not this search's"
+            )
+        return np.asarray(arrays["logit"], dtype=np.float64)
+
+    def record(self, trial: Trial, out_of_fold: Arrays) -> Trial:
+        """Write down a trial that needed no fit (an ensemble); a stored one of its kind stays."""
+        stored = self._stored.get(_key(trial.proposal))
+        if stored is not None and stored.error is None:
+            return stored
+        self._journal.begin(trial.number, trial.proposal, trial.expected)
+        self._journal.end(trial, out_of_fold)
+        self._keep(trial)
+        return trial
+
+    @property
+    def next_number(self) -> int:
+        return max((trial.number for trial in self.trials), default=-1) + 1
+
+    def affordable(self, seconds: float) -> bool:
+        """Whether a refit of so many expected CPU-seconds still fits; if so it is promised."""
+        more = self._calibrated(expected_seconds(self._promised + seconds))
+        if self._budget.refusal(self.spent, n_trials=-1, expected=more) is not None:
+            return False
+        self._promised += seconds
+        return True
+
+    def _evaluate(self, proposal: Proposal) -> Trial | None:
+        if self.stopped is None and self._stop is not None:
+            self.stopped = self._stop()
+        if self.stopped is not None:
+            return None
+        candidate = proposal.candidate
+        expected = expected_cost(candidate, self.problem, n_rows=proposal.n_rows)
+        n_trials = sum(not is_ensemble(trial) for trial in self.trials)
+        refusal = self._budget.refusal(
+            self.spent,
+            n_trials=n_trials,
+            expected=self._calibrated(expected + self._reserve(candidate)),
+        )
+        if refusal is not None:
+            self.refusals.append(refusal)
+            return None
+        number = self.next_number
+        self._journal.begin(number, proposal, expected)
+        outcome = evaluate(
+            proposal, self.problem, number=number, expected=expected, meter=self.meter
+        )
+        self._journal.end(outcome.trial, outcome.out_of_fold)
+        self.models[number] = outcome.models
+        self.spent += outcome.trial.cost
+        self._keep(outcome.trial)
+        return outcome.trial
+
+    def _keep(self, trial: Trial) -> None:
+        self.trials.append(trial)
+        self._stored[_key(trial.proposal)] = trial
+
+    def _reserve(self, candidate: Candidate) -> Cost:
+        """The refit that the search must be able to end with; nothing before the first score.
+
+        Without any room for it the models of the parts become the champion, so the first
+        candidate needs none.
+        """
+        if family(candidate) == "forest" or all(trial.score is None for trial in self.trials):
+            return expected_seconds(0.0)
+        return expected_seconds(
+            expected_cpu_seconds(candidate, self.problem.final_rows, self.problem.n_columns)
+        )
+
+    def _calibrated(self, expected: Cost) -> Cost:
+        """An expected cost on this machine, by the trials measured so far.
+
+        For the budget only. Choices go by the expected cost itself, since measured ones differ
+        from run to run and would make the champion differ.
+        """
+        measured = [
+            trial
+            for trial in self.trials
+            if trial.error is None and not is_ensemble(trial) and trial.cost.meter != "expected"
+        ]
+        own = sum((trial.expected for trial in measured), start=ZERO)
+        cost = sum((trial.cost for trial in measured), start=ZERO)
+        seconds = _ratio(cost.cpu_seconds, own.cpu_seconds)
+        return Cost(
+            cpu_seconds=expected.cpu_seconds * seconds,
+            joules=expected.joules * _ratio(cost.joules, own.joules),
+            wall_seconds=expected.cpu_seconds * _ratio(cost.wall_seconds, own.cpu_seconds),
+            meter=expected.meter,
+        )
+
+
+def is_ensemble(trial: Trial) -> bool:
+    """Whether a trial is a weighted mean of others; its cost repeats theirs."""
+    return trial.candidate.model == ENSEMBLE
+
+
+def members_of(trial: Trial) -> dict[int, float]:
+    """Weight by trial number: of an ensemble its members, else the trial itself.
+
+    >>> from automl.cost import ZERO
+    >>> alone = Trial(number=3, cost=ZERO, expected=ZERO, proposal=Proposal(
+    ...     candidate=Candidate(model="logistic"), rung="final", n_rows=10))
+    >>> members_of(alone)
+    {3: 1.0}
+    """
+    if not is_ensemble(trial):
+        return {trial.number: 1.0}
+    members: Mapping[str, Any] = trial.candidate.params["members"]
+    return {int(number): float(weight) for number, weight in members.items()}
+
+
+def _key(proposal: Proposal) -> tuple[str, str, int]:
+    return proposal.candidate.id, proposal.rung, proposal.n_rows
+
+
+def _ratio(measured: float, expected: float) -> float:
+    if measured <= 0 or expected <= 0:
+        return 1.0
+    return min(max(measured / expected, 1 / MOST_OFF), MOST_OFF)

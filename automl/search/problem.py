@@ -1,0 +1,113 @@
+"""What every trial of one search shares: encoded rows, their order, who validates."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.data.dataset import Dataset
+from automl.data.encoding import EncoderInfo, TableEncoder
+from automl.errors import DataError
+from automl.sampling.prior import logit_shift
+from automl.sampling.stratified import CaseControl
+from automl.sampling.temporal import RecentFirst
+from automl.search.validation import Part, Validation, plan_validation
+
+Rows = npt.NDArray[np.intp]
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """A dataset made ready: encoded once, ordered once, folds chosen once.
+
+    Everything here follows from the dataset and the seed alone, so that a resumed search sees
+    the same problem.
+    """
+
+    dataset: Dataset
+    encoder: TableEncoder
+    matrix: npt.NDArray[np.float32]  # shape (n_rows, n_columns)
+    order: Rows  # a permutation of the rows; a sample is a prefix
+    screening_rows: int
+    final_rows: int
+    validation: Validation
+    alert_rate: float
+    seed: int
+
+    @property
+    def n_columns(self) -> int:
+        return int(self.matrix.shape[1])
+
+    @property
+    def info(self) -> EncoderInfo:
+        return self.encoder.info
+
+    def rows_to_fit(self, n_rows: int, part: Part | None) -> Rows:
+        """The rung's rows on the training side of a part, ascending; None is all rows.
+
+        Of a training side that is a share of all rows, the same share of `n_rows` is taken from
+        the front of the order: forward in time, the front may otherwise be all validation.
+        """
+        if part is None:
+            return np.sort(self.order[:n_rows])
+        if n_rows >= self.dataset.n_rows:
+            return part.train
+        inside = np.zeros(self.dataset.n_rows, dtype=bool)
+        inside[part.train] = True
+        ordered = self.order[inside[self.order]]
+        n_kept = max(2, round(n_rows * len(part.train) / self.dataset.n_rows))
+        return np.sort(ordered[:n_kept])
+
+    def prior_shift(self, fitted: Rows, part: Part | None) -> float:
+        """What brings the logit of a model fitted on these rows to the true prevalence."""
+        population = slice(None) if part is None else part.train
+        if part is not None and len(fitted) == len(part.train):
+            return 0.0
+        if part is None and len(fitted) == self.dataset.n_rows:
+            return 0.0
+        y, weight = self.dataset.y, self.dataset.weight
+        rates = [
+            float(np.average(y[rows], weights=None if weight is None else weight[rows]))
+            for rows in (fitted, population)
+        ]
+        return logit_shift(sampled_rate=rates[0], true_rate=rates[1])
+
+
+def prepare(dataset: Dataset, *, alert_rate: float, seed: int, whole: bool = False) -> Problem:
+    """Encode the table, order its rows, and choose who validates.
+
+    `whole` lets the final rung use all rows however many there are.
+
+    Raises
+    ------
+    DataError
+        Fewer than two rows of a class, no usable column, or no fold with both classes.
+    """
+    n_positive, n_negative = dataset.n_positive, dataset.n_rows - dataset.n_positive
+    if not n_positive:
+        raise DataError(f"none of {dataset.n_rows:,} rows is positive", code="no_positives")
+    if not n_negative:
+        raise DataError(f"all {dataset.n_rows:,} rows are positive", code="constant_target")
+    if min(n_positive, n_negative) < 2:
+        raise DataError(
+            f"{n_positive:,} positives and {n_negative:,} negatives; at least 2 of each are needed",
+            code="too_few_positives",
+            details={"n_positive": n_positive, "n_negative": n_negative},
+        )
+    encoder = TableEncoder().fit(dataset.X)
+    matrix = encoder.transform(dataset.X)
+    sampler = CaseControl() if dataset.time is None else RecentFirst()
+    return Problem(
+        dataset=dataset,
+        encoder=encoder,
+        matrix=matrix,
+        order=sampler.order(dataset, seed=seed),
+        screening_rows=sampler.screening_rows(dataset),
+        final_rows=dataset.n_rows if whole else sampler.final_rows(dataset),
+        validation=plan_validation(dataset, seed=seed),
+        alert_rate=alert_rate,
+        seed=seed,
+    )

@@ -1,0 +1,247 @@
+"""The loop: from a dataset and a budget to a front, three picks and a champion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from automl.cost import ZERO, Budget, Cost
+from automl.data.dataset import Dataset
+from automl.meta.portfolio import portfolio
+from automl.meters.base import Meter, measure
+from automl.models.catalog import expected_cpu_seconds, family
+from automl.search.champion import Champion
+from automl.search.effort import EFFORTS
+from automl.search.evaluate import expected_cost
+from automl.search.finish import Finish, finish
+from automl.search.journal import Journal, MemoryJournal
+from automl.search.ledger import Ledger, members_of
+from automl.search.problem import Problem, prepare
+from automl.search.refine import propose
+from automl.search.refit import crown, fit_member
+from automl.search.strategies import SearchEnd, Shape, Strategy, successive_halving
+from automl.search.validation import FEW_POSITIVES
+from automl.trial import Candidate, Trial
+
+PICKS = ("recommended", "most_accurate", "most_frugal")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchResult:
+    """What a search found.
+
+    `trials` are all, failed ones and the ensemble included, by number. The ensemble's cost is
+    that of its members together with its own, since that is what it takes to have it; so the
+    cost of a search is the sum over `costs`, not over trials.
+    """
+
+    trials: tuple[Trial, ...]
+    front: tuple[int, ...]  # numbers, cheapest first
+    picks: Mapping[str, int]  # recommended, most_accurate, most_frugal -> number
+    champion: Champion
+    stop_reason: str
+    warnings: tuple[Mapping[str, Any], ...]  # {"code", "detail"}
+    costs: Mapping[str, Cost]  # by phase: features, search, refit
+
+    @property
+    def cost(self) -> Cost:
+        """Of all phases."""
+        return sum(self.costs.values(), start=ZERO)
+
+    def trial(self, number: int) -> Trial:
+        """The trial of that number."""
+        return next(trial for trial in self.trials if trial.number == number)
+
+
+def search(
+    dataset: Dataset,
+    *,
+    meter: Meter,
+    budget: Budget | None = None,
+    seed: int = 0,
+    mode: str = "balanced",
+    alert_rate: float = 0.01,
+    pick: str = "recommended",
+    journal: Journal | None = None,
+    stop: Callable[[], str | None] | None = None,
+    on_phase: Callable[[str, Cost], None] | None = None,
+) -> SearchResult:
+    """Find a model about as good as brute force would, for a few percent of its computing.
+
+    The same dataset, mode and seed give the same champion, as long as no budget cuts in: choices
+    are made by scores and expected costs only. A journal with trials in it is replayed first, and
+    a trial in it that was begun and never ended counts as failed.
+
+    Parameters
+    ----------
+    dataset : Dataset
+        With at least two positives and two negatives.
+    meter : the energy counter that every trial is read from
+    budget : a hard limit over search and refit; no limit by default
+    seed : of folds, samples, models and proposals
+    mode : ``eco`` (a few models, no search), ``balanced``, or ``best`` (spends on)
+    alert_rate : the share of rows that may be alerted, for the threshold
+    pick : which of the three picks becomes the champion
+    journal : where trials are written before the next begins; in memory by default
+    stop : asked before each trial; a text ends the search with what it has so far
+    on_phase : told each phase's name (features, search, refit) and cost as it ends
+
+    Raises
+    ------
+    DataError
+        Too few rows of a class, no usable column, or no fold with both classes.
+    BudgetExhausted
+        The budget or `stop` ended the search before one candidate was scored.
+    ValueError
+        An unknown mode or pick, or an alert rate outside (0, 1).
+    """
+    if mode not in EFFORTS:
+        raise ValueError(f"mode {mode!r} is not one of {', '.join(EFFORTS)}")
+    if pick not in PICKS:
+        raise ValueError(f"pick {pick!r} is not one of {', '.join(PICKS)}")
+    if not 0 < alert_rate < 1:
+        raise ValueError(f"alert_rate is {alert_rate}; it must be between 0 and 1")
+    budget = Budget() if budget is None else budget
+    tell = on_phase or (lambda name, cost: None)
+    costs: dict[str, Cost] = {}
+
+    with measure(meter) as features:
+        problem = prepare(dataset, alert_rate=alert_rate, seed=seed, whole=EFFORTS[mode].whole)
+    costs["features"] = features.cost
+    tell("features", features.cost)
+
+    ledger = Ledger(
+        problem=problem,
+        meter=meter,
+        budget=budget,
+        journal=MemoryJournal() if journal is None else journal,
+        stop=stop,
+        before=features.cost,
+    )
+    with measure(meter) as searching:
+        end = _drive(_strategy(problem, mode=mode), ledger)
+        outcome = finish(ledger, end)
+    costs["search"] = ledger.replayed + searching.cost
+    tell("search", costs["search"])
+
+    with measure(meter) as refitting:
+        champion = _crown(ledger, outcome, pick=pick, mode=mode)
+    costs["refit"] = refitting.cost
+    tell("refit", refitting.cost)
+    return SearchResult(
+        trials=tuple(ledger.trials),
+        front=outcome.front,
+        picks=outcome.picks,
+        champion=champion,
+        stop_reason=_stop_reason(ledger, end),
+        warnings=tuple(_warnings(problem, ledger)),
+        costs=costs,
+    )
+
+
+def _strategy(problem: Problem, *, mode: str) -> Strategy:
+    models = portfolio(mode)
+    named = {c.id: c for c in (*models.first, *sum(models.expand.values(), start=()))}
+
+    def refinement(name: str, trials: Sequence[Trial]) -> Candidate | None:
+        own = [t for t in trials if t.score is not None and t.candidate.id in named]
+        own = [t for t in own if family(t.candidate) == name]
+        if not own:
+            return None
+        around = max(own, key=lambda t: (t.score or 0.0, -t.number)).candidate
+        return propose(around, trials, seed=problem.seed)
+
+    shape = Shape(
+        screening_rows=problem.screening_rows,
+        final_rows=problem.final_rows,
+        family=family,
+        expected=lambda candidate, n_rows: (
+            expected_cost(candidate, problem, n_rows=n_rows).cpu_seconds
+        ),
+        fit_seconds=expected_cpu_seconds(models.first[0], problem.final_rows, problem.n_columns),
+        propose=refinement,
+    )
+    return successive_halving(models.first, models.expand, shape=shape, effort=EFFORTS[mode])
+
+
+def _drive(strategy: Strategy, ledger: Ledger) -> SearchEnd:
+    """Send the strategy the trials of what it proposes until it ends."""
+    done: list[Trial] | None = None
+    while True:
+        try:
+            with measure(ledger.meter) as thinking:
+                proposals = next(strategy) if done is None else strategy.send(done)
+        except StopIteration as end:
+            result: SearchEnd = end.value
+            return result
+        finally:
+            ledger.charge(thinking.cost)
+        done = ledger.run(proposals)
+
+
+def _crown(ledger: Ledger, outcome: Finish, *, pick: str, mode: str) -> Champion:
+    problem = ledger.problem
+    by_number = {trial.number: trial for trial in ledger.trials}
+    picked = by_number[outcome.picks[pick]]
+    weights = members_of(picked)
+    members = tuple(
+        fit_member(
+            by_number[number],
+            problem,
+            weight=weights[number],
+            at_hand=ledger.models.get(number, ()),
+            affordable=ledger.affordable,
+        )
+        for number in sorted(weights)
+    )
+    dataset = problem.dataset
+    provenance = {
+        "trial": picked.number,
+        "pick": pick,
+        "mode": mode,
+        "seed": problem.seed,
+        "n_rows": dataset.n_rows,
+        "n_positive": dataset.n_positive,
+        "dataset": dataset.fingerprint(),
+        "validation": {
+            "n_parts": len(problem.validation.parts),
+            "forward_in_time": dataset.time is not None,
+            "by_group": dataset.group is not None,
+        },
+    }
+    return crown(
+        members, problem, logits=outcome.logits, finalists=outcome.logits, provenance=provenance
+    )
+
+
+def _stop_reason(ledger: Ledger, end: SearchEnd) -> str:
+    if ledger.stopped is not None:
+        return f"stopped: {ledger.stopped}"
+    if ledger.refusals:
+        return f"budget: {ledger.refusals[-1]}"
+    return end.reason
+
+
+def _warnings(problem: Problem, ledger: Ledger) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = []
+    validation = problem.validation
+    if validation.few_positives:
+        found.append(
+            {
+                "code": "few_positives",
+                "detail": f"only {validation.n_positive} positives validate; below "
+                f"{FEW_POSITIVES} scores are mostly noise, and members weigh the same",
+            }
+        )
+    failed = [trial for trial in ledger.trials if trial.error is not None]
+    if failed:
+        first = failed[0]
+        found.append(
+            {
+                "code": "failed_trials",
+                "detail": f"{len(failed)} of {len(ledger.trials)} trials failed; the first, "
+                f"number {first.number} ({first.candidate.model}): {first.error}",
+            }
+        )
+    return found

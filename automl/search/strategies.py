@@ -1,0 +1,204 @@
+"""A strategy is a generator: it yields proposals and is sent the trials.
+
+Nothing else is needed to write one: no base class, no state object. A stopped search is resumed
+by sending the stored trials through a fresh generator, so a strategy may look at nothing but
+what it was made with and what it is sent. It decides by expected costs only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import TypeAlias
+
+from automl.search.effort import Effort
+from automl.trial import Candidate, Proposal, Trial
+
+Strategy: TypeAlias = Generator[Sequence[Proposal], Sequence[Trial], "SearchEnd"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchEnd:
+    """Why a strategy has nothing more to propose, and which trials may become members."""
+
+    reason: str
+    finalists: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """What a strategy knows of the problem.
+
+    `expected` gives the CPU-seconds of a proposal; it is a pure function. `propose` gives the
+    next refinement of a family after the trials so far, or None when there is none.
+    """
+
+    screening_rows: int
+    final_rows: int
+    family: Callable[[Candidate], str]
+    expected: Callable[[Candidate, int], float]
+    fit_seconds: float  # expected CPU-seconds of one default boosting fit on the final rows
+    propose: Callable[[str, Sequence[Trial]], Candidate | None]
+
+
+def successive_halving(
+    first: Sequence[Candidate],
+    expansions: Mapping[str, Sequence[Candidate]],
+    *,
+    shape: Shape,
+    effort: Effort,
+) -> Strategy:
+    """Race families on the screening rows, widen those alive, judge the best on the final rows.
+
+    Karnin, Koren & Somekh, "Almost optimal exploration in multi-armed bandits", ICML 2013, with
+    two rungs: notes/frugal-search.md, section 4. Where the screening rows are the final rows
+    there is one rung, and every trial of it is a finalist's.
+
+    A proposal that was sent no trial was refused by the budget; what it would have told is
+    simply not known.
+    """
+    race = _Race(shape=shape, effort=effort)
+    for position, candidate in enumerate(first):
+        # The first two always run: with one family there is nothing to compare.
+        if position < 2 or race.fits(candidate, shape.screening_rows, share=0.75):
+            yield from race.run([candidate], race.screening_rung, shape.screening_rows)
+    race.mainstay = shape.family(first[0])
+    for family, candidates in expansions.items():
+        for candidate in candidates:
+            gain = effort.expansion_gain * race.liveliness(family)
+            if race.worth(candidate, gain) and race.fits(
+                candidate, shape.screening_rows, share=0.8
+            ):
+                yield from race.run([candidate], race.screening_rung, shape.screening_rows)
+    reason = yield from _refine(race)
+    finalists = race.best(race.trials)
+    if race.screening_rung == "final":
+        return SearchEnd(reason=reason, finalists=tuple(t.number for t in finalists))
+    chosen: list[int] = []
+    for position, screened in enumerate(finalists):
+        candidate = screened.candidate
+        judged: list[Trial] = []
+        if position == 0 or race.fits(candidate, shape.final_rows, share=1.0, reserved=False):
+            judged = yield from race.run([candidate], "final", shape.final_rows)
+        # One that could not be afforded on the final rows stays as it was screened.
+        chosen.append(judged[0].number if judged else screened.number)
+    return SearchEnd(reason=reason, finalists=tuple(chosen))
+
+
+def _refine(race: _Race) -> Generator[Sequence[Proposal], Sequence[Trial], str]:
+    """Let the sampler propose around the best family until it is no longer worth it."""
+    shape, effort = race.shape, race.effort
+    since_better = 0
+    for position in range(effort.refinements):
+        scored = [t for t in race.trials if t.score is not None]
+        if not scored:
+            return "no candidate could be scored"
+        best = max(scored, key=_by_score)
+        candidate = shape.propose(shape.family(best.candidate), race.trials)
+        if candidate is None:
+            return f"{len(race.trials)} trials and no further refinement of the best family"
+        gain = effort.refinement_gain(position)
+        rate = race.rate(candidate, gain)
+        if rate < effort.least_rate:
+            return (
+                f"the next refinement's expected gain, {gain:.2g} % at "
+                f"{race.brute_share(candidate):.2g} % of brute-force cost, is {rate:.2g} per "
+                f"percent, below {effort.least_rate:.2g}"
+            )
+        if not race.fits(candidate, shape.screening_rows, share=0.8):
+            return (
+                f"the next refinement does not fit the frugal limit: {race.used:.3g} CPU-seconds "
+                f"expected so far, {race.limit:.3g} in all"
+            )
+        if since_better >= effort.plateau:
+            return (
+                f"the last {since_better} refinements gained less than half a standard error "
+                f"({race.standard_error(best) / 2:.2g}) on the best score of {best.score:.4g}"
+            )
+        rung = "final" if race.screening_rung == "final" else "refinement"
+        done = yield from race.run([candidate], rung, shape.screening_rows)
+        if not done:
+            return "the budget refused the next refinement"
+        score = done[0].score
+        better = score is not None and score > (best.score or 0) + race.standard_error(best) / 2
+        since_better = 0 if better else since_better + 1
+    return f"all of {effort.refinements} refinements planned in this mode were tried"
+
+
+class _Race:
+    """The trials so far, and what they are expected to have cost."""
+
+    def __init__(self, *, shape: Shape, effort: Effort) -> None:
+        self.shape, self.effort = shape, effort
+        self.trials: list[Trial] = []
+        self.mainstay = ""  # the family that gets another chance when half alive
+        self.used = 0.0
+        fit = shape.fit_seconds
+        self.limit = effort.limit_seconds(fit)
+        self.reserve = 3 * fit  # for the refit: two parts and all rows at most
+        self.brute = effort.brute_seconds(fit)
+        whole = shape.screening_rows >= shape.final_rows
+        self.screening_rung = "final" if whole else "screening"
+
+    def run(
+        self, candidates: Sequence[Candidate], rung: str, n_rows: int
+    ) -> Generator[Sequence[Proposal], Sequence[Trial], list[Trial]]:
+        proposals = [Proposal(candidate=c, rung=rung, n_rows=n_rows) for c in candidates]
+        done = yield proposals
+        self.used += sum(trial.expected.cpu_seconds for trial in done)
+        if n_rows == self.shape.screening_rows:
+            self.trials += done
+        return [trial for trial in done if trial.score is not None]
+
+    def fits(
+        self, candidate: Candidate, n_rows: int, *, share: float, reserved: bool = True
+    ) -> bool:
+        """Whether the frugal limit leaves room; it is in expected CPU-seconds, so it repeats."""
+        more = self.shape.expected(candidate, n_rows) + (self.reserve if reserved else 0.0)
+        return self.limit == inf or self.used + more < share * self.limit
+
+    def liveliness(self, family: str) -> float:
+        """1 for a family near the best score, a quarter for one that is half alive, else 0."""
+        scores = [(self.shape.family(t.candidate), t.score) for t in self.trials]
+        known = [(name, score) for name, score in scores if score is not None]
+        own = [score for name, score in known if name == family]
+        if not own:
+            return 0.0
+        share = max(own) / max(max(score for _, score in known), 1e-12)
+        if share >= 1 - self.effort.tolerance:
+            return 1.0
+        return 0.25 if share >= 0.75 and family == self.mainstay else 0.0
+
+    def brute_share(self, candidate: Candidate) -> float:
+        """Expected cost in percent of the brute-force search's."""
+        return 100 * self.shape.expected(candidate, self.shape.screening_rows) / self.brute
+
+    def rate(self, candidate: Candidate, gain: float) -> float:
+        return gain / max(self.brute_share(candidate), 1e-12)
+
+    def worth(self, candidate: Candidate, gain: float) -> bool:
+        return gain > 0 and self.rate(candidate, gain) >= self.effort.least_rate
+
+    def best(self, trials: Sequence[Trial]) -> list[Trial]:
+        """The finalists: the best by score, some per family, none far behind."""
+        scored = sorted((t for t in trials if t.score is not None), key=_by_score, reverse=True)
+        chosen: list[Trial] = []
+        for trial in scored:
+            family = self.shape.family(trial.candidate)
+            n_own = sum(self.shape.family(t.candidate) == family for t in chosen)
+            near = (trial.score or 0) >= (1 - 3 * self.effort.tolerance) * (scored[0].score or 0)
+            if near and n_own < self.effort.members_per_family:
+                chosen.append(trial)
+        return chosen[: self.effort.members]
+
+    def standard_error(self, trial: Trial) -> float:
+        """Of a score, from its 90 % interval."""
+        if trial.interval is None:
+            return inf
+        return (trial.interval[1] - trial.interval[0]) / (2 * 1.645)
+
+
+def _by_score(trial: Trial) -> tuple[float, int]:
+    """Higher score first, then the earlier trial."""
+    return (trial.score if trial.score is not None else -inf, -trial.number)

@@ -1,0 +1,100 @@
+"""Which rows judge the candidates, and what each of them counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.data.dataset import Dataset
+from automl.data.split import Fold, folds
+from automl.search.metrics import Bootstrap
+
+Rows = npt.NDArray[np.intp]
+Floats = npt.NDArray[np.float64]
+
+# notes/frugal-search.md, answer (d): an average of three members makes the number of folds nearly
+# irrelevant, so two of five are fitted where positives are few and one where they are not ...
+N_FOLDS = 5
+MANY_POSITIVES = 1500
+# ... as long as this many validation positives are judged by; with fewer in all of the folds the
+# weights of the members are noise and stay equal.
+FEW_POSITIVES = 25
+# More negatives than this per positive do not make an average precision any steadier.
+NEGATIVES_PER_POSITIVE = 30
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One fold as it is used: rows to fit on, and the validation rows that are kept."""
+
+    train: Rows
+    valid: Rows
+    weight: Floats  # of the validation rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Validation:
+    """The out-of-fold rows, the same for every candidate at every rung.
+
+    `rows`, `y` and `weight` have one entry per validation row, part after part. Weights bring the
+    thinned negatives back to their true share, so scores are at the true prevalence.
+    """
+
+    parts: tuple[Part, ...]
+    rows: Rows
+    y: npt.NDArray[np.int8]
+    weight: Floats
+    seed: int
+
+    @property
+    def n_positive(self) -> int:
+        return int(self.y.sum())
+
+    @property
+    def few_positives(self) -> bool:
+        return self.n_positive < FEW_POSITIVES
+
+    @property
+    def prevalence(self) -> float:
+        return float(np.average(self.y, weights=self.weight))
+
+    @cached_property
+    def bootstrap(self) -> Bootstrap:
+        return Bootstrap(self.y, self.weight, seed=self.seed)
+
+
+def plan_validation(dataset: Dataset, *, seed: int) -> Validation:
+    """Choose folds by the number of positives, thin their negatives, weight them back.
+
+    Raises
+    ------
+    DataError
+        No fold has both classes on both sides.
+    """
+    made = folds(dataset, seed=seed, k=N_FOLDS)
+    rng = np.random.default_rng(seed)
+    n_wanted = 2 if dataset.n_positive < MANY_POSITIVES else 1
+    parts: list[Part] = []
+    n_positive = 0
+    for fold in made:
+        if len(parts) >= n_wanted and n_positive >= FEW_POSITIVES:
+            break
+        valid, weight = _thinned(dataset, fold, rng=rng)
+        parts.append(Part(train=fold.train, valid=valid, weight=weight))
+        n_positive += int(dataset.y[valid].sum())
+    rows = np.concatenate([part.valid for part in parts])
+    weight = np.concatenate([part.weight for part in parts])
+    return Validation(parts=tuple(parts), rows=rows, y=dataset.y[rows], weight=weight, seed=seed)
+
+
+def _thinned(dataset: Dataset, fold: Fold, *, rng: np.random.Generator) -> tuple[Rows, Floats]:
+    y = dataset.y[fold.valid]
+    positives, negatives = fold.valid[y == 1], fold.valid[y == 0]
+    n_kept = min(len(negatives), NEGATIVES_PER_POSITIVE * len(positives))
+    kept = negatives if n_kept == len(negatives) else rng.choice(negatives, n_kept, replace=False)
+    rows = np.sort(np.concatenate([positives, kept]))
+    own = np.ones(len(rows)) if dataset.weight is None else dataset.weight[rows]
+    return rows, own * np.where(dataset.y[rows] == 1, 1.0, len(negatives) / n_kept)
