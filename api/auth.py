@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TypeVar
 
 from apiflask import APIFlask
@@ -11,10 +12,15 @@ from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 from werkzeug.datastructures import MIMEAccept
-from werkzeug.exceptions import SecurityError
 
 from api.context import now, parts
-from api.errors import BadRequest, NotAcceptable, TooManyRequests, Unauthenticated
+from api.errors import (
+    BadRequest,
+    NotAcceptable,
+    TooManyRequests,
+    Unauthenticated,
+    UnknownHost,
+)
 from scheduler.config import Settings
 
 View = TypeVar("View")
@@ -29,6 +35,7 @@ PUBLIC = frozenset(
         "documents.openapi",
     }
 )
+HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::[0-9]{1,5})?")
 MAX_SECRET = 512  # characters; ours have 43
 FAILURES_PER_MINUTE = 30  # of one address, then 429; a valid token still passes
 PRODUCES = "_produces"
@@ -64,12 +71,15 @@ def negotiated(*types: str) -> str:
     return best
 
 
-def allowed_hosts(settings: Settings) -> list[str]:
-    """Host names answered to: a page of another site that rebinds its name gets a 421."""
+def allowed_hosts(settings: Settings) -> frozenset[str]:
+    """Host names answered to: a page of another site that rebinds its name gets a 421.
+
+    Werkzeug's own list of trusted hosts cannot hold an IPv6 address.
+    """
     own = {"localhost", "127.0.0.1", "[::1]", *settings.allowed_hosts}
     if settings.host not in ("0.0.0.0", "::", ""):
         own.add(f"[{settings.host}]" if ":" in settings.host else settings.host)
-    return sorted(own)
+    return frozenset(name.lower() for name in own)
 
 
 def bearer(incoming: Request) -> str | None:
@@ -89,13 +99,14 @@ def caller() -> str:
 
 def install(app: APIFlask, *, settings: Settings) -> None:
     """Put host check, authentication, rate limit and negotiation in front of every route."""
-    app.config["TRUSTED_HOSTS"] = allowed_hosts(settings)
+    hosts = allowed_hosts(settings)
     failures = FixedWindowRateLimiter(MemoryStorage())
     failures_limit = RateLimitItemPerMinute(FAILURES_PER_MINUTE)
 
     def check_host() -> None:
-        if isinstance(request.routing_exception, SecurityError):
-            raise request.routing_exception
+        match = HOST.fullmatch(request.headers.get("Host", ""))
+        if match is None or match[1].lower() not in hosts:
+            raise UnknownHost("this service does not answer to that Host; see FRUGAL_ALLOWED_HOSTS")
 
     def authenticate() -> None:
         if request.endpoint in PUBLIC:

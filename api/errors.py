@@ -18,7 +18,6 @@ from werkzeug.exceptions import (
     HTTPException,
     MethodNotAllowed,
     RequestedRangeNotSatisfiable,
-    SecurityError,
 )
 
 from automl.errors import BudgetExhausted, DataError, FrugalError, MeterUnavailable
@@ -60,6 +59,12 @@ class NotAcceptable(FrugalError):
     code = "not_acceptable"
 
 
+class UnknownHost(FrugalError):
+    """The Host header names something that this service does not answer to."""
+
+    code = "unknown_host"
+
+
 class TooManyRequests(FrugalError):
     """Slow down."""
 
@@ -83,6 +88,7 @@ STATUS_OF_CLASS: dict[type[BaseException], int] = {
     LengthRequired: 411,
     scheduler_errors.TooLarge: 413,
     UnsupportedMediaType: 415,
+    UnknownHost: 421,
     DataError: 422,
     BudgetExhausted: 422,
     scheduler_errors.IdempotencyKeyReused: 422,
@@ -113,7 +119,6 @@ CODE_OF_STATUS = {
     414: "uri_too_long",
     415: "unsupported_media_type",
     416: "range_not_satisfiable",
-    421: "unknown_host",
     429: "rate_limited",
     431: "headers_too_large",
     503: "unavailable",
@@ -204,8 +209,6 @@ def _http_error(error: HTTPException) -> Response:
         return error.response  # a redirect
     status = error.code or 500
     headers: dict[str, str] = {}
-    if isinstance(error, SecurityError):
-        status = 421
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         headers["Allow"] = ", ".join(sorted(error.valid_methods))
     if isinstance(error, RequestedRangeNotSatisfiable) and error.length is not None:
