@@ -145,7 +145,8 @@ def translated() -> Iterator[None]:
     """Errors of the driver in our own words, without statement, parameters or row values.
 
     The driver's own error is left out of the chain on purpose: PostgreSQL's names the values.
-    Raises StoreUnavailable, StorageFull, Conflict or IncompatibleStore.
+    Raises StoreUnavailable, StorageFull, Conflict, IncompatibleStore, or ValueError for a value of
+    the caller that no column takes.
     """
     try:
         yield
@@ -160,9 +161,14 @@ def translated() -> Iterator[None]:
         kind = type(error.orig).__name__
         failure = IncompatibleStore(f"the database has another shape than this version ({kind})")
     except exc.DBAPIError as error:
-        if not error.connection_invalidated:
-            raise
-        failure = _unavailable(error)
+        kind = type(error.orig).__name__
+        failure = (
+            _unavailable(error)
+            if error.connection_invalidated
+            else ValueError(f"the database refused a value ({kind})")
+        )
+    except exc.StatementError as error:  # a value that no column takes: a mistake of the caller
+        failure = ValueError(str(error.orig))
     else:
         return
     raise failure from None

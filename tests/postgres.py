@@ -66,20 +66,18 @@ class PostgresServer:
     def start(self) -> None:
         """Start the server and wait until it answers."""
         libc = ctypes.CDLL(None)
-        # A server that was killed leaves its lock file; the socket's is removed by the next one.
-        self._process = subprocess.Popen(
-            [
-                str(self._postgres),
-                *("-D", str(self.folder / "data"), "-k", str(self.folder)),
-                *(part for setting in _SETTINGS for part in ("-c", setting)),
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=(self.folder / "log").open("ab"),
-            preexec_fn=lambda: libc.prctl(_DIES_WITH_PARENT, signal.SIGINT),
-            cwd="/",
-            **_as(self._user),
-        )
+        command = [str(self._postgres), "-D", str(self.folder / "data"), "-k", str(self.folder)]
+        command += [part for setting in _SETTINGS for part in ("-c", setting)]
+        with (self.folder / "log").open("ab") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=log,
+                preexec_fn=lambda: libc.prctl(_DIES_WITH_PARENT, signal.SIGINT),
+                cwd="/",
+                **_as(self._user),
+            )
         deadline = time.monotonic() + 60
         while True:
             try:
@@ -87,8 +85,8 @@ class PostgresServer:
                 return
             except psycopg.OperationalError:
                 if self._process.poll() is not None or time.monotonic() > deadline:
-                    log = (self.folder / "log").read_text(errors="replace")[-2000:]
-                    raise RuntimeError(f"PostgreSQL did not start: {log}") from None
+                    said = (self.folder / "log").read_text(errors="replace")[-2000:]
+                    raise RuntimeError(f"PostgreSQL did not start: {said}") from None
                 time.sleep(0.05)
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> None:
