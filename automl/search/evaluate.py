@@ -56,7 +56,8 @@ def evaluate(
             logit, predicting = _predict(models, problem, meter=meter)
             if not np.isfinite(logit).all():
                 raise FloatingPointError("the model's scores are not all finite")
-            record = _record(problem, logit)
+            scores = score_logit(problem, logit)
+            spread = interval(problem.validation.bootstrap.average_precisions(logit))
         except Exception as failure:  # whatever a model may raise, MemoryError too
             error = f"{type(failure).__name__}: {str(failure)[:LONGEST_ERROR]}"
     peak = peak_memory_bytes()
@@ -76,9 +77,9 @@ def evaluate(
         proposal=proposal,
         cost=reading.cost,
         expected=expected,
-        score=record["scores"]["average_precision"],
-        interval=record["interval"],
-        scores=record["scores"],
+        score=scores["average_precision"],
+        interval=spread,
+        scores=scores,
         predict_joules=predicting.joules / n_predicted * 1000,
         peak_memory_bytes=peak,
         details={"parts": [dict(fitted.model.details) for fitted in models]},
@@ -142,11 +143,6 @@ def score_logit(problem: Problem, logit: Floats) -> dict[str, float]:
         ),
     }
     return {name: score for name, score in scores.items() if np.isfinite(score)}
-
-
-def _record(problem: Problem, logit: Floats) -> dict[str, object]:
-    replicates = problem.validation.bootstrap.average_precisions(logit)
-    return {"scores": score_logit(problem, logit), "interval": interval(replicates)}
 
 
 def reset_peak_memory() -> None:

@@ -1,0 +1,300 @@
+"""The search as a scikit-learn estimator."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import inf
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from automl.cost import Budget, Cost
+from automl.data.dataset import Dataset
+from automl.meters.cpu_time import CpuTimeMeter
+from automl.search.champion import Champion
+from automl.search.run import SearchResult, search
+
+Array = npt.NDArray[Any]
+
+
+class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A rare-event classifier that searches its own model within a budget.
+
+    The rarer of the two classes is the event that is searched for (the second of `classes_` when
+    they are as many). `predict` answers as scikit-learn users expect, the class of higher
+    calibrated probability, so for a rare event it is mostly the common class; `alert` marks the
+    rows worth looking at, by the threshold chosen for `alert_rate`.
+
+    Parameters
+    ----------
+    mode : {"eco", "balanced", "best"}
+        A few models; a search that stops when the next step is not worth its energy; or one that
+        goes on.
+    gco2e, joules, cpu_seconds, wall_seconds, trials : float, optional
+        Hard limits on search and refit, checked before each trial. `gco2e` needs `grams_per_kwh`.
+    grams_per_kwh : float, optional
+        Carbon intensity of the electricity used.
+    alert_rate : float
+        Share of the rows that may be alerted.
+    random_state : int, RandomState or None
+        The same number, the same model.
+
+    Attributes
+    ----------
+    classes_ : array of shape (2,)
+        Labels, sorted.
+    champion_ : Champion
+        What predicts; it saves and loads without this class.
+    leaderboard_ : DataFrame
+        One row per trial, best first, with the score, its interval, and costs.
+    stop_reason_ : str
+        Why the search ended, in numbers.
+    cost_ : Cost
+        Of features, search and refit.
+    result_ : SearchResult
+        All of it.
+
+    Examples
+    --------
+    >>> from sklearn.datasets import make_classification
+    >>> X, y = make_classification(600, weights=[0.9], random_state=0)
+    >>> model = FrugalClassifier(mode="eco", trials=2).fit(X, y)
+    >>> model.predict_proba(X).shape
+    (600, 2)
+    """
+
+    def __init__(
+        self,
+        *,
+        mode: str = "balanced",
+        gco2e: float | None = None,
+        grams_per_kwh: float | None = None,
+        joules: float | None = None,
+        cpu_seconds: float | None = None,
+        wall_seconds: float | None = None,
+        trials: int | None = None,
+        alert_rate: float = 0.01,
+        random_state: Any = 0,
+    ) -> None:
+        self.mode = mode
+        self.gco2e = gco2e
+        self.grams_per_kwh = grams_per_kwh
+        self.joules = joules
+        self.cpu_seconds = cpu_seconds
+        self.wall_seconds = wall_seconds
+        self.trials = trials
+        self.alert_rate = alert_rate
+        self.random_state = random_state
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        time: Any = None,
+        groups: Any = None,
+        weights: Any = None,
+    ) -> Self:
+        """Search, refit, calibrate.
+
+        Parameters
+        ----------
+        X : array or table of shape (n_rows, n_features)
+            NumPy, pandas, polars or Arrow. Text and category columns, timestamps and missing
+            cells are fine in a table; an array is numeric, with NaN for missing cells. Infinite
+            cells are an error in a table of numbers, and missing beside other columns.
+        y : array of shape (n_rows,)
+            Two labels of any kind.
+        time : array of shape (n_rows,), optional
+            When each row was known: validation is then later than training.
+        groups : array of shape (n_rows,), optional
+            The entity of each row: no entity is then on both sides of a split.
+        weights : array of shape (n_rows,), optional
+            Importance of rows, above 0. It is not called `sample_weight`, since scikit-learn
+            asks of that name that a weight of 2 equals two copies of the row, which no method
+            that splits rows into folds can promise.
+
+        Raises
+        ------
+        ValueError
+            One class only, labels of more than two classes, or another shape than above.
+        BudgetExhausted
+            The limits ended before one candidate was scored.
+        """
+        table, y = self._table(X, y=y, reset=True)
+        check_classification_targets(y)
+        self.classes_, codes = np.unique(y, return_inverse=True)
+        if len(self.classes_) == 1:
+            raise ValueError("y has 1 class; a classifier needs 2")
+        if len(self.classes_) > 2:
+            # The wording is what scikit-learn's own checks look for.
+            raise ValueError(
+                "Only binary classification is supported. The type of the target is "
+                f"multiclass: y has {len(self.classes_)} classes."
+            )
+        counts = np.bincount(codes, minlength=2)
+        self._event = 0 if counts[0] < counts[1] else 1
+        dataset = Dataset(
+            X=table,
+            y=(codes == self._event).astype(np.int8),
+            time=None if time is None else np.asarray(time),
+            group=None if groups is None else np.asarray(groups),
+            weight=None if weights is None else np.asarray(weights, dtype=np.float64),
+        )
+        self.result_: SearchResult = search(
+            dataset,
+            meter=CpuTimeMeter(),
+            budget=self._budget(),
+            seed=self._seed(),
+            mode=self.mode,
+            alert_rate=self.alert_rate,
+        )
+        return self
+
+    def decision_function(self, X: Any) -> Array:
+        """Log-odds of `classes_[1]`, shape (n_rows,); above 0 is what `predict` says."""
+        calibration = self.champion_.calibration
+        logit = self.champion_.decision(self._rows(X))
+        event = calibration.slope * logit + calibration.intercept
+        return event if self._event == 1 else -event
+
+    def predict_proba(self, X: Any) -> Array:
+        """Calibrated probabilities at the training prevalence, shape (n_rows, 2)."""
+        event = self.champion_.predict_proba(self._rows(X))
+        columns = [1 - event, event] if self._event == 1 else [event, 1 - event]
+        return np.column_stack(columns)
+
+    def predict(self, X: Any) -> Array:
+        """The class with a probability above one half, shape (n_rows,)."""
+        above = self.decision_function(X) > 0
+        return np.asarray(self.classes_[above.astype(int)])
+
+    def alert(self, X: Any) -> npt.NDArray[np.bool_]:
+        """Rows whose probability of the rarer class reaches the alert threshold, (n_rows,)."""
+        return self.champion_.alert(self._rows(X))
+
+    @property
+    def champion_(self) -> Champion:
+        """The fitted model."""
+        check_is_fitted(self, "result_")
+        return self.result_.champion
+
+    @property
+    def stop_reason_(self) -> str:
+        """Why the search ended, in numbers."""
+        check_is_fitted(self, "result_")
+        return self.result_.stop_reason
+
+    @property
+    def cost_(self) -> Cost:
+        """CPU-seconds and joules of features, search and refit."""
+        check_is_fitted(self, "result_")
+        return self.result_.cost
+
+    @property
+    def leaderboard_(self) -> pd.DataFrame:
+        """One row per trial, best score first, failed ones last."""
+        check_is_fitted(self, "result_")
+        result = self.result_
+        rows = []
+        for trial in result.trials:
+            low, high = trial.interval or (np.nan, np.nan)
+            rows.append(
+                {
+                    "trial": trial.number,
+                    "model": trial.candidate.model,
+                    "params": dict(trial.candidate.params),
+                    "rung": trial.proposal.rung,
+                    "n_rows": trial.proposal.n_rows,
+                    "score": np.nan if trial.score is None else trial.score,
+                    "low": low,
+                    "high": high,
+                    "cpu_seconds": trial.cost.cpu_seconds,
+                    "joules": trial.cost.joules,
+                    "predict_joules": trial.predict_joules,
+                    "front": trial.number in result.front,
+                    "picks": [name for name, n in result.picks.items() if n == trial.number],
+                    "error": trial.error,
+                }
+            )
+        board = pd.DataFrame(rows)
+        return board.sort_values("score", ascending=False, kind="stable", ignore_index=True)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "result_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def _budget(self) -> Budget:
+        limits: Mapping[str, float | None] = {
+            "gco2e": self.gco2e,
+            "joules": self.joules,
+            "cpu_seconds": self.cpu_seconds,
+            "wall_seconds": self.wall_seconds,
+            "trials": self.trials,
+        }
+        given = {name: inf if limit is None else limit for name, limit in limits.items()}
+        return Budget(**given, grams_per_kwh=self.grams_per_kwh)
+
+    def _seed(self) -> int:
+        if isinstance(self.random_state, (int, np.integer)):
+            return int(self.random_state)
+        return int(check_random_state(self.random_state).randint(2**31 - 1))
+
+    def _rows(self, X: Any) -> pd.DataFrame:
+        check_is_fitted(self, "result_")
+        return self._table(X, y=None, reset=False)[0]
+
+    def _table(self, X: Any, *, y: Any, reset: bool) -> tuple[pd.DataFrame, Any]:
+        """Any table as pandas with text names, checked as scikit-learn checks arrays."""
+        frame = _as_pandas(X)
+        if frame is not None and not all(_is_number(dtype) for dtype in frame.dtypes):
+            validate_data(self, frame, reset=reset, skip_check_array=True)
+            if y is not None:
+                y = _labels(y, n_rows=len(frame))
+            return frame, y
+        options: dict[str, Any] = {"ensure_all_finite": "allow-nan", "reset": reset}
+        options["dtype"] = "numeric"
+        source = X if frame is None else frame
+        if y is None:
+            values = validate_data(self, source, **options)
+        else:
+            values, y = validate_data(self, source, y, **options)
+        names = getattr(self, "feature_names_in_", [f"x{i}" for i in range(values.shape[1])])
+        return pd.DataFrame(values, columns=list(names)), y
+
+
+def _as_pandas(X: Any) -> pd.DataFrame | None:
+    """A pandas, polars or Arrow table as pandas; None for anything else."""
+    if isinstance(X, pd.DataFrame):
+        return X
+    if hasattr(X, "__arrow_c_stream__") or hasattr(X, "__dataframe__"):
+        import narwhals as nw
+
+        return nw.from_native(X, eager_only=True).to_pandas()
+    return None
+
+
+def _is_number(dtype: Any) -> bool:
+    """Whether scikit-learn's own conversion to an array keeps the column's meaning."""
+    return isinstance(dtype, np.dtype) and dtype.kind in "biuf"
+
+
+def _labels(y: Any, *, n_rows: int) -> Array:
+    from sklearn.utils import check_consistent_length, column_or_1d
+
+    labels = column_or_1d(y, warn=True)
+    if pd.isna(labels).any():
+        raise ValueError("y has missing labels")
+    check_consistent_length(np.empty(n_rows), labels)
+    return np.asarray(labels)
