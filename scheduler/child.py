@@ -81,9 +81,9 @@ class Child:
             self._lifeline.cut()
             raise
         self._lifeline.passed()
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._stdin: BinaryIO = self._process.stdin  # type: ignore[assignment]
-        self._stdout: BinaryIO = self._process.stdout  # type: ignore[assignment]
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._stdin, self._stdout = self._process.stdin, self._process.stdout
         os.set_blocking(self._stdout.fileno(), False)
         self.write_line(
             {
@@ -96,9 +96,11 @@ class Child:
 
     @property
     def pid(self) -> int:
+        """Process id, which is its process group's too."""
         return self._process.pid
 
     def is_alive(self) -> bool:
+        """Return whether the process still runs."""
         return self._process.poll() is None
 
     def write(self, data: bytes) -> None:
@@ -108,6 +110,7 @@ class Child:
             self._stdin.flush()
 
     def write_line(self, value: object) -> None:
+        """Send a JSON value as one line."""
         self.write(json.dumps(value).encode() + b"\n")
 
     def read_line(
@@ -280,8 +283,9 @@ def where(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     root = str(Path(__file__).parents[1])
     ours = [f for f in frames if f.filename.startswith(root) and "site-packages" not in f.filename]
-    frame = (ours or list(frames) or [None])[-1]
-    return "unknown" if frame is None else f"{Path(frame.filename).name}:{frame.lineno}"
+    for frame in reversed(ours or list(frames)):
+        return f"{Path(frame.filename).name}:{frame.lineno}"
+    return "unknown"
 
 
 def environment() -> dict[str, str]:
@@ -321,12 +325,15 @@ class Channel:
         return json.loads(line)
 
     def read_exactly(self, n_bytes: int) -> bytes:
+        """Return the starter's next `n_bytes`."""
         return self._incoming.read(n_bytes)
 
     def write_line(self, value: object) -> None:
+        """Send a JSON value as one line; NaN and infinity are refused."""
         self.write(json.dumps(value, allow_nan=False).encode() + b"\n")
 
     def write(self, data: bytes) -> None:
+        """Send bytes."""
         self._outgoing.write(data)
         self._outgoing.flush()
 

@@ -73,3 +73,38 @@ def facts() -> dict[str, Any]:
         "group": os.getpgid(0),
         "pid": os.getpid(),
     }
+
+
+# As jobs: the first argument is the job's id.
+
+
+def job_add(job_id: str, a: int, b: int) -> int:
+    return a + b
+
+
+def job_refuse(job_id: str) -> None:
+    refuse("x")
+
+
+def job_fail(job_id: str) -> None:
+    raise RuntimeError("cannot parse FR7612345")
+
+
+def job_facts(job_id: str) -> dict[str, Any]:
+    return facts()
+
+
+def job_crash(job_id: str) -> None:
+    crash()
+
+
+def job_sleep(job_id: str, seconds: float, marker: str) -> str:
+    return sleep(seconds, marker)
+
+
+def job_burn(job_id: str, marker: str) -> None:
+    burn(marker=marker)
+
+
+def job_burn_with_child(job_id: str, marker: str) -> None:
+    burn_with_child(marker)
