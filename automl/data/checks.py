@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from automl.data.columns import LARGEST_EXACT, ColumnPlan, Widening, misfit_error, wider
 from automl.data.options import ReadingLimits, ReadingOptions
-from automl.data.types import LARGEST_EXACT, ColumnPlan, Widening, misfit_error, wider
 from automl.errors import DataError
 
 # Times outside are placeholders (0001, 9999) or milliseconds read as seconds, not events.
@@ -32,7 +32,8 @@ def check(
     Widening
         Integers above 2^53: the column must be read as text.
     DataError
-        ``non_finite, date_range, cell_too_long, nul_byte`` or ``type_conflict``, with column and row.
+        ``non_finite, date_range, cell_too_long, nul_byte`` or ``type_conflict``, with column
+        and row.
     """
     if pa.types.is_int64(array.type):
         return _integers(array, plan, before=before)

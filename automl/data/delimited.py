@@ -15,13 +15,10 @@ import pyarrow.csv as pa_csv
 
 from automl.data import formats
 from automl.data.checks import check
-from automl.data.dates import localize
-from automl.data.dialect import Dialect, guess_dialect, guess_encoding
-from automl.data.formats import Format, utf8_chunks
-from automl.data.options import ReadingLimits, ReadingOptions
-from automl.data.types import (
+from automl.data.columns import (
     ARROW,
     FALSE,
+    NULL_TOKENS,
     TRUE,
     ColumnPlan,
     Misfit,
@@ -31,6 +28,10 @@ from automl.data.types import (
     misfit_error,
     wider,
 )
+from automl.data.dates import localize
+from automl.data.dialect import Dialect, guess_dialect, guess_encoding
+from automl.data.formats import Format, utf8_chunks
+from automl.data.options import ReadingLimits, ReadingOptions
 from automl.errors import DataError
 
 BLOCK_BYTES = 4 * 2**20
@@ -262,18 +263,19 @@ def _block(
         row = before + row_at(data, int(ends[-1]) + 1 if len(ends) else 0, dialect)
         raise DataError(f"row {row:,} opens a quote that is never closed", code="quote", row=row)
     fast = {plan.name: kind for plan in plans if (kind := _fast(plan, dialect)) is not None}
+    tokens = any(plan.tokens for plan in plans)
     names = [plan.name for plan in plans]
     try:
-        table = _parse(data, dialect, names, fast, options)
+        table = _parse(data, dialect, names, fast, options, tokens=tokens)
     except _Ragged as ragged:
         raise _ragged_error(data, dialect, ragged, before=before) from None
     except pa.ArrowInvalid:
         _check_utf8(data, dialect, before=before)
         fast = {}
-        table = _parse(data, dialect, names, fast, options)
+        table = _parse(data, dialect, names, fast, options, tokens=tokens)
     if any(kind == ARROW["integer"] for kind in fast.values()) and _zeros(data, dialect, table):
         fast = {name: kind for name, kind in fast.items() if kind != ARROW["integer"]}
-        table = _parse(data, dialect, names, fast, options)
+        table = _parse(data, dialect, names, fast, options, tokens=tokens)
     return _finish(table, plans, fast, before=before, options=options, limits=limits)
 
 
@@ -315,6 +317,7 @@ def _parse(
     options: ReadingOptions,
     *,
     lenient: bool = False,
+    tokens: bool = False,
 ) -> pa.Table:
     """Records to a table; columns without a type are strings.
 
@@ -350,8 +353,8 @@ def _parse(
             ),
             convert_options=pa_csv.ConvertOptions(
                 column_types=kinds,
-                null_values=list(options.null_values),
-                strings_can_be_null=True,
+                null_values=[*options.null_values, *(NULL_TOKENS if tokens else ())],
+                strings_can_be_null=not tokens,
                 true_values=[*TRUE, "1"],
                 false_values=[*FALSE, "0"],
                 decimal_point=dialect.decimal,
@@ -362,6 +365,13 @@ def _parse(
         if found:
             raise _Ragged(*found[0]) from None
         raise
+    if tokens:  # NA means missing among numbers only
+        nulls = pa.array(options.null_values)
+        for index, column in enumerate(table.columns):
+            if pa.types.is_string(column.type):
+                missing = pc.is_in(column, value_set=nulls)
+                kept = pc.if_else(missing, pa.scalar(None, pa.string()), column)
+                table = table.set_column(index, keys[index], kept)
     return table.rename_columns(names)
 
 

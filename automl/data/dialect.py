@@ -138,7 +138,7 @@ def guess_dialect(
             details={"n_columns": n_columns},
         )
     names = column_names(rows[0] if header else [""] * n_columns, rows=body, header=header)
-    decimal = options.decimal
+    decimal: str | None = options.decimal
     if decimal is None:
         decimal = _decimal(body, delimiter)
         guessed.append("decimal")

@@ -68,7 +68,8 @@ class DecodedStream:
     """
 
     def __init__(self, source: Path, *, compressed: bool, max_bytes: int) -> None:
-        self._file = cast(IO[bytes], gzip.open(source) if compressed else source.open("rb"))
+        opened = gzip.open(source) if compressed else source.open("rb")  # noqa: SIM115
+        self._file = cast(IO[bytes], opened)
         self._max_bytes = max_bytes
         self.n_bytes = 0
 

@@ -12,10 +12,7 @@ import pyarrow as pa
 
 from automl.data import formats
 from automl.data.checks import check
-from automl.data.dialect import Dialect, check_names
-from automl.data.formats import Format, utf8_chunks
-from automl.data.options import ReadingLimits, ReadingOptions
-from automl.data.types import (
+from automl.data.columns import (
     ARROW,
     LARGEST_EXACT,
     ColumnPlan,
@@ -27,6 +24,9 @@ from automl.data.types import (
     misfit_error,
     wider,
 )
+from automl.data.dialect import Dialect, check_names
+from automl.data.formats import Format, utf8_chunks
+from automl.data.options import ReadingLimits, ReadingOptions
 from automl.errors import DataError
 
 MAX_LINE_BYTES = 16 * 2**20

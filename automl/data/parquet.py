@@ -10,11 +10,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from automl.data.checks import check, first_true
-from automl.data.dates import localize
-from automl.data.dialect import Dialect, check_names
-from automl.data.formats import Format
-from automl.data.options import ReadingLimits, ReadingOptions
-from automl.data.types import (
+from automl.data.columns import (
     ARROW,
     LARGEST_EXACT,
     ColumnPlan,
@@ -25,6 +21,10 @@ from automl.data.types import (
     misfit_error,
     wider,
 )
+from automl.data.dates import localize
+from automl.data.dialect import Dialect, check_names
+from automl.data.formats import Format
+from automl.data.options import ReadingLimits, ReadingOptions
 from automl.errors import DataError
 
 BATCH_ROWS = 65_536

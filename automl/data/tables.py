@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from automl.data import delimited, jsonlines, parquet
+from automl.data.columns import ARROW, ColumnPlan, Widening, misfit_error, share_tokens
 from automl.data.dialect import Dialect
 from automl.data.formats import DecodedStream, Format, detect
 from automl.data.options import ReadingLimits, ReadingOptions
-from automl.data.profile import Profiler
-from automl.data.types import ARROW, ColumnPlan, Widening, misfit_error
+from automl.data.profiles import Profiler
 from automl.errors import DataError
 
 __all__ = ["ReadingLimits", "ReadingOptions", "ingest", "inspect"]
@@ -99,6 +99,7 @@ def _ingest(
     with _seekable(source, form, part.parent, limits=limits) as path:
         dialect, plans = _examine(path, form, options=options, limits=limits)
         for _ in range(MAX_RESTARTS):
+            plans = share_tokens(plans)
             try:
                 profiler = _write(path, part, dialect, plans, options=options, limits=limits)
                 break

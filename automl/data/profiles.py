@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from automl.data.columns import NULL_TOKENS, ColumnPlan
 from automl.data.dates import n_folded
 from automl.data.dialect import Dialect
 from automl.data.options import ReadingOptions
@@ -23,27 +24,11 @@ from automl.data.sketch import (
     hash_values,
     mix,
 )
-from automl.data.types import ColumnPlan
 from automl.data.unique import first_repeat
 from automl.errors import DataError
 
 MAX_LEVELS = 20
 ODD = np.uint64(0x9FB21C651E98DF25)
-NULL_TOKENS = (
-    "NA",
-    "N/A",
-    "n/a",
-    "na",
-    "NULL",
-    "null",
-    "None",
-    "nan",
-    "NaN",
-    "-",
-    "?",
-    "M",
-    "#N/A",
-)
 
 
 class ColumnProfile:
@@ -222,6 +207,12 @@ class Profiler:
                 warn(
                     "large_integers",
                     f"'{plan.name}' has integers above 2^53 and is kept as text",
+                    plan.name,
+                )
+            if plan.tokens and "NA means missing" in plan.why:
+                warn(
+                    "null_tokens_guessed",
+                    f"NA and the like mean missing among the numbers of '{plan.name}'",
                     plan.name,
                 )
             if profile.n_missing == self.n_rows:

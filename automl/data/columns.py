@@ -20,6 +20,8 @@ COMMA = (
 )
 GROUPED = r"^[+-]?[0-9]{1,3}([ \x{a0}\x{202f}\x{2009}][0-9]{3})+(\.[0-9]+)?$|" + NUMBER
 LEADING_ZERO = r"^\s*0[0-9xX]"
+# Texts that mean "missing" in a column which is otherwise numbers; a column of texts keeps them.
+NULL_TOKENS = ("NA", "N/A", "n/a", "#N/A", "NULL", "null", "None", "nan", "NaN")
 TRUE, FALSE = ("true", "True", "TRUE"), ("false", "False", "FALSE")
 ARROW = {
     "string": pa.string(),
@@ -36,7 +38,7 @@ class ColumnPlan:
 
     `style` is how numbers are written: plain (``1234.5``), comma (``1 234,5``), grouped
     (``1 234.5``). `format` is the date format (None: ISO 8601); `aware` whether times carry
-    an offset. `why` is said in the profile.
+    an offset; `tokens` whether NA and the like mean missing. `why` is said in the profile.
     """
 
     name: str
@@ -45,6 +47,7 @@ class ColumnPlan:
     format: str | None = None
     aware: bool = False
     declared: bool = False
+    tokens: bool = False
     why: str = ""
 
 
@@ -57,7 +60,7 @@ class Widening(Exception):
 
 
 class Misfit(Exception):
-    """Cell `index` of an array does not fit its plan: `kind` is bad, fraction, zeros, big or a code."""
+    """Cell `index` does not fit its plan: `kind` is bad, fraction, zeros, big, tokens or a code."""
 
     def __init__(self, kind: str, index: int) -> None:
         super().__init__(kind)
@@ -78,6 +81,42 @@ def guess(name: str, texts: pa.Array, *, comma: bool, options: ReadingOptions) -
         return _declared(name, declared, seen, comma=comma, options=options)
     if not len(seen):
         return ColumnPlan(name=name, type="string", why="no value in the sample")
+    numbers = _numbers(name, seen, comma=comma)
+    if numbers is None and options.null_values == ("",):
+        rest = seen.filter(pc.invert(_tokens(seen)))
+        if 0 < len(rest) < len(seen):
+            numbers = _numbers(name, rest, comma=comma)
+            if numbers is not None and numbers.type == "string":
+                numbers = None
+            elif numbers is not None:
+                numbers = replace(numbers, tokens=True, why=numbers.why + "; NA means missing")
+    if numbers is not None:
+        return numbers
+    if _all(seen, "^(" + "|".join(TRUE + FALSE) + ")$"):
+        return ColumnPlan(name=name, type="boolean", why="true and false in the sample")
+    dates = guess_dates(name, seen, options=options)
+    if dates is not None:
+        return ColumnPlan(
+            name=name, type="timestamp", format=dates.format, aware=dates.aware, why=dates.why
+        )
+    return ColumnPlan(name=name, type="string", why="text in the sample")
+
+
+def _tokens(texts: pa.Array) -> pa.Array:
+    return pc.is_in(texts, value_set=pa.array(NULL_TOKENS))
+
+
+def share_tokens(plans: list[ColumnPlan]) -> list[ColumnPlan]:
+    """NA means missing in all columns of numbers once it does in one."""
+    if not any(plan.tokens for plan in plans):
+        return plans
+    return [
+        replace(plan, tokens=True) if plan.type in ("integer", "number") else plan for plan in plans
+    ]
+
+
+def _numbers(name: str, seen: pa.Array, *, comma: bool) -> ColumnPlan | None:
+    """The plan of distinct texts that are written like numbers; None when they are not."""
     if _all(seen, INTEGER):
         if int(pc.max(pc.binary_length(seen)).as_py()) > 15 and _has_big(seen):
             return ColumnPlan(name=name, type="string", why="integers above 2^53 are kept as text")
@@ -99,14 +138,7 @@ def guess(name: str, texts: pa.Array, *, comma: bool, options: ReadingOptions) -
         return ColumnPlan(
             name=name, type=kind, style="grouped", why="numbers with spaced thousands"
         )
-    if _all(seen, "^(" + "|".join(TRUE + FALSE) + ")$"):
-        return ColumnPlan(name=name, type="boolean", why="true and false in the sample")
-    dates = guess_dates(name, seen, options=options)
-    if dates is not None:
-        return ColumnPlan(
-            name=name, type="timestamp", format=dates.format, aware=dates.aware, why=dates.why
-        )
-    return ColumnPlan(name=name, type="string", why="text in the sample")
+    return None
 
 
 def _declared(
@@ -157,6 +189,8 @@ def convert(texts: pa.Array, plan: ColumnPlan, *, options: ReadingOptions) -> pa
     trimmed = pc.utf8_trim_whitespace(texts)
     if plan.type == "boolean":
         return _booleans(trimmed)
+    if plan.tokens:
+        trimmed = pc.if_else(_tokens(trimmed), pa.scalar(None, pa.string()), trimmed)
     if plan.type == "timestamp":
         if plan.format == "epoch":
             return epochs(
@@ -172,6 +206,10 @@ def convert(texts: pa.Array, plan: ColumnPlan, *, options: ReadingOptions) -> pa
     bad = _first(pc.invert(pc.match_substring_regex(trimmed, pattern)))
     empty = _first(pc.equal(trimmed, ""))
     bad = empty if empty >= 0 and (bad < 0 or empty < bad) else bad
+    if bad >= 0 and not plan.tokens and options.null_values == ("",):
+        rest = trimmed.filter(pc.invert(pc.match_substring_regex(trimmed, pattern))).drop_null()
+        if pc.any(_tokens(rest)).as_py():
+            raise Misfit("tokens", bad)
     if bad >= 0:
         raise Misfit(_kind(trimmed, plan), _bad_index(trimmed, plan, bad))
     plain = trimmed
@@ -245,8 +283,10 @@ def epochs(values: pa.Array) -> pa.Array:
 
 def wider(plan: ColumnPlan, kind: str) -> ColumnPlan | None:
     """The plan that also holds what did not fit, None when there is none."""
-    if plan.declared:
+    if plan.declared and kind != "tokens":
         return None
+    if kind == "tokens":
+        return replace(plan, tokens=True, why=plan.why + "; NA means missing")
     if kind == "fraction" and plan.type == "integer":
         return replace(plan, type="number", why="whole numbers, then a fraction")
     if kind == "zeros" and plan.type == "integer":
@@ -264,7 +304,8 @@ def misfit_error(plan: ColumnPlan, kind: str, *, row: int) -> DataError:
     """The error that says which cell does not fit, without its value."""
     if kind == "date_range":
         return DataError(
-            f"row {row:,} of column '{plan.name}' is a time outside 1800 to 2200 or in another unit",
+            f"row {row:,} of column '{plan.name}' is a time outside 1800 to 2200 "
+            "or in another unit",
             code="date_range",
             column=plan.name,
             row=row,
