@@ -33,7 +33,7 @@ def main(report: str) -> int:
         if skipped.get("type") == "pytest.xfail":
             continue
         if marks & set(REQUIRED) or case.get("classname") == "":
-            problems.append(f"skipped: {name}: {skipped.get('message')}")
+            problems.append(f"skipped: {name}: {skipped.text or skipped.get('message')}")
     problems += [f"no test marked {mark!r} ran" for mark in REQUIRED if not passed[mark]]
     for problem in problems:
         sys.stderr.write(problem + "\n")
