@@ -184,6 +184,19 @@ class FrugalClient:
             time.sleep(BACKOFF_SECONDS * 2**attempt)
         raise AssertionError("the last attempt returns or raises")
 
+    def jobs(self, *, state: str | None = None) -> list[Json]:
+        """Every job of the project, newest first."""
+        found: list[Json] = []
+        params: dict[str, str | int] = {"limit": 100}
+        if state is not None:
+            params["state"] = state
+        while True:
+            page = self._json("GET", "/v1/jobs", params=params)
+            found += page["items"]
+            if page["next_cursor"] is None:
+                return found
+            params["cursor"] = page["next_cursor"]
+
     def job(self, job_id: str) -> Json:
         """One job."""
         return self._json("GET", f"/v1/jobs/{job_id}")

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -32,7 +33,7 @@ class LocalService:
     Attributes
     ----------
     url, token : str
-        Where it listens, and the first token of its data folder (empty if it had one already).
+        Where it listens, and a token: the first of its data folder, or a new one.
     """
 
     def __init__(self, data_dir: Path, *, settings: dict[str, str] | None = None) -> None:
@@ -55,6 +56,9 @@ class LocalService:
             "FRUGAL_DATA_DIR": str(self.data_dir),
             "FRUGAL_HOST": "127.0.0.1",
             "FRUGAL_PORT": "0",
+            # Not the database of a service that these variables may be meant for.
+            "FRUGAL_DATABASE_URL": "",
+            "FRUGAL_ARTIFACTS_URL": "",
             **self.settings,
         }
         self.process = subprocess.Popen(
@@ -73,6 +77,7 @@ class LocalService:
                 self.token = line.removeprefix(FIRST_TOKEN).split()[0]
             if line.startswith(READY):
                 self.url = line.removeprefix(READY).split()[0]
+                self.token = self.token or self._new_token()
                 threading.Thread(target=self.process.stdout.read, daemon=True).start()
                 return self
         self.process.wait()
@@ -100,6 +105,18 @@ class LocalService:
     def client(self) -> FrugalClient:
         """A client with the first token."""
         return FrugalClient(self.url, self.token)
+
+    def _new_token(self) -> str:
+        from scheduler.config import Settings
+        from scheduler.store import Store
+
+        settings = Settings(data_dir=self.data_dir, database_url="")
+        store = Store(settings.resolved_database_url)
+        try:
+            project = min(store.list_projects(), key=lambda item: item.created_at)
+            return store.add_token(project.id, name="local", now=datetime.now(UTC))[0]
+        finally:
+            store.close()
 
     def _keep_log(self) -> None:
         # Read to the end: a full pipe would block the service.

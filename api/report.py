@@ -146,3 +146,8 @@ def receipt_table(receipt: Json) -> Table:
 
 def _amounts(part: Json) -> tuple[str, str, str]:
     return number(part["cpu_seconds"]), number(part["kwh"]), number(part["gco2e"])
+
+
+def receipt_notes(receipt: Json) -> list[str]:
+    """How the receipt was measured, one sentence a line."""
+    return [str(line) for line in receipt.get("method", ())]

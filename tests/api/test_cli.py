@@ -1,0 +1,140 @@
+"""The command line as its user sees it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from api.cli import app
+from scheduler.store import Store
+
+NOW = datetime(2026, 11, 22, tzinfo=UTC)
+
+
+def frugal(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    """The folder of a service that has run once."""
+    store = Store(f"sqlite:///{tmp_path / 'frugal.db'}")
+    store.migrate()
+    project = store.add_project("default", now=NOW)
+    store.add_token(project.id, name="first", now=NOW)
+    store.close()
+    return tmp_path
+
+
+@pytest.fixture
+def store(data_dir: Path) -> Iterator[Store]:
+    opened = Store(f"sqlite:///{data_dir / 'frugal.db'}")
+    yield opened
+    opened.close()
+
+
+def test_help_has_every_verb_and_imports_nothing_heavy() -> None:
+    code = (
+        "import sys\nfrom api.cli import main\n"
+        "try:\n    main(['--help'])\nexcept SystemExit as end:\n    assert end.code == 0\n"
+        "heavy = {'flask', 'sqlalchemy', 'pydantic', 'requests', 'waitress', 'pandas', 'numpy'}\n"
+        "assert not heavy & sys.modules.keys(), heavy & sys.modules.keys()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    for verb in ("serve", "demo", "backup", "restore", "token", "version"):
+        assert verb in done.stdout
+
+
+@pytest.mark.parametrize(
+    "verb", ["serve", "demo", "backup", "restore", "token add", "token list", "token revoke"]
+)
+def test_every_verb_has_help_with_an_example(verb: str) -> None:
+    result = frugal(*verb.split(), "--help")
+    assert result.exit_code == 0
+    assert f"frugal {verb}" in result.stdout
+
+
+def test_version() -> None:
+    assert frugal("version").stdout.startswith("frugal ")
+    assert json.loads(frugal("version", "--json").stdout)["version"]
+
+
+def test_a_token_is_shown_once_listed_without_secret_and_revoked(
+    data_dir: Path, store: Store
+) -> None:
+    made = json.loads(
+        frugal("token", "add", "analyst", "--days", "90", "--data-dir", data_dir, "--json").stdout
+    )
+    found = store.token_by_secret(made["token"], now=datetime.now(UTC))
+    assert found is not None
+    assert found.id == made["id"]
+    assert found.expires_at is not None
+    assert (found.expires_at - datetime.now(UTC)).days == 89
+
+    listed = frugal("token", "list", "--data-dir", data_dir)
+    assert made["token"] not in listed.stdout
+    as_json = json.loads(frugal("token", "list", "--data-dir", data_dir, "--json").stdout)
+    assert [token["name"] for token in as_json] == ["first", "analyst"]
+    assert len({token["project_id"] for token in as_json}) == 1
+    assert made["token"] not in json.dumps(as_json)
+
+    assert frugal("token", "revoke", made["id"], "--data-dir", data_dir).exit_code == 0
+    assert store.token_by_secret(made["token"], now=datetime.now(UTC)) is None
+    assert "revoked" in frugal("token", "list", "--data-dir", data_dir).stdout
+
+
+def test_a_token_of_another_project(data_dir: Path, store: Store) -> None:
+    for _ in range(2):
+        result = frugal("token", "add", "b", "--project", "risk", "--data-dir", data_dir)
+        token = store.token_by_secret(result.stdout.strip(), now=datetime.now(UTC))
+        assert token is not None
+    assert sorted(project.name for project in store.list_projects()) == ["default", "risk"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["token", "list", "--data-dir", "{tmp}/nowhere"], "no service has run"),
+        (["token", "revoke", "nonsense", "--data-dir", "{tmp}"], "token"),
+        (["restore", "{tmp}/nowhere", "--data-dir", "{tmp}/new"], "nowhere"),
+    ],
+)
+def test_faults_of_the_user_are_one_sentence(
+    data_dir: Path, arguments: list[str], words: str
+) -> None:
+    result = frugal(*(argument.format(tmp=data_dir) for argument in arguments))
+    assert result.exit_code == 1
+    assert words in result.stderr
+    assert "Traceback" not in result.output
+    assert len(result.stderr.strip().splitlines()) == 1
+    assert isinstance(result.exception, SystemExit)
+
+
+def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("FRUGAL_PORT", "many")
+    result = frugal("serve", "--data-dir", tmp_path)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("FRUGAL_PORT: ")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["serve", "--port", "70000"], ["backup"]])
+def test_wrong_usage_ends_with_2(arguments: list[str]) -> None:
+    assert frugal(*arguments).exit_code == 2
+
+
+def test_a_backup_comes_back(data_dir: Path, tmp_path: Path) -> None:
+    copy, new = tmp_path / "copy", tmp_path / "new"
+    assert frugal("backup", copy, "--data-dir", data_dir).exit_code == 0
+    result = frugal("restore", copy, "--data-dir", new)
+    assert result.exit_code == 0, result.output
+    tokens = json.loads(frugal("token", "list", "--data-dir", new, "--json").stdout)
+    assert [token["name"] for token in tokens] == ["first"]
