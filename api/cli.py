@@ -196,8 +196,7 @@ def token_add(
     with plain_errors(), opened_store(data_dir) as store:
         now = datetime.now(UTC)
         expires = None if days is None else now + timedelta(days=days)
-        known = sorted(store.list_projects(), key=lambda item: item.created_at)
-        wanted = [item for item in known if project in (None, item.name)]
+        wanted = [item for item in store.list_projects() if project in (None, item.name)]
         owner = wanted[0] if wanted else store.add_project(project or "default", now=now)
         secret, token = store.add_token(owner.id, name=name, now=now, expires_at=expires)
         values = {"id": token.id, "project": owner.name, "name": name, "token": secret}
@@ -208,12 +207,13 @@ def token_add(
 def token_list(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List tokens, without their secrets."""
     with plain_errors(), opened_store(data_dir) as store:
-        tokens = sorted(store.list_tokens(), key=lambda token: token.created_at)
+        tokens = store.list_tokens()
+        names = {project.id: project.name for project in store.list_projects()}
         if as_json:
             values = [
                 {
                     "id": token.id,
-                    "project": token.project_id,
+                    "project": names[token.project_id],
                     "name": token.name,
                     "created_at": token.created_at.isoformat(),
                     "expires_at": token.expires_at and token.expires_at.isoformat(),
@@ -226,14 +226,13 @@ def token_list(data_dir: DataDir = None, as_json: AsJson = False) -> None:
         from rich.console import Console
         from rich.table import Table
 
-        names = {project.id: project.name for project in store.list_projects()}
         table = Table("id", "name", "project", "made", "state", box=None, header_style="dim")
         now = datetime.now(UTC)
         for token in tokens:
             expired = token.expires_at is not None and token.expires_at <= now
             state = "revoked" if token.revoked_at else "expired" if expired else "valid"
             made = f"{token.created_at:%Y-%m-%d}"
-            table.add_row(token.id, token.name, names.get(token.project_id, ""), made, state)
+            table.add_row(token.id, token.name, names[token.project_id], made, state)
         Console().print(table)
 
 

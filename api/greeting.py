@@ -30,7 +30,8 @@ def greeting(store: Store, settings: Settings, *, port: int, now: datetime) -> l
         f"({intensity.source}, {intensity.factor_type})",
     ]
     if not store.has_tokens():
-        project = store.add_project("default", now=now)
+        known = store.list_projects()  # one, if the very first start was cut short here
+        project = known[0] if known else store.add_project("default", now=now)
         secret, _ = store.add_token(project.id, name="first", now=now)
         lines.append(f"{FIRST_TOKEN}{secret}  (shown only now; `frugal token add` makes others)")
     lines.append(f"{READY}http://{host}:{port}  (documents at /docs; Ctrl-C stops)")

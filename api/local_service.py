@@ -113,7 +113,7 @@ class LocalService:
         settings = Settings(data_dir=self.data_dir, database_url="")
         store = Store(settings.resolved_database_url)
         try:
-            project = min(store.list_projects(), key=lambda item: item.created_at)
+            project = store.list_projects()[0]
             return store.add_token(project.id, name="local", now=datetime.now(UTC))[0]
         finally:
             store.close()
