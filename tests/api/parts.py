@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
+import tempfile
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -156,6 +158,7 @@ class Site:
         secret = self.secret if secret is None else secret
         if secret:
             headers.setdefault("Authorization", f"Bearer {secret}")
+        kwargs.setdefault("buffered", True)
         return self.client.open(path, method=method, headers=headers, **kwargs)
 
     def get(self, path: str, **kwargs: Any) -> Any:
@@ -254,11 +257,23 @@ class Site:
         return self.store.get_model(self.project, name)
 
 
+@functools.cache
+def _empty_database() -> bytes:
+    """Migrations take most of the time of a short test, so they run once."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "frugal.db"
+        store = Store(f"sqlite:///{file}")
+        store.migrate()
+        store.close()
+        return file.read_bytes()
+
+
 def build(folder: Path, **settings: Any) -> Site:
     """A site in an empty folder."""
     configured = Settings(data_dir=folder, **settings)
-    store = Store(f"sqlite:///{folder / 'frugal.db'}")
-    store.migrate()
+    file = folder / "frugal.db"
+    file.write_bytes(_empty_database())
+    store = Store(f"sqlite:///{file}")
     artifacts = ArtifactStore(folder / "artifacts")
     ingestor, service, predictor = FakeIngestor(store), FakeService(), FakePredictor()
     app = create_app(
