@@ -119,7 +119,7 @@ def a_tenant(store: Store, name: str = "bank", *, now: datetime = NOW) -> Tenant
 
 def submit(store: Store, tenant: Tenant, **changes: Any) -> Job:
     """A job of this tenant, SUBMITTED."""
-    job = a_job(tenant.project_id, tenant.dataset_id, **changes)
+    job = replace(a_job(tenant.project_id, tenant.dataset_id), **changes)
     return store.add_job(job, max_queued=100)
 
 
