@@ -281,7 +281,8 @@ def _as_pandas(X: Any) -> pd.DataFrame | None:
     if hasattr(X, "__arrow_c_stream__") or hasattr(X, "__dataframe__"):
         import narwhals as nw
 
-        return nw.from_native(X, eager_only=True).to_pandas()
+        frame: pd.DataFrame = nw.from_native(X, eager_only=True).to_pandas()
+        return frame
     return None
 
 

@@ -91,8 +91,8 @@ def evaluate(
 def fit_part(proposal: Proposal, problem: Problem, *, part: Part) -> Fitted:
     """Fit one part; the same data, candidate and seed give the same model."""
     rows = problem.rows_to_fit(proposal.n_rows, part)
-    dataset, valid = problem.dataset, part.valid
-    weight = None if dataset.weight is None else dataset.weight[rows]
+    dataset = problem.dataset
+    stopping, stopping_weight = part.thinned(len(rows), y=dataset.y, seed=problem.seed)
     model = build(
         proposal.candidate,
         encoder_info=problem.info,
@@ -103,8 +103,8 @@ def fit_part(proposal: Proposal, problem: Problem, *, part: Part) -> Fitted:
     ).fit(
         problem.matrix[rows],
         dataset.y[rows],
-        sample_weight=weight,
-        valid=(problem.matrix[valid], dataset.y[valid], part.weight),
+        sample_weight=None if dataset.weight is None else dataset.weight[rows],
+        valid=(problem.matrix[stopping], dataset.y[stopping], stopping_weight),
     )
     return Fitted(model=model, shift=problem.prior_shift(rows, part))
 

@@ -34,6 +34,22 @@ class Part:
     valid: Rows
     weight: Floats  # of the validation rows
 
+    def thinned(self, n_rows: int, *, y: npt.NDArray[np.int8], seed: int) -> tuple[Rows, Floats]:
+        """About `n_rows` of the validation rows with their weights, the same share of each class.
+
+        For early stopping, which scores them after every round: more rows to stop by than to fit
+        on would make the race on small samples cost as much as a fit on all rows.
+        """
+        share = n_rows / len(self.valid)
+        if share >= 1:
+            return self.valid, self.weight
+        rng = np.random.default_rng(seed)
+        kept = np.zeros(len(self.valid), dtype=bool)
+        for label in (0, 1):
+            own = np.flatnonzero(y[self.valid] == label)
+            kept[rng.choice(own, max(1, round(share * len(own))), replace=False)] = True
+        return self.valid[kept], self.weight[kept]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Validation:
