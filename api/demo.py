@@ -18,7 +18,7 @@ from automl.errors import FrugalError
 if TYPE_CHECKING:
     from rich.console import Console
 
-TARGET = "fragile"
+TARGET = "became_fragile"
 KEY = "customer_id"
 WIDTH = 80
 
@@ -47,7 +47,7 @@ def run(*, n_customers: int, seed: int, data_dir: Path | None, as_json: bool) ->
         console.print(
             "[bold]frugal demo[/]: which customers of a bank are about to become fragile?"
         )
-        table = write_customers(folder / "customers.csv", n_customers=n_customers, seed=seed)
+        table = write_customers(folder / "bank", n_customers=n_customers, seed=seed)
         console.print(
             f"[dim]made-up bank, seed {seed}, {_megabytes(table.stat().st_size)} of CSV[/]"
         )
@@ -62,12 +62,11 @@ def run(*, n_customers: int, seed: int, data_dir: Path | None, as_json: bool) ->
     console.print(f"\n[dim]{seconds:.0f} s in all, the service's start included[/]")
 
 
-def write_customers(path: Path, *, n_customers: int, seed: int) -> Path:
-    """Write the generator's customers, one row each, as CSV."""
+def write_customers(folder: Path, *, n_customers: int, seed: int) -> Path:
+    """Write the made-up bank's tables and return the path of the customers' one."""
     from automl.data.bank import generate
 
-    generate(n_customers, seed).customers.to_csv(path, index=False)
-    return path
+    return generate(n_customers, seed=seed).write(folder)["customers"]
 
 
 def search(client: FrugalClient, table: Path, *, seed: int, console: Console) -> Json:

@@ -26,8 +26,8 @@ def greeting(store: Store, settings: Settings, *, port: int, now: datetime) -> l
     intensity = yearly_mean(settings.zone)
     lines = [
         f"frugal {version('frugal-automl')}, data in {settings.data_dir.absolute()}",
-        f"zone {intensity.zone}: {intensity.grams_per_kwh:.0f} g/kWh, yearly mean "
-        f"({intensity.source}, {intensity.factor_type})",
+        f"zone {intensity.zone}: {intensity.grams_per_kwh:.0f} gCO2e/kWh, {intensity.factor_type}, "
+        f"mean of {intensity.year} ({intensity.source})",
     ]
     if not store.has_tokens():
         known = store.list_projects()  # one, if the very first start was cut short here

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
 Json = Mapping[str, Any]
 
 PICKS = ("recommended", "most_accurate", "most_frugal")
-JOULES_PER_KWH = 3.6e6
+RUNGS = {"screening": "screen", "refinement": "refine"}
+LEGEND = (
+    "AP average precision with its 90 % interval; J/1k joules to predict 1,000 rows;\n"
+    "F Pareto front; R recommended, A most accurate, E most frugal"
+)
 
 
 def number(value: float | None, *, digits: int = 3) -> str:
@@ -32,7 +37,7 @@ def number(value: float | None, *, digits: int = 3) -> str:
     return f"{value:.{decimals}f}"
 
 
-def leaderboard_table(rows: Sequence[Json], *, limit: int = 12) -> Table:
+def leaderboard_table(rows: Sequence[Json], *, limit: int = 12) -> Group:
     """Trials best first; `F` marks the Pareto front, `R`, `A` and `E` the picks.
 
     Shows at most `limit` trials, those of the front and the picks among them, and says how many
@@ -51,8 +56,6 @@ def leaderboard_table(rows: Sequence[Json], *, limit: int = 12) -> Table:
         title="Leaderboard",
         title_justify="left",
         title_style="bold",
-        caption=f"{hidden} more trials are in the job's leaderboard" if hidden else None,
-        caption_justify="left",
         box=None,
         pad_edge=False,
         header_style="dim",
@@ -61,11 +64,11 @@ def leaderboard_table(rows: Sequence[Json], *, limit: int = 12) -> Table:
         ("#", True),
         ("model", False),
         ("rung", False),
-        ("AP [90 %]", False),
+        ("AP    90 %", False),
         ("CPU-s", True),
         ("J", True),
         ("mgCO2e", True),
-        ("J/1k pred", True),
+        ("J/1k", True),
         ("", False),
     ):
         table.add_column(name, justify="right" if right else "left", no_wrap=True)
@@ -74,7 +77,7 @@ def leaderboard_table(rows: Sequence[Json], *, limit: int = 12) -> Table:
         table.add_row(
             str(rank),
             row["model"],
-            Text(row["rung"], style="dim"),
+            Text(RUNGS.get(row["rung"], row["rung"]), style="dim"),
             _score(row),
             number(row["cpu_seconds"]),
             number(row["joules"]),
@@ -83,7 +86,8 @@ def leaderboard_table(rows: Sequence[Json], *, limit: int = 12) -> Table:
             _marks(row),
             style="bold" if "recommended" in row["picks"] else None,
         )
-    return table
+    more = f"\n{hidden} more trials are in the job's leaderboard" if hidden else ""
+    return Group(table, Text(LEGEND + more, style="dim"))
 
 
 def _score(row: Json) -> str:
@@ -91,7 +95,8 @@ def _score(row: Json) -> str:
         return "failed" if row["error"] else "–"
     if row["score_low"] is None:
         return f"{row['score']:.3f}"
-    return f"{row['score']:.3f} [{row['score_low']:.2f}–{row['score_high']:.2f}]"
+    low, high = (f"{row[end]:.2f}".removeprefix("0") for end in ("score_low", "score_high"))
+    return f"{row['score']:.3f} {low}–{high}"
 
 
 def _marks(row: Json) -> Text:

@@ -148,10 +148,10 @@ def serve(settings: Settings) -> int:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    lines = greeting(store, settings, port=listener.port, now=datetime.now(UTC))
     service.start()
     try:
-        for line in greeting(store, settings, port=listener.port, now=datetime.now(UTC)):
-            sys.stdout.write(line + "\n")
+        sys.stdout.write("\n".join([*lines, ""]))
         sys.stdout.flush()
         listener.run()
     finally:
