@@ -22,6 +22,7 @@ from scipy.optimize import nnls
 
 from automl.data.encoding import EncoderInfo
 from automl.meta.portfolio import NAMED
+from automl.models.boosting import MOST_ROUNDS
 from automl.models.catalog import build
 from automl.models.expected import boosting_terms, forest_terms, linear_terms, typical_rounds
 from automl.trial import Candidate
@@ -85,7 +86,9 @@ def terms(candidate: Candidate, row: dict[str, object], *, known_rounds: bool) -
         return linear_terms(candidate, n_rows, n_columns)
     if row["n_rounds"] is None:
         return forest_terms(candidate, n_rows, n_columns)
-    rounds = float(str(row["n_rounds"])) if known_rounds else typical_rounds(candidate.params)
+    rounds = (
+        float(str(row["n_rounds"])) if known_rounds else typical_rounds(candidate.params, n_rows)
+    )
     return boosting_terms(candidate, n_rows, n_columns, rounds=rounds)
 
 
@@ -122,6 +125,13 @@ def report(rows: Sequence[dict[str, object]]) -> dict[str, list[float]]:
             unseen[out] = guessed[out] @ fitted(known[~out], seconds[~out])
         print(f"{model:16} shapes left out: {spread(unseen / seconds)}")
         everything.append(unseen / seconds)
+    stopped = [row for row in rows if row["n_rounds"] and "default" not in str(row["name"])]
+    power, share = np.polyfit(
+        np.log([float(str(row["n_rows"])) for row in stopped]),
+        np.log([float(str(row["n_rounds"])) / MOST_ROUNDS for row in stopped]),
+        deg=1,
+    )
+    print(f"TYPICAL_SHARE, TYPICAL_POWER = {np.exp(share):.2g}, {power:.2g}")
     print(f"{'all':16} shapes left out: {spread(np.concatenate(everything))}")
     return coefficients
 

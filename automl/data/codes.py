@@ -96,24 +96,29 @@ def level_texts(values: pd.Series[Any]) -> tuple[npt.NDArray[np.intp], list[str]
         codes = values.cat.codes.to_numpy().astype(np.intp)
         uniques: Any = values.cat.categories
     else:
+        held = pd.api.types.infer_dtype(values, skipna=True) if values.dtype == "O" else ""
+        if held.startswith("mixed"):  # hashing takes False for 0; their texts differ
+            values = values.map(_text, na_action="ignore")
         codes, uniques = pd.factorize(values)
         codes = codes.astype(np.intp)
     texts = [_text(value) for value in uniques]
-    if not texts:
-        return codes, texts
+    if not texts or pd.api.types.is_string_dtype(uniques.dtype):
+        return codes, texts  # distinct strings are distinct texts
     merged: dict[str, int] = {}
     into = np.array([merged.setdefault(text, len(merged)) for text in texts] + [-1], dtype=np.intp)
     return into[codes], list(merged)
 
 
 def _text(value: Any) -> str:
+    if type(value) is str and len(value) <= LONGEST_LEVEL:
+        return value
     if isinstance(value, (bool, np.bool_)):
         return "true" if value else "false"
-    if isinstance(value, (float, np.floating)) and float(value).is_integer():
-        return str(int(value))
-    text = str(value)
+    whole = isinstance(value, (float, np.floating)) and float(value).is_integer()
+    text = str(int(value)) if whole else str(value)
     if len(text) > LONGEST_LEVEL:
-        return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+        return f"sha256:{digest[:32]}"  # shorter than the longest level: a text of itself
     return text
 
 
@@ -147,4 +152,6 @@ def date_part(micros: npt.NDArray[np.int64], part: str, *, origin: int) -> Float
     months = dates.astype("datetime64[M]")
     if part == "month":
         return (months.astype(np.int64) % 12 + 1).astype(np.float64)
-    return ((dates - months.astype("datetime64[D]")).astype(np.int64) + 1).astype(np.float64)
+    since_first = (dates - months.astype("datetime64[D]")).astype(np.int64)
+    day: Floats = (since_first + 1).astype(np.float64)
+    return day
