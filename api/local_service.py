@@ -33,13 +33,15 @@ class LocalService:
     Attributes
     ----------
     url, token : str
-        Where it listens, and a token: the first of its data folder, or a new one.
+        Where it listens, and a token of its own.
+    first_token : str
+        The token that its greeting showed; empty if its data folder had one before.
     """
 
     def __init__(self, data_dir: Path, *, settings: dict[str, str] | None = None) -> None:
         self.data_dir = data_dir
         self.settings = settings or {}  # environment variables, e.g. {"FRUGAL_ZONE": "FR"}
-        self.url = self.token = ""
+        self.url = self.first_token = self.token = ""
         self.log: deque[str] = deque(maxlen=LOG_LINES)
         self.process: subprocess.Popen[str]
 
@@ -74,10 +76,10 @@ class LocalService:
             raise ServiceFailed("the service has no output")
         for line in self.process.stdout:
             if line.startswith(FIRST_TOKEN):
-                self.token = line.removeprefix(FIRST_TOKEN).split()[0]
+                self.first_token = line.removeprefix(FIRST_TOKEN).split()[0]
             if line.startswith(READY):
                 self.url = line.removeprefix(READY).split()[0]
-                self.token = self.token or self._new_token()
+                self.token = self.first_token or self._new_token()
                 threading.Thread(target=self.process.stdout.read, daemon=True).start()
                 return self
         self.process.wait()

@@ -73,11 +73,11 @@ def leaderboard_table(rows: Sequence[Json], *, limit: int = 12) -> Group:
     ):
         table.add_column(name, justify="right" if right else "left", no_wrap=True)
     for rank, row in shown:
-        grams = row["gco2e"]
+        grams, rung = row["gco2e"], str(row["rung"])
         table.add_row(
             str(rank),
             row["model"],
-            Text(RUNGS.get(row["rung"], row["rung"]), style="dim"),
+            Text(RUNGS.get(rung, rung), style="dim"),
             _score(row),
             number(row["cpu_seconds"]),
             number(row["joules"]),
