@@ -1,0 +1,392 @@
+"""Uploads become data sets: streamed to disk, read in by a child, resumed after a crash."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import logging
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from automl.cost import Cost
+from automl.errors import DataError, FrugalError
+from scheduler.artifacts import ArtifactStore
+from scheduler.child import call
+from scheduler.clock import Clock, utc_now
+from scheduler.config import Settings
+from scheduler.errors import ChildDied, Conflict, StoreUnavailable
+from scheduler.reading import ROWS_FILE
+from scheduler.records import DatasetState, StoredDataset
+from scheduler.store import Store
+
+log = logging.getLogger(__name__)
+
+# The bounded look reads 4 MiB at most; what takes longer is refused.
+ADMIT_SECONDS = 300.0
+# Reading in takes about 20 CPU-seconds per GB; a file that takes 100 times that is an attack.
+INGEST_SECONDS = 4 * 3600.0
+MOST_AT_ONCE = 2
+_UNREADABLE = ("child_crashed", "child_timed_out", "child_out_of_memory")
+
+
+@dataclass(kw_only=True)
+class _Reading:
+    """One upload on its way: what the request waits for, and what it must do meanwhile."""
+
+    upload: str
+    options: Mapping[str, Any]
+    looked: Future[None] = field(default_factory=Future)
+    dataset: StoredDataset | None = None
+    stored: threading.Event = field(default_factory=threading.Event)
+    cancelled: threading.Event = field(default_factory=threading.Event)
+    ended: threading.Event = field(default_factory=threading.Event)
+    renewed: datetime | None = None
+
+
+class Ingestor:
+    """Takes uploads in, answers when their first 4 MiB are understood, and reads on.
+
+    Each is read by a child process with limits. The bytes as they came are kept until the data
+    set is READY or INVALID, so that a service that died in between reads them again.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        artifacts: ArtifactStore,
+        settings: Settings,
+        *,
+        clock: Clock = utc_now,
+        most_at_once: int = MOST_AT_ONCE,
+    ) -> None:
+        self._store, self._artifacts, self._settings = store, artifacts, settings
+        self._clock = clock
+        self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._turns = threading.BoundedSemaphore(most_at_once)
+        self._lock = threading.Lock()
+        self._under_way: dict[str, _Reading] = {}  # by data set
+        self._stopped = threading.Event()
+
+    def accept(
+        self,
+        project_id: str,
+        *,
+        stream_chunks: Iterable[bytes],
+        name: str,
+        options: Mapping[str, Any],
+        now: datetime,
+    ) -> tuple[StoredDataset, bool]:
+        """Store an upload and start reading it in.
+
+        Returns
+        -------
+        (StoredDataset, bool)
+            INGESTING or further, and whether it is new; the same bytes with the same options are
+            the data set that is there already.
+
+        Raises
+        ------
+        DataError
+            The first 4 MiB show that it cannot be read; nothing is kept.
+        TooLarge, StorageFull
+            From the artifact store; nothing is kept.
+        """
+        key = f"uploads/{uuid.uuid4().hex}"
+        n_bytes, sha256 = self._artifacts.put_stream(
+            key, stream_chunks, max_bytes=self._settings.max_upload_bytes
+        )
+        reading = _Reading(upload=key, options=dict(options))
+        kept = False
+        try:
+            self._start(reading)
+            reading.looked.result()
+            dataset, kept = self._store.add_dataset(
+                StoredDataset(
+                    id=uuid.uuid4().hex,
+                    project_id=project_id,
+                    name=name,
+                    fingerprint=fingerprint(sha256, options),
+                    state=DatasetState.INGESTING,
+                    created_at=now,
+                    upload=key,
+                    bytes_in=n_bytes,
+                    options=dict(options),
+                )
+            )
+            if kept:
+                self._take(reading, dataset, now)
+        finally:
+            if not kept:
+                reading.cancelled.set()
+            reading.stored.set()
+            if not kept:
+                self._artifacts.delete(key)
+        log.info(
+            "data set %s: %d bytes came%s", dataset.id, n_bytes, "" if kept else ", known already"
+        )
+        return dataset, kept
+
+    def _take(self, reading: _Reading, dataset: StoredDataset, now: datetime) -> None:
+        if self._claim(dataset.id, now):
+            reading.renewed = now
+            reading.dataset = dataset
+            with self._lock:
+                self._under_way[dataset.id] = reading
+        else:  # another service was quicker: it reads the same upload
+            reading.cancelled.set()
+
+    def _claim(self, dataset_id: str, now: datetime) -> bool:
+        return self._store.claim_dataset(
+            dataset_id, owner=self._owner, lease_seconds=self._settings.lease_seconds, now=now
+        )
+
+    def recover(self, now: datetime) -> int:
+        """Read in again what a service that died left INGESTING; returns how many were taken up."""
+        n_taken = 0
+        for dataset in self._store.ingesting():
+            with self._lock:
+                mine = dataset.id in self._under_way
+            if mine or self._stopped.is_set() or not self._claim(dataset.id, now):
+                continue
+            if dataset.upload is None or not self._artifacts.exists(dataset.upload):
+                self._invalidate(dataset, problem("upload_lost", "the uploaded bytes are gone"))
+                continue
+            log.info("data set %s: reading it in again after a restart", dataset.id)
+            reading = _Reading(upload=dataset.upload, options=dataset.options, dataset=dataset)
+            reading.renewed = now
+            reading.stored.set()
+            with self._lock:
+                self._under_way[dataset.id] = reading
+            self._start(reading)
+            n_taken += 1
+        return n_taken
+
+    def _start(self, reading: _Reading) -> None:
+        # Daemons: a service that ends does not wait for them, and their children end with it.
+        threading.Thread(target=self._read, args=(reading,), name="ingest", daemon=True).start()
+
+    def _read(self, reading: _Reading) -> None:
+        try:
+            with self._artifacts.staging() as folder:
+                result = self._call(reading, folder)
+                dataset = reading.dataset
+                if dataset is not None:
+                    self._finish(dataset, folder, result)
+        except Exception as error:
+            if not reading.looked.done():
+                reading.looked.set_exception(refusal(error, self._upload_head(reading.upload)))
+            elif reading.dataset is not None and not reading.cancelled.is_set():
+                self._failed(reading, error)
+        finally:
+            with self._lock:
+                if reading.dataset is not None:
+                    self._under_way.pop(reading.dataset.id, None)
+            reading.ended.set()
+
+    def _call(self, reading: _Reading, folder: Path) -> dict[str, Any]:
+        def go_on(message: Any) -> bool:
+            if not reading.looked.done():
+                reading.looked.set_result(None)
+            reading.stored.wait()
+            if reading.dataset is None:
+                raise Conflict("nothing is to be read in")
+            while not self._turns.acquire(timeout=0.5):
+                if self._is_cancelled(reading):
+                    raise Conflict("the reading was cancelled")
+            reading_turn.append(True)
+            return True
+
+        reading_turn: list[bool] = []
+        settings = self._settings
+        try:
+            result: dict[str, Any] = call(
+                "scheduler.reading:read_in",
+                {
+                    "source": str(self._artifacts.path(reading.upload)),
+                    "destination": str(folder),
+                    "options": dict(reading.options),
+                    "limits": {
+                        "max_decoded_bytes": settings.max_decoded_bytes,
+                        "max_columns": settings.max_columns,
+                        "max_cell_bytes": settings.max_cell_bytes,
+                    },
+                    "watts": {
+                        "per_core": settings.watts_per_core,
+                        "per_gb": settings.watts_per_gb,
+                    },
+                },
+                memory_bytes=settings.child_memory_bytes,
+                cpu_seconds=INGEST_SECONDS,
+                wall_seconds=2 * INGEST_SECONDS,
+                on_message=go_on,
+                cancelled=lambda: self._is_cancelled(reading),
+            )
+        finally:
+            if reading_turn:
+                self._turns.release()
+        return result
+
+    def _is_cancelled(self, reading: _Reading) -> bool:
+        """Also keeps the lease; whoever has lost it stops."""
+        if reading.cancelled.is_set() or self._stopped.is_set():
+            return True
+        if reading.dataset is None or reading.renewed is None:
+            return False
+        now = self._clock()
+        if (now - reading.renewed).total_seconds() > self._settings.lease_seconds / 3:
+            try:
+                if not self._claim(reading.dataset.id, now):
+                    reading.cancelled.set()
+                    return True
+            except StoreUnavailable:
+                return False
+            reading.renewed = now
+        return False
+
+    def _finish(self, dataset: StoredDataset, folder: Path, result: Mapping[str, Any]) -> None:
+        profile = result["profile"]
+        key = f"datasets/{uuid.uuid4().hex}"
+        sha256 = self._artifacts.put_folder(key, folder)
+        rows = self._artifacts.path(key) / ROWS_FILE
+        try:
+            self._store.finish_dataset(
+                dataset.id,
+                artifact=key,
+                n_rows=profile["n_rows"],
+                bytes_stored=rows.stat().st_size,
+                profile={**profile, "sha256": sha256},
+                cost=Cost(**result["cost"]),
+                now=self._clock(),
+            )
+        except Conflict:  # deleted meanwhile
+            self._artifacts.delete(key)
+            return
+        self._artifacts.delete(dataset.upload or "uploads/none")
+        log.info(
+            "data set %s: READY, %d rows, %d bytes in, %d stored, %.2f CPU-seconds",
+            dataset.id,
+            profile["n_rows"],
+            dataset.bytes_in,
+            rows.stat().st_size,
+            result["cost"]["cpu_seconds"],
+        )
+
+    def _failed(self, reading: _Reading, error: Exception) -> None:
+        dataset = reading.dataset
+        if dataset is None or self._stopped.is_set():
+            return
+        if isinstance(error, StoreUnavailable):
+            log.warning("data set %s: the store is out of reach; tried again later", dataset.id)
+            return
+        told = refusal(error, self._upload_head(reading.upload))
+        if isinstance(told, DataError):
+            self._invalidate(dataset, problem_of(told))
+        else:
+            self._invalidate(dataset, problem(getattr(told, "code", "internal_error"), str(told)))
+
+    def _invalidate(self, dataset: StoredDataset, why: Mapping[str, Any]) -> None:
+        try:
+            self._store.invalidate_dataset(dataset.id, problem=why, now=self._clock())
+        except FrugalError:  # deleted meanwhile, or the store is away: recover() comes again
+            return
+        if dataset.upload is not None:
+            self._artifacts.delete(dataset.upload)
+        log.info("data set %s: INVALID, %s", dataset.id, why["code"])
+
+    def _upload_head(self, key: str) -> bytes:
+        try:
+            with self._artifacts.open(key) as file:
+                return file.read(4)
+        except (FrugalError, OSError):
+            return b""
+
+    def admit(self, request: Mapping[str, Any], dataset: StoredDataset) -> dict[str, Any]:
+        """Say whether this job may run on a READY data set; see `automl.data.admission`.
+
+        Raises
+        ------
+        DataError
+            With the code of what stands against it.
+        """
+        if dataset.artifact is None:
+            raise Conflict(f"the data set is {dataset.state}, not READY", code="dataset_not_ready")
+        arguments = {
+            "rows": str(self._artifacts.path(dataset.artifact) / ROWS_FILE),
+            "request": dict(request),
+            "profile": dict(dataset.profile or {}),
+        }
+        result: dict[str, Any] = call(
+            "scheduler.reading:admit",
+            arguments,
+            memory_bytes=self._settings.child_memory_bytes,
+            cpu_seconds=ADMIT_SECONDS,
+            wall_seconds=ADMIT_SECONDS,
+        )
+        return result
+
+    def delete(
+        self, project_id: str, dataset_id: str, *, force: bool, now: datetime
+    ) -> StoredDataset:
+        """Delete a data set and its files; a reading of it that is under way is ended.
+
+        Raises
+        ------
+        UnknownRecord, Conflict
+            As `Store.delete_dataset`.
+        """
+        dataset, keys = self._store.delete_dataset(project_id, dataset_id, force=force, now=now)
+        with self._lock:
+            reading = self._under_way.get(dataset_id)
+        if reading is not None:
+            reading.cancelled.set()
+        for key in keys:
+            self._artifacts.delete(key)
+        return dataset
+
+    def stop(self) -> None:
+        """End the children; what they were reading stays INGESTING and is resumed by `recover`."""
+        self._stopped.set()
+        with self._lock:
+            under_way = list(self._under_way.values())
+        for reading in under_way:
+            reading.ended.wait(timeout=5)
+
+
+def fingerprint(sha256: str, options: Mapping[str, Any]) -> str:
+    """Return the identity of an upload: its bytes and how they are to be read."""
+    declared = {key: value for key, value in options.items() if value not in (None, {}, [])}
+    text = sha256 + json.dumps(declared, sort_keys=True, ensure_ascii=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def refusal(error: Exception, head: bytes) -> Exception:
+    """Return what to tell of an error while reading: a child that died is its file's fault."""
+    if not isinstance(error, ChildDied) or error.code not in _UNREADABLE:
+        return error
+    if error.code == "child_out_of_memory":
+        code = "decoded_too_large"
+    else:
+        code = "corrupt_parquet" if head == b"PAR1" else "unreadable"
+    return DataError(f"the file cannot be read: {error}", code=code)
+
+
+def problem(code: str, detail: str) -> dict[str, Any]:
+    """Return a problem as the store keeps it."""
+    return {"code": code, "detail": detail}
+
+
+def problem_of(error: DataError) -> dict[str, Any]:
+    """Return all that a DataError says, as the store keeps it."""
+    told = {"table": error.table, "column": error.column, "row": error.row}
+    found = problem(error.code, str(error)) | {k: v for k, v in told.items() if v is not None}
+    if error.details:
+        found["details"] = dict(error.details)
+    return found
