@@ -50,7 +50,7 @@ class ArtifactStore:
     def __init__(self, url: str | Path) -> None:
         self.root = _local_folder(str(url))
         self._temporary = self.root / _TEMPORARY
-        with _room():
+        with full_disk():
             self._temporary.mkdir(parents=True, exist_ok=True, mode=0o700)
 
     def put_stream(
@@ -69,7 +69,7 @@ class ArtifactStore:
         part = self._part()
         digest, count = hashlib.sha256(), 0
         try:
-            with _room():
+            with full_disk():
                 with part.open("xb") as file:
                     for chunk in chunks:
                         count += len(chunk)
@@ -88,7 +88,7 @@ class ArtifactStore:
     def staging(self) -> Iterator[Path]:
         """An empty folder on the same disk to fill before `put_folder`; removed afterwards."""
         folder = self._part()
-        with _room():
+        with full_disk():
             folder.mkdir(mode=0o700)
         try:
             yield folder
@@ -104,13 +104,13 @@ class ArtifactStore:
         target = self.path(key)
         part = folder
         try:
-            with _room():
+            with full_disk():
                 if folder.parent != self._temporary:
                     part = self._part()
                     shutil.copytree(folder, part, symlinks=True)
                 digest = folder_sha256(part)
                 for path in (part, *part.rglob("*")):
-                    _sync(path)
+                    sync(path)
                 self._publish(part, target)
         finally:
             if part != folder:
@@ -150,7 +150,7 @@ class ArtifactStore:
             path.rename(gone)
         except FileNotFoundError:
             return
-        _sync(path.parent)
+        sync(path.parent)
         _remove(gone)
 
     def free_bytes(self) -> int:
@@ -165,8 +165,8 @@ class ArtifactStore:
                 f"{n_bytes} bytes do not fit: {free} are free, 64 MiB stay in reserve"
             )
 
-    def keys(self) -> list[str]:
-        """Every stored file's path from the root, in order: each key, and what is below it."""
+    def names(self) -> list[str]:
+        """The path from the root of every stored file, in order: a key, or below a key."""
         return sorted(
             path.relative_to(self.root).as_posix()
             for path in self.root.rglob("*")
@@ -197,7 +197,7 @@ class ArtifactStore:
                 _remove(entry)
                 removed.append(entry.relative_to(self.root).as_posix())
         kept = set(keep)
-        for name in self.keys():
+        for name in self.names():
             parts = name.split("/")
             if any("/".join(parts[:n]) in kept for n in range(1, len(parts) + 1)):
                 continue
@@ -227,7 +227,7 @@ class ArtifactStore:
             _remove(old)
         else:
             part.replace(target)
-        _sync(target.parent)
+        sync(target.parent)
 
 
 def file_sha256(path: Path) -> str:
@@ -252,7 +252,7 @@ def folder_sha256(folder: Path) -> str:
 
 
 @contextmanager
-def _room() -> Iterator[None]:
+def full_disk() -> Iterator[None]:
     """A full disk in our own words; it says so for the whole block, whatever was half done."""
     try:
         yield
@@ -283,10 +283,11 @@ def _make_folders(folder: Path, *, below: Path) -> None:
         return
     _make_folders(folder.parent, below=below)
     folder.mkdir(exist_ok=True, mode=0o700)
-    _sync(folder.parent)
+    sync(folder.parent)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk."""
     number = os.open(path, os.O_RDONLY)
     try:
         os.fsync(number)

@@ -49,7 +49,7 @@ class Store(AccessStore, DatasetStore, JobStore, TrialStore, ModelStore):
     def is_empty(self) -> bool:
         """Whether there are no tables at all: a database that was never used."""
         with self.read() as connection:
-            return not inspect(connection).get_table_names()
+            return set(inspect(connection).get_table_names()) <= {"alembic_version"}
 
 
 def sqlite_decision(version: tuple[int, ...]) -> str:
