@@ -62,4 +62,5 @@ def labels(column: pa.Array, positive: list[Any] | None) -> npt.NDArray[np.int8]
     coded = pc.dictionary_encode(column)
     found = matches(coded.dictionary, [True] if positive is None else positive)
     codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-    return np.append(found.astype(np.int8), np.int8(-1))[codes]
+    sides: npt.NDArray[np.int8] = np.append(found.astype(np.int8), np.int8(-1))[codes]
+    return sides

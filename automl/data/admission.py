@@ -1,0 +1,301 @@
+"""May this job run on this data? What it would be trained on, or the reason why not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from automl.data.leakage import find_leaks
+from automl.data.naming import near_names
+from automl.data.overlap import count_overlap
+from automl.data.positives import N_FOLDS, Labels, check_counts, check_missing, read_labels
+from automl.errors import DataError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Admission:
+    """What a job is trained on.
+
+    excluded are columns left out unasked, with the reason; n_features is what remains.
+    """
+
+    n_rows: int
+    n_labelled: int
+    n_positive: int
+    positive_values: list[Any]
+    n_features: int
+    warnings: list[dict[str, Any]] = field(default_factory=list)
+    excluded: list[dict[str, str]] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        """The same as a JSON object."""
+        return asdict(self)
+
+
+def admit(rows: Path, request: Mapping[str, Any], *, profile: Mapping[str, Any]) -> Admission:
+    """Check a job's request against stored rows.
+
+    Parameters
+    ----------
+    rows : Path
+        The Parquet that `tables.ingest` wrote.
+    request : mapping
+        The job's request.
+    profile : mapping
+        What `tables.ingest` returned.
+
+    Raises
+    ------
+    DataError
+        ``target_not_found, column_not_found, target_missing, not_binary, positive_label_required,
+        no_positives, too_few_positives, constant_target, fold_without_class, bad_weight,
+        leakage_suspected, no_usable_features``.
+    """
+    columns = {column["name"]: column for column in profile["columns"]}
+    _check_names(request, list(columns))
+    target = request["target"]
+    warnings: list[dict[str, Any]] = []
+    with pq.ParquetFile(rows) as file:
+        array = _read(file, target)
+        assert array is not None
+        y, values = read_labels(array, columns[target], request)
+        check_missing(y, request, warnings)
+        check_counts(y, warnings)
+        time = _read(file, request.get("time_column"))
+        group = _read(file, request.get("group_column"))
+        _check_folds(y, time=time, group=group)
+        weight = _read(file, request.get("weight_column"))
+        if weight is not None:
+            _check_weight(weight, y, request["weight_column"])
+        features, excluded = _features(columns, request)
+        _check_leaks(file, y, features, request, warnings)
+    _check_overlap(rows, y, features, request, profile, warnings)
+    if not features:
+        raise DataError(
+            "no column is left to learn from: the others are constant, empty, named like keys, "
+            "or excluded",
+            code="no_usable_features",
+            details={"excluded": [one["column"] for one in excluded]},
+        )
+    return Admission(
+        n_rows=len(y),
+        n_labelled=int((y >= 0).sum()),
+        n_positive=int((y == 1).sum()),
+        positive_values=values,
+        n_features=len(features),
+        warnings=warnings,
+        excluded=excluded,
+    )
+
+
+def _check_names(request: Mapping[str, Any], names: list[str]) -> None:
+    target = request["target"]
+    if target not in names:
+        raise DataError(
+            f"the data has no column '{target}'",
+            code="target_not_found",
+            column=target,
+            details={"near": near_names(target, names)},
+        )
+    asked: list[tuple[str, str]] = [
+        (role, request[role])
+        for role in ("time_column", "group_column", "weight_column")
+        if request.get(role) is not None
+    ]
+    for role in ("exclude", "accept_leakage"):
+        asked += [(role, name) for name in request.get(role) or ()]
+    for role, name in asked:
+        if name not in names:
+            raise DataError(
+                f"the data has no column '{name}', named in {role}",
+                code="column_not_found",
+                column=name,
+                details={"near": near_names(name, names), "field": role},
+            )
+        if name == target and role != "accept_leakage":
+            raise DataError(
+                f"the target '{name}' is also named in {role}",
+                code="target_has_two_roles",
+                column=name,
+                details={"field": role},
+            )
+
+
+def _read(file: pq.ParquetFile, name: str | None) -> pa.Array | None:
+    if name is None:
+        return None
+    column = file.reader.read_column(file.schema_arrow.get_field_index(name))
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _check_folds(y: Labels, *, time: pa.Array | None, group: pa.Array | None) -> None:
+    """Each part of the time, and enough groups, must hold both classes."""
+    if time is not None:
+        _check_time(y, time)
+    if group is not None:
+        codes = pc.dictionary_encode(group, null_encoding="encode").indices.to_numpy()
+        n_groups = {name: len(np.unique(codes[y == side])) for side, name in _SIDES}
+        if min(n_groups.values()) < N_FOLDS:
+            raise DataError(
+                f"positives are in {n_groups['positive']:,} group(s) and negatives in "
+                f"{n_groups['negative']:,}; {N_FOLDS} of each are needed for as many folds",
+                code="fold_without_class",
+                details={"groups": n_groups, "needed": N_FOLDS},
+            )
+
+
+_SIDES = ((1, "positive"), (0, "negative"))
+
+
+def _check_time(y: Labels, time: pa.Array) -> None:
+    if time.null_count and int(pc.sum(pc.and_(pc.is_null(time), pa.array(y >= 0))).as_py()):
+        missing = int(pc.sum(pc.and_(pc.is_null(time), pa.array(y >= 0))).as_py())
+        raise DataError(
+            f"{missing:,} labelled row(s) have no value in the time column",
+            code="time_missing",
+            details={"n_missing": missing},
+        )
+    ranks = pc.rank(time, tiebreaker="min").to_numpy()[y >= 0]
+    labelled = y[y >= 0]
+    # the windows of an expanding split: equal numbers of rows, ties kept together
+    window = np.minimum((ranks - 1) * (N_FOLDS + 1) // max(1, len(labelled)), N_FOLDS)
+    counts = [
+        {name: int((labelled[window == at] == side).sum()) for side, name in _SIDES}
+        for at in range(N_FOLDS + 1)
+    ]
+    if any(min(count.values()) == 0 for count in counts):
+        raise DataError(
+            f"a part of the time has rows of one class only (of {N_FOLDS + 1} parts with equally "
+            "many rows)",
+            code="fold_without_class",
+            details={"windows": counts},
+        )
+
+
+def _check_weight(weight: pa.Array, y: Labels, name: str) -> None:
+    if not (pa.types.is_integer(weight.type) or pa.types.is_floating(weight.type)):
+        raise DataError(f"the weights in '{name}' are not numbers", code="bad_weight", column=name)
+    values = weight.cast(pa.float64()).to_numpy(zero_copy_only=False)
+    bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)) & (y >= 0))
+    if len(bad):
+        raise DataError(
+            f"{len(bad):,} weight(s) in '{name}' are missing, or not above 0",
+            code="bad_weight",
+            column=name,
+            row=int(bad[0]) + 1,
+            details={"n_bad": len(bad)},
+        )
+
+
+def _features(
+    columns: Mapping[str, Mapping[str, Any]], request: Mapping[str, Any]
+) -> tuple[list[str], list[dict[str, str]]]:
+    """Columns to learn from, and those left out unasked with the reason."""
+    roles = {request.get(f"{role}_column") for role in ("time", "group", "weight")}
+    named = {request["target"], *roles, *(request.get("exclude") or ())}
+    accepted = set(request.get("accept_leakage") or ())
+    features, excluded = [], []
+    for name, column in columns.items():
+        if name in named:
+            continue
+        why = next((WHY[one] for one in column["roles"] if one in WHY), None)
+        twin = next((one for one in column["roles"] if one.startswith("duplicate_of:")), None)
+        if why is not None and name not in accepted:
+            excluded.append({"column": name, "why": why})
+        elif twin is not None and twin.removeprefix("duplicate_of:") in features:
+            original = twin.removeprefix("duplicate_of:")
+            excluded.append({"column": name, "why": f"equal to '{original}' in every row"})
+        else:
+            features.append(name)
+    return features, excluded
+
+
+WHY = {
+    "key": "it names the row",
+    "id_like": "nearly every row has its own value, so it can only be learnt by heart",
+    "constant": "it has one value",
+    "all_missing": "it has no value",
+}
+
+
+def _check_leaks(
+    file: pq.ParquetFile,
+    y: Labels,
+    features: list[str],
+    request: Mapping[str, Any],
+    warnings: list[dict[str, Any]],
+) -> None:
+    leaks = find_leaks(file, y, features)
+    accepted = set(request.get("accept_leakage") or ())
+    same = [leak.column for leak in leaks if leak.identical and leak.column not in accepted]
+    if same:
+        raise DataError(
+            f"column '{same[0]}' is the target itself or its inverse; exclude it, or accept it "
+            "with accept_leakage",
+            code="leakage_suspected",
+            column=same[0],
+            details={"columns": same},
+        )
+    for leak in leaks:
+        what = (
+            "is the target or its inverse, and was accepted"
+            if leak.identical
+            else f"alone ranks the rows with an AUC of {leak.auc:.4f}; "
+            "exclude it if it is known only afterwards"
+        )
+        warnings.append(
+            {
+                "code": "leakage_suspected",
+                "detail": f"'{leak.column}' {what}",
+                "column": leak.column,
+            }
+        )
+
+
+def _check_overlap(
+    rows: Path,
+    y: Labels,
+    features: list[str],
+    request: Mapping[str, Any],
+    profile: Mapping[str, Any],
+    warnings: list[dict[str, Any]],
+) -> None:
+    overlap = count_overlap(rows, y, features)
+    if overlap.duplicates:
+        warnings.append(
+            {
+                "code": "duplicate_rows",
+                "detail": f"{overlap.duplicates:,} row(s) repeat the features of another; rows "
+                "alike are kept on one side of a split only where group_column says so",
+                "n": overlap.duplicates,
+            }
+        )
+    if overlap.conflicting:
+        warnings.append(
+            {
+                "code": "conflicting_duplicates",
+                "detail": f"{overlap.conflicting:,} row(s) have the features of a row with the "
+                f"other label; no model can be right on more than "
+                f"{overlap.ceiling:.2%} of the rows",
+                "n": overlap.conflicting,
+                "accuracy_ceiling": round(overlap.ceiling, 6),
+            }
+        )
+    if request.get("group_column") is None:
+        for column in profile["columns"]:
+            if "group_candidate" in column["roles"] and column["name"] in features:
+                warnings.append(
+                    {
+                        "code": "entity_repeats",
+                        "detail": f"'{column['name']}' looks like an entity with several rows; "
+                        "name it as group_column so that no entity is on both sides of a split",
+                        "column": column["name"],
+                    }
+                )
