@@ -14,11 +14,12 @@ from pydantic_core import to_json
 from api.auth import negotiated, produces
 from api.context import parts, project_id
 from api.errors import TooManyViewers
-from api.progress import with_eta
+from api.progress import Progress
 from api.schemas import EventsQuery, ResumeHeaders
 from api.schemas_answers import EventAnswer, EventsAnswer
 from automl.errors import DataError
-from scheduler.records import Event, Job
+from scheduler.carbon.typical import yearly_mean
+from scheduler.records import Job
 from scheduler.store import Store
 
 events = APIBlueprint("events", __name__, url_prefix="/v1", tag="Jobs")
@@ -67,8 +68,9 @@ def follow(job_id: str, query_data: EventsQuery, headers_data: ResumeHeaders) ->
     )
     if negotiated(*kinds) == "application/json":
         found = store.events(job_id, after=after, limit=PAGE)
+        progress = _progress(store, job, after=after)
         return EventsAnswer(
-            items=[_answer(event, job) for event in found],
+            items=[EventAnswer.of(progress.told(event)) for event in found],
             state=job.state.value,
             finished=job.state.is_final and len(found) < PAGE,
             last=found[-1].seq if found else after,
@@ -89,8 +91,18 @@ def _after(query: EventsQuery, headers: ResumeHeaders) -> int:
     return int(last)
 
 
-def _answer(event: Event, job: Job) -> EventAnswer:
-    return EventAnswer.of(with_eta(event, job))
+def _progress(store: Store, job: Job, *, after: int) -> Progress:
+    """What tells the ETA, with what the reader has seen before counted in."""
+    intensity = yearly_mean(parts().settings.zone)
+    progress = Progress(job, grams_per_kwh=intensity.grams_per_kwh)
+    seen = 0
+    while progress.needs_history and seen < after:
+        before = store.events(job.id, after=seen, limit=min(PAGE, after - seen))
+        if not before:
+            break
+        progress.skip(before)
+        seen = before[-1].seq
+    return progress
 
 
 def _stream(store: Store, job: Job, *, after: int) -> Response:
@@ -102,6 +114,7 @@ def _stream(store: Store, job: Job, *, after: int) -> Response:
     lines = _lines(
         store,
         job,
+        _progress(store, job, after=after),
         after=after,
         poll_seconds=current_app.config["EVENT_POLL_SECONDS"],
         stream_seconds=current_app.config["EVENT_STREAM_SECONDS"],
@@ -112,7 +125,13 @@ def _stream(store: Store, job: Job, *, after: int) -> Response:
 
 
 def _lines(
-    store: Store, job: Job, *, after: int, poll_seconds: float, stream_seconds: float
+    store: Store,
+    job: Job,
+    progress: Progress,
+    *,
+    after: int,
+    poll_seconds: float,
+    stream_seconds: float,
 ) -> Iterator[bytes]:
     yield b"retry: %d\n\n" % RETRY_MILLISECONDS
     began = beat = time.monotonic()
@@ -121,7 +140,8 @@ def _lines(
         found = store.events(job.id, after=after, limit=PAGE)
         for event in found:
             after = event.seq
-            body = to_json(_answer(event, job).model_dump(mode="json"), inf_nan_mode="null")
+            answer = EventAnswer.of(progress.told(event)).model_dump(mode="json")
+            body = to_json(answer, inf_nan_mode="null")
             yield b"id: %d\nevent: %s\ndata: %s\n\n" % (after, event.kind.encode(), body)
         if job.state.is_final and len(found) < PAGE:
             return

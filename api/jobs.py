@@ -18,6 +18,8 @@ from api.errors import BadRequest
 from api.pagination import cursor
 from api.schemas import JobRequest, JobsQuery, SubmitHeaders
 from api.schemas_answers import JobAnswer, JobsAnswer, JsonObject
+from scheduler.carbon.typical import yearly_mean
+from scheduler.receipt import bill
 from scheduler.records import Job, JobState, StoredDataset
 
 jobs = APIBlueprint("jobs", __name__, url_prefix="/v1", tag="Jobs")
@@ -151,8 +153,9 @@ def receipt(job_id: str) -> Any:
     job = parts().store.get_job(project_id(), job_id)
     if job.receipt is not None:
         return {"job": job.id, "final": True, **job.receipt}
+    grams_per_kwh = yearly_mean(parts().settings.zone).grams_per_kwh
     phases = [
-        {"name": phase.name, "cpu_seconds": phase.cost.cpu_seconds, "joules": phase.cost.joules}
+        bill(phase.name, phase.cost, grams_per_kwh=grams_per_kwh)
         for phase in parts().store.phases(job_id)
     ]
     return {"job": job.id, "final": False, "phases": phases}

@@ -6,13 +6,12 @@ import base64
 import hashlib
 import io
 import re
-import zipfile
-from pathlib import Path
 from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response, request, send_file
 
+from api.archive import archive
 from api.auth import negotiated, produces
 from api.card import markdown
 from api.context import now, parts, project_id
@@ -34,21 +33,6 @@ ROW_TYPES = (
 )
 ANSWER_TYPES = ("application/json", "text/csv", "application/vnd.apache.parquet")
 ZIP = "application/zip"
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the same model, the same bytes of the archive: Range can resume
-
-LOADER = """\
-# {name}, version {version}
-
-    from automl.search.champion import Champion
-    import pandas
-    champion = Champion.load("model", sha256="{sha256}")
-    rows = pandas.read_csv("rows.csv")
-    print(champion.predict_proba(rows))
-
-The weights are text or skops files, no pickle; `manifest.json` has the SHA-256 of each.
-Install the same version of frugal-automl as in the manifest. The checksum above is that of
-`model/manifest.json`; loading verifies it, and every other file, before anything is parsed.
-"""
 
 
 def _model(name: str, query: ModelQuery) -> Model:
@@ -141,11 +125,15 @@ def card(name: str, query_data: ModelQuery) -> Any:
 def export(name: str, query_data: ModelQuery) -> Any:
     """The model as a zip: weights (LightGBM text or skops), manifest with checksums, loader."""
     model = _model(name, query_data)
-    parts().artifacts.verify(model.artifact, model.sha256)
-    archive = _archive(model, parts().artifacts.path(model.artifact))
-    digest = hashlib.sha256(archive).digest()
+    body = archive(
+        parts().artifacts.path(model.artifact),
+        name=model.name,
+        version=model.version,
+        sha256=model.sha256,
+    )
+    digest = hashlib.sha256(body).digest()
     response = send_file(
-        io.BytesIO(archive),
+        io.BytesIO(body),
         mimetype=ZIP,
         as_attachment=True,
         download_name=f"{model.name}-{model.version}.zip",
@@ -155,15 +143,3 @@ def export(name: str, query_data: ModelQuery) -> Any:
     # RFC 9530: of the whole, also where a range of it is sent.
     response.headers["Repr-Digest"] = f"sha-256=:{base64.b64encode(digest).decode()}:"
     return response
-
-
-def _archive(model: Model, folder: Path) -> bytes:
-    """The folder of a champion and how to load it, always the same bytes."""
-    readme = LOADER.format(name=model.name, version=model.version, sha256=model.sha256)
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
-        archive.writestr(zipfile.ZipInfo("README.md", EPOCH), readme, zipfile.ZIP_DEFLATED)
-        for file in sorted(path for path in folder.rglob("*") if path.is_file()):
-            entry = zipfile.ZipInfo(f"model/{file.relative_to(folder)}", EPOCH)
-            archive.writestr(entry, file.read_bytes(), zipfile.ZIP_DEFLATED)
-    return buffer.getvalue()

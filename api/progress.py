@@ -1,45 +1,90 @@
-"""How long a job may still take, from what it used of its limits so far."""
+"""How long a job may still take, from what it did and used so far."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from functools import cache
 
+from automl.cost import grams_co2e
+from automl.meta.portfolio import portfolio
+from automl.search.effort import EFFORTS
 from scheduler.records import Event, Job
 
+ENSEMBLES = 2  # weighted means that are judged at the end
 
-def with_eta(event: Event, job: Job) -> Event:
-    """The event of a trial with `eta_seconds`, at most so many until the search stops.
 
-    Events that say it themselves keep what they say; where no limit of the job can be compared
-    with what was used, it is null.
+@cache
+def most_trials(mode: str) -> int:
+    """How many trials a search of this mode runs at most when no limit stops it.
+
+    >>> most_trials("eco") < most_trials("balanced") < most_trials("best")
+    True
     """
-    if event.kind != "trial" or "eta_seconds" in event.data:
-        return event
-    return replace(event, data={**event.data, "eta_seconds": eta_seconds(event, job)})
+    models, effort = portfolio(mode), EFFORTS[mode]
+    expansions = sum(len(candidates) for candidates in models.expand.values())
+    return len(models.first) + expansions + effort.refinements + effort.members + ENSEMBLES
 
 
-def eta_seconds(event: Event, job: Job) -> float | None:
-    """Seconds until the first limit is reached at the pace so far.
+class Progress:
+    """Follows the events of one job, which must come in order, and adds `eta_seconds` to trials.
 
-    Not promised: a search mostly stops before its limits, when the next step is not worth its
-    energy.
+    Parameters
+    ----------
+    job : Job
+        Whose events they are.
+    grams_per_kwh : float
+        To compare joules with a limit in grams.
     """
-    if job.started_at is None:
-        return None
-    elapsed = _seconds(job.started_at, event.at)
-    limits = job.request.get("limits") or {}
-    shares = []
-    if limits.get("wall_seconds"):
-        shares.append(elapsed / limits["wall_seconds"])
-    number = event.data.get("number")
-    if limits.get("trials") and isinstance(number, int):
-        shares.append((number + 1) / limits["trials"])
-    if not shares or elapsed <= 0:
-        return None
-    share = min(max(shares), 1.0)
-    return round(elapsed * (1.0 - share) / share, 1)
 
+    def __init__(self, job: Job, *, grams_per_kwh: float) -> None:
+        self.limits: dict[str, float | None] = dict(job.request.get("limits") or {})
+        self.mode = str(job.request.get("mode") or "balanced")
+        self.grams_per_kwh = grams_per_kwh
+        self.started = job.started_at
+        self.cpu_seconds = self.joules = 0.0
 
-def _seconds(start: datetime, end: datetime) -> float:
-    return (end - start).total_seconds()
+    @property
+    def needs_history(self) -> bool:
+        """Whether a limit is in something that only the events together tell."""
+        return any(self.limits.get(name) for name in ("cpu_seconds", "joules", "gco2e"))
+
+    def skip(self, events: Iterable[Event]) -> None:
+        """Count events that the reader has seen before."""
+        for event in events:
+            self.told(event)
+
+    def told(self, event: Event) -> Event:
+        """The event, with `eta_seconds` when it is a trial that does not say it itself.
+
+        Not promised: it is an upper bound at the pace so far, until the first limit or the last
+        trial planned; a search mostly stops before, when the next step is not worth its energy.
+        """
+        if event.kind == "state" and event.data.get("state") == "RUNNING":
+            self.started = self.started or event.at
+        if event.kind != "trial":
+            return event
+        cost = event.data.get("cost") or {}
+        self.cpu_seconds += cost.get("cpu_seconds", 0.0)
+        self.joules += cost.get("joules", 0.0)
+        if "eta_seconds" in event.data:
+            return event
+        number = int(event.data.get("number", 0))
+        return replace(event, data={**event.data, "eta_seconds": self._eta(number, event.at)})
+
+    def _eta(self, number: int, at: datetime) -> float | None:
+        if self.started is None:
+            return None
+        elapsed = (at - self.started).total_seconds()
+        used = {
+            "wall_seconds": elapsed,
+            "trials": number + 1.0,
+            "cpu_seconds": self.cpu_seconds,
+            "joules": self.joules,
+            "gco2e": grams_co2e(self.joules, grams_per_kwh=self.grams_per_kwh),
+        }
+        shares = [(number + 1) / max(most_trials(self.mode), number + 1)]
+        shares += [used[name] / limit for name, limit in self.limits.items() if limit]
+        share = min(max(shares), 1.0)
+        return round(max(elapsed, 0.0) * (1.0 - share) / share, 1)

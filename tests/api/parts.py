@@ -232,11 +232,8 @@ class Site:
         assert job.id == job_id
         key = f"models/{uuid.uuid4().hex}"
         contents = dict(files or {"trial-0.txt": "tree\nversion=v4\n"})
-        sums = {
-            file: {"sha256": hashlib.sha256(text.encode()).hexdigest(), "bytes": len(text)}
-            for file, text in contents.items()
-        }
-        manifest = json.dumps({"files": sums, "versions": {}})
+        sums = {file: hashlib.sha256(text.encode()).hexdigest() for file, text in contents.items()}
+        manifest = json.dumps({"format": 1, "files": sums})
         with self.artifacts.staging() as folder:
             for file, text in {**contents, "manifest.json": manifest}.items():
                 (folder / file).write_text(text)

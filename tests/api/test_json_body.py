@@ -1,0 +1,161 @@
+"""Rows 71-73 of the bad inputs: JSON that two parsers could read differently is refused."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.api.parts import Site
+
+OK = {"dataset": "0" * 32, "target": "y"}
+
+
+def send(site: Site, body: str | bytes, content_type: str = "application/json") -> Any:
+    return site.post("/v1/jobs", data=body, content_type=content_type)
+
+
+def field(name: str, text: str) -> str:
+    """A valid request with one more field, as text."""
+    return f'{json.dumps(OK)[:-1]}, "{name}": {text}}}'
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ("", 400, "malformed_json"),
+        ("{", 400, "malformed_json"),
+        ("{'a': 1}", 400, "malformed_json"),
+        ('{"a": 1} x', 400, "malformed_json"),
+        (b"\xff\xfe{\x00}\x00", 400, "malformed_json"),
+        (b'\xef\xbb\xbf{"a": 1}', 400, "malformed_json"),
+        ("null", 422, "invalid_request"),
+        ("[]", 422, "invalid_request"),
+        ("3", 422, "invalid_request"),
+        ('"text"', 422, "invalid_request"),
+        (field("target", '"z"'), 400, "duplicate_key"),
+        (field("limits", '{"joules": 1, "joules": 2}'), 400, "duplicate_key"),
+        (field("tenant_id", '"x"'), 422, "invalid_request"),
+        (field("state", '"DONE"'), 422, "invalid_request"),
+        (field("owner", '"me"'), 422, "invalid_request"),
+        (field("epoch", "7"), 422, "invalid_request"),
+        ("[" * 100_000, 400, "too_deep"),
+        ('{"a":' * 100_000, 400, "too_deep"),
+        ("[" * 40 + "]" * 40, 400, "too_deep"),
+        (field("seed", str(2**63)), 422, "integer_range"),
+        (field("seed", "9" * 5000), 422, "integer_range"),
+        (field("seed", str(2**32)), 422, "invalid_request"),
+        (field("model", '"\\ud800"'), 422, "encoding"),
+        (field("\\udfff", "1"), 422, "encoding"),
+        (field("model", '"a\\u0000b"'), 422, "nul_byte"),
+    ],
+)
+def test_malformed_bodies(site: Site, body: str | bytes, status: int, code: str) -> None:
+    answer = send(site, body)
+    assert (answer.status_code, answer.json["code"]) == (status, code)
+    assert answer.mimetype == "application/problem+json"
+
+
+@pytest.mark.parametrize("name", ["gco2e", "joules", "cpu_seconds", "wall_seconds", "trials"])
+@pytest.mark.parametrize(
+    "value", ["0", "-1", "1e308", "1e400", "NaN", "Infinity", "-Infinity", '"12"', "true", "[]"]
+)
+def test_budgets_that_are_none(site: Site, name: str, value: str) -> None:
+    answer = send(site, field("limits", f'{{"{name}": {value}}}'))
+    assert answer.status_code == 422
+    assert answer.json["code"] in ("invalid_request", "non_finite")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("target", "1"),
+        ("target", '""'),
+        ("target", "null"),
+        ("positive", "{}"),
+        ("positive", "[]"),
+        ("positive", "[[1]]"),
+        ("exclude", '"duration"'),
+        ("exclude", "[1]"),
+        ("accept_missing_target", '"true"'),
+        ("accept_missing_target", "1"),
+        ("objective", '{"alert_rate": 0}'),
+        ("objective", '{"alert_rate": 1.5}'),
+        ("objective", '{"alert_rate": "0.1"}'),
+        ("objective", '{"pick": "best"}'),
+        ("mode", '"fast"'),
+        ("seed", "-1"),
+        ("seed", "1.5"),
+        ("model", '"../../etc"'),
+        ("model", '"A b"'),
+        ("when", '"now"'),
+        ("limits", "null"),
+    ],
+)
+def test_wrong_fields(site: Site, name: str, value: str) -> None:
+    body = json.dumps({key: item for key, item in OK.items() if key != name})
+    answer = send(site, f'{body[:-1]}, "{name}": {value}}}')
+    assert answer.status_code == 422
+    assert answer.json["code"] == "invalid_request"
+    assert answer.json["errors"][0]["field"].startswith(name)
+
+
+@pytest.mark.parametrize(
+    "when",
+    [
+        {"policy": "greenest"},
+        {"policy": "by", "deadline": "2020-01-01T00:00:00Z"},  # row 70: there are no deadlines yet
+        {"policy": "cron", "cron": "*/0 * * * *"},  # row 74: nor schedules
+    ],
+)
+def test_other_policies_are_not_supported(site: Site, when: dict[str, Any]) -> None:
+    answer = site.post("/v1/jobs", json={**OK, "when": when})
+    assert (answer.status_code, answer.json["code"]) == (422, "not_supported")
+
+
+def test_other_metrics_are_not_supported(site: Site) -> None:
+    answer = site.post("/v1/jobs", json={**OK, "objective": {"metric": "roc_auc"}})
+    assert (answer.status_code, answer.json["code"]) == (422, "not_supported")
+
+
+def test_whole_numbers_may_be_written_with_a_point(site: Site) -> None:
+    assert site.submit(seed=3.0, limits={"trials": 5.0, "joules": 10}).status_code == 202
+
+
+def test_values_of_the_request_are_not_repeated(site: Site) -> None:
+    answer = site.post("/v1/jobs", json={**OK, "seed": "FR7630006000011234567890189"})
+    assert answer.status_code == 422
+    assert "FR76" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=x", ""],
+)
+def test_other_content_types_are_415(site: Site, content_type: str) -> None:
+    answer = send(site, json.dumps(OK), content_type)
+    assert (answer.status_code, answer.json["code"]) == (415, "unsupported_media_type")
+
+
+def test_a_body_above_the_limit_is_413(site: Site) -> None:
+    answer = send(site, field("model", '"' + "x" * (5 * 2**20) + '"'))
+    assert (answer.status_code, answer.json["code"]) == (413, "body_too_large")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/jobs/" + "1" + "0" * 30,
+        "/v1/jobs/-1",
+        "/v1/jobs/%00",
+        "/v1/jobs/..%2f..%2fetc",
+        "/v1/datasets/%ed%a0%80",
+        "/v1/models/%00",
+        "/v1/models/..",
+        "/v1/models/A%20b",
+    ],
+)
+def test_ids_that_are_none_are_404(site: Site, path: str) -> None:
+    answer = site.get(path)
+    assert (answer.status_code, answer.json["code"]) == (404, "not_found")
