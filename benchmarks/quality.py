@@ -122,7 +122,7 @@ def one_seed(
     plain = X.copy()
     for column in plain.columns:
         if not pd.api.types.is_numeric_dtype(plain[column]):
-            plain[column] = plain[column].astype("category")
+            plain[column] = plain[column].astype(str).astype("category")
     with measure(meter) as fitting:
         default = lgb.LGBMClassifier(n_jobs=1, verbosity=-1, random_state=seed).fit(
             plain.iloc[train], y[train]

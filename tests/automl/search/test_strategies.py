@@ -1,0 +1,183 @@
+"""The recipe's decisions, with trials made up: what it proposes after which scores."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from automl.cost import Cost
+from automl.meta.portfolio import portfolio
+from automl.models.catalog import family
+from automl.search.effort import EFFORTS
+from automl.search.strategies import SearchEnd, Shape, successive_halving
+from automl.trial import Candidate, Proposal, Trial
+
+
+def shape(
+    *,
+    screening: int = 6600,
+    final: int = 100_000,
+    refined: int = 0,
+    fit: float = 1.0,
+    n_parts: int = 1,
+) -> Shape:
+    made = iter(range(refined))
+
+    def propose(name: str, trials: Sequence[Trial]) -> Candidate | None:
+        i = next(made, None)
+        return None if i is None else Candidate(model="lightgbm", params={"num_leaves": 5 + i})
+
+    return Shape(
+        screening_rows=screening,
+        final_rows=final,
+        family=family,
+        expected=lambda candidate, n_rows: n_parts * fit * n_rows / final,
+        fit_seconds=fit,
+        propose=propose,
+    )
+
+
+def play(
+    shape: Shape, scores: Mapping[str, float], *, mode: str = "balanced", refuse: str = ""
+) -> tuple[list[Proposal], SearchEnd]:
+    """Drive the strategy; scores by model and, for boosting, by leaves and smoothing."""
+    models = portfolio(mode)
+    strategy = successive_halving(models.first, models.expand, shape=shape, effort=EFFORTS[mode])
+    proposed: list[Proposal] = []
+    done: list[Trial] | None = None
+    while True:
+        try:
+            batch = next(strategy) if done is None else strategy.send(done)
+        except StopIteration as end:
+            return proposed, end.value
+        done = []
+        for proposal in batch:
+            if refuse == proposal.rung:
+                continue
+            seconds = shape.expected(proposal.candidate, proposal.n_rows)
+            score = scores.get(name_of(proposal.candidate))
+            done.append(
+                Trial(
+                    number=len(proposed),
+                    proposal=proposal,
+                    cost=Cost(cpu_seconds=seconds, joules=seconds, meter="cpu_time"),
+                    expected=Cost(cpu_seconds=seconds, joules=seconds, meter="expected"),
+                    score=score,
+                    interval=None if score is None else (score - 0.01, score + 0.01),
+                    error="failed" if score is None else None,
+                )
+            )
+            proposed.append(proposal)
+
+
+def name_of(candidate: Candidate) -> str:
+    params: Mapping[str, Any] = candidate.params
+    if candidate.model != "lightgbm":
+        return candidate.model
+    if "path_smooth" in params:
+        return "Lps"
+    if "negatives_per_positive" in params:
+        return "Lnb10"
+    return "L15" if params["num_leaves"] == 15 else "refined"
+
+
+def names(proposals: Sequence[Proposal], rung: str) -> list[str]:
+    return [name_of(p.candidate) for p in proposals if p.rung == rung]
+
+
+ALL = {
+    "L15": 0.40,
+    "logistic": 0.38,
+    "extra_trees": 0.39,
+    "Lnb10": 0.41,
+    "Lps": 0.40,
+    "random_forest": 0.39,
+    "refined": 0.35,
+}
+
+
+def test_living_families_are_widened_and_the_best_three_judged_on_all_rows() -> None:
+    proposed, end = play(shape(), ALL)
+    first = ["L15", "logistic", "extra_trees", "Lnb10", "Lps", "random_forest"]
+    assert names(proposed, "screening") == first
+    # The best by score, two of a family at most.
+    assert names(proposed, "final") == ["Lnb10", "L15", "extra_trees"]
+    assert {p.n_rows for p in proposed if p.rung == "final"} == {100_000}
+    assert end.finalists == (6, 7, 8)
+
+
+def test_a_dead_family_is_not_widened() -> None:
+    proposed, _ = play(shape(), {**ALL, "extra_trees": 0.30})
+    assert "random_forest" not in names(proposed, "screening")
+    assert "extra_trees" not in names(proposed, "final") or "logistic" in names(proposed, "final")
+
+
+def test_the_mainstay_gets_another_chance_down_to_a_quarter_below() -> None:
+    worse = {**ALL, "L15": 0.30, "Lnb10": 0.30, "Lps": 0.3, "logistic": 0.39}
+    assert "Lnb10" in names(play(shape(), worse)[0], "screening")
+    dead = {**worse, "L15": 0.20}
+    assert "Lnb10" not in names(play(shape(), dead)[0], "screening")
+
+
+def test_eco_is_the_first_models_only() -> None:
+    proposed, _ = play(shape(), ALL, mode="eco")
+    assert names(proposed, "screening") == ["L15", "logistic", "extra_trees"]
+
+
+def test_where_the_sample_is_all_rows_there_is_one_rung() -> None:
+    proposed, end = play(shape(screening=3000, final=3000), ALL)
+    assert {p.rung for p in proposed} == {"final"}
+    assert len(proposed) == 6
+    assert end.finalists == (3, 0, 2)
+
+
+def test_refinement_stops_when_its_gain_is_not_worth_its_cost() -> None:
+    # On all of few rows, in two parts, one costs 1/300 of brute force for 0.02 %: not worth it.
+    slow, end = play(shape(screening=3000, final=3000, refined=9, n_parts=2), ALL)
+    assert "refined" not in names(slow, "final")
+    assert "0.02 % at 0.33 % of brute-force cost, is 0.06 per percent, below 0.1" in end.reason
+    # On a small sample of many rows it is cheap, so it goes on until it gains nothing.
+    cheap, end = play(shape(refined=9), ALL)
+    assert len(names(cheap, "refinement")) == EFFORTS["balanced"].plateau
+    assert "the last 3 refinements gained less than half a standard error" in end.reason
+
+
+def test_a_gain_resets_the_plateau_and_the_best_refinement_is_judged() -> None:
+    proposed, end = play(shape(refined=9), {**ALL, "refined": 0.50})
+    assert "refined" in names(proposed, "final")
+    assert len(names(proposed, "refinement")) == EFFORTS["balanced"].plateau + 1
+    assert "0.5" in end.reason
+
+
+def test_the_frugal_limit_is_in_expected_seconds() -> None:
+    for fit in (0.02, 0.5, 5.0):
+        effort = EFFORTS["balanced"]
+        proposed, _ = play(shape(fit=fit, refined=9), ALL)
+        seconds = sum(fit * p.n_rows / 100_000 for p in proposed)
+        assert seconds <= effort.limit_seconds(fit)
+        assert effort.limit_seconds(fit) == max(1.2, 30 * fit)
+
+
+@pytest.mark.parametrize("rung", ["refinement", "final"])
+def test_what_the_budget_refuses_is_gone_without(rung: str) -> None:
+    proposed, end = play(shape(refined=9), ALL, refuse=rung)
+    assert not names(proposed, rung)
+    if rung == "final":
+        assert [name_of(proposed[n].candidate) for n in end.finalists] == [
+            "Lnb10",
+            "L15",
+            "extra_trees",
+        ]
+    else:
+        assert end.reason == "the budget refused the next refinement"
+
+
+def test_failed_models_never_become_finalists() -> None:
+    proposed, end = play(shape(), {"logistic": 0.2})
+    assert names(proposed, "final") == ["logistic"]
+    assert [name_of(proposed[n].candidate) for n in end.finalists] == ["logistic"]
+    _, end = play(shape(), {})
+    assert end.finalists == ()
+    assert end.reason == "no candidate could be scored"
