@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, create_engine, event, exc, text
+from sqlalchemy import Connection, Engine, create_engine, event, exc, select
 from sqlalchemy.engine import URL, make_url
 
 from scheduler.errors import Conflict, IncompatibleStore, StorageFull, StoreUnavailable
-from scheduler.tables import dump_json
+from scheduler.tables import dump_json, projects
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +59,8 @@ def journal_mode(version: tuple[int, ...] = sqlite3.sqlite_version_info) -> str:
 def make_engine(url: str, *, busy_seconds: float) -> Engine:
     """An engine of which every connection is set up for durability and clear failure."""
     parsed = parsed_url(url)
+    # At DEBUG it would log every row that is read, which `hide_parameters` does not prevent.
+    logging.getLogger("sqlalchemy").setLevel(logging.WARNING)
     common: dict[str, Any] = {
         "hide_parameters": True,
         "json_serializer": dump_json,
@@ -119,9 +121,9 @@ class Database:
         self.engine.dispose()
 
     def ping(self) -> None:
-        """Ask the database for a sign of life. Raises StoreUnavailable."""
+        """Read from a table: a sign of life. Raises StoreUnavailable or IncompatibleStore."""
         with self.read() as connection:
-            connection.execute(text("SELECT 1"))
+            connection.execute(select(projects.c.id).limit(1)).first()
 
     @contextmanager
     def read(self) -> Iterator[Connection]:

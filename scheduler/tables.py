@@ -212,10 +212,11 @@ trials = Table(
     Column("joules", Float(53)),
     Column("predict_joules", Float(53)),
     Column("trial", _JSON),
-    Index("ix_trials_job_id_score_number", "job_id", text("score DESC"), "number"),
     Index("ix_trials_job_id_joules_number", "job_id", "joules", "number"),
     Index("ix_trials_job_id_predict_joules_number", "job_id", "predict_joules", "number"),
 )
+
+Index("ix_trials_job_id_score_number", trials.c.job_id, trials.c.score.desc(), trials.c.number)
 
 phases = Table(
     "phases",
