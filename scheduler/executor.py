@@ -48,6 +48,8 @@ class JobExecutor(Protocol):
 
     def kill(self, job_id: str) -> None: ...
 
+    def interrupt(self, job_id: str) -> None: ...
+
     def pid(self, job_id: str) -> int | None: ...
 
     def release_idle(self, *, idle_seconds: float) -> bool: ...
@@ -75,6 +77,9 @@ class InlineExecutor(Executor):
 
     def kill(self, job_id: str) -> None:
         """Do nothing: a job is over before anybody can ask."""
+
+    def interrupt(self, job_id: str) -> None:
+        """Do nothing, as above."""
 
     def pid(self, job_id: str) -> int | None:
         """Return None: a job has no process of its own."""
@@ -233,13 +238,20 @@ class ForkserverExecutor(Executor):
 
     def kill(self, job_id: str) -> None:
         """End the job's process and all it started; harmless when it ended already."""
+        self._signal(job_id, signal.SIGKILL)
+
+    def interrupt(self, job_id: str) -> None:
+        """Ask the job's process to end by itself (SIGTERM); harmless when it ended already."""
+        self._signal(job_id, signal.SIGTERM)
+
+    def _signal(self, job_id: str, number: signal.Signals) -> None:
         with self._lock:
             job = self._jobs.get(job_id)
             if job is None:
                 return
             if job.server is not None and job.server.process.poll() is None:
                 with contextlib.suppress(OSError):
-                    job.server.socket.send(json.dumps({"kill": job_id}).encode())
+                    job.server.socket.send(json.dumps({"signal": number, "id": job_id}).encode())
                     return
             job.lifeline.cut()  # its server is dead: nobody is left who could end its whole group
 

@@ -53,8 +53,8 @@ class ForkServer:
                 if not message:
                     return
                 order = json.loads(message)
-                if "kill" in order:
-                    self._kill(order["kill"])
+                if "signal" in order:
+                    self._signal(order["id"], order["signal"])
                 else:
                     self._start(order, lifeline=fds[0], answers=fds[1])
 
@@ -90,12 +90,12 @@ class ForkServer:
                 tell(answers, {"status": os.waitstatus_to_exitcode(status)})
                 os.close(answers)
 
-    def _kill(self, job_id: str) -> None:
+    def _signal(self, job_id: str, number: int) -> None:
         # Only here is it certain that the process id is still the job's: it is reaped here.
         for pid, (known, _) in self._jobs.items():
             if known == job_id:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(pid, signal.SIGKILL)
+                    os.killpg(pid, number)
 
 
 def run(order: dict[str, Any], answers: int) -> None:

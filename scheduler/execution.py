@@ -1,0 +1,415 @@
+"""One job from its claim to its end, in the job's own process."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from math import inf
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from automl.cost import ZERO, Budget, Cost
+from automl.errors import BudgetExhausted, DataError
+from scheduler.artifacts import ArtifactStore
+from scheduler.carbon.typical import Intensity, yearly_mean
+from scheduler.child import where
+from scheduler.clock import Clock, utc_now
+from scheduler.config import Settings
+from scheduler.errors import Corrupt, Gone, LostLease, StoreUnavailable
+from scheduler.heartbeat import Heartbeat, Progress
+from scheduler.ingestion import problem, problem_of
+from scheduler.journal import StoreJournal
+from scheduler.reading import ROWS_FILE, meter_of
+from scheduler.receipt import receipt, spent
+from scheduler.records import DatasetState, Job, JobState, Model, Phase, StoredDataset
+from scheduler.store import Store
+
+if TYPE_CHECKING:
+    from automl.data.dataset import Dataset
+    from automl.meters.reference import Reference
+    from automl.search.champion import Champion
+    from automl.search.run import SearchResult
+
+log = logging.getLogger(__name__)
+T = TypeVar("T")
+
+PREDICT_ROWS = 1000
+CANCELLED = "cancelled on request"
+
+
+class Stopping(BaseException):
+    """The service stops: give the job back at once. No model's `except Exception` catches it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Work:
+    """A job under way and all that its steps share."""
+
+    job: Job
+    epoch: int
+    store: Store
+    artifacts: ArtifactStore
+    settings: Settings
+    meter: Any
+    clock: Clock
+    progress: Progress
+    heart: Heartbeat
+
+    @property
+    def intensity(self) -> Intensity:
+        return yearly_mean(self.settings.zone)
+
+    def patiently(self, write: Callable[[], T]) -> T:
+        """Write, and again while the store is out of reach; the heartbeat says when to give up."""
+        while True:
+            try:
+                return write()
+            except StoreUnavailable:
+                time.sleep(0.5)
+
+    def phase(self, name: str, cost: Cost) -> None:
+        """Write down what a phase took."""
+        phase = Phase(job_id=self.job.id, epoch=self.epoch, name=name, cost=cost)
+        self.patiently(lambda: self.store.add_phase(phase))
+        data = {"name": name, "cpu_seconds": cost.cpu_seconds, "joules": cost.joules}
+        self.patiently(
+            lambda: self.store.add_event(self.job.id, kind="phase", data=data, now=self.clock())
+        )
+        self.progress.enter(None, 0.0)
+
+
+def run_job(job_id: str, epoch: int, settings_json: str) -> dict[str, Any]:
+    """Run a job that the service claimed under `epoch`; the store has what came of it.
+
+    Returns
+    -------
+    dict
+        ``state`` as the job was left: final, SUBMITTED when it was given back, or LOST.
+    """
+    settings = Settings.model_validate_json(settings_json)
+    _set_up(settings)
+    store = Store(settings.resolved_database_url)
+    try:
+        with _stopping_on_sigterm():
+            return execute(
+                job_id,
+                epoch,
+                store=store,
+                artifacts=ArtifactStore(settings.resolved_artifacts_url),
+                settings=settings,
+            )
+    finally:
+        store.close()
+
+
+def execute(
+    job_id: str,
+    epoch: int,
+    *,
+    store: Store,
+    artifacts: ArtifactStore,
+    settings: Settings,
+    clock: Clock = utc_now,
+    leave: Callable[[int], None] = os._exit,
+) -> dict[str, Any]:
+    """Run a claimed job in this process; `leave` is how its heartbeat ends the process."""
+    progress = Progress()
+    heart = Heartbeat(
+        store,
+        job_id=job_id,
+        epoch=epoch,
+        lease_seconds=settings.lease_seconds,
+        progress=progress,
+        clock=clock,
+        leave=leave,
+    )
+    try:
+        heart.beat()
+        heart.start()
+        watts = {"per_core": settings.watts_per_core, "per_gb": settings.watts_per_gb}
+        work = _Work(
+            job=store.job(job_id),
+            epoch=epoch,
+            store=store,
+            artifacts=artifacts,
+            settings=settings,
+            meter=meter_of(watts),
+            clock=clock,
+            progress=progress,
+            heart=heart,
+        )
+        job = _finished(work)
+    except LostLease:
+        log.warning("job %s: epoch %d is over; nothing more is written", job_id, epoch)
+        return {"state": "LOST"}
+    except Stopping:
+        try:
+            job = store.release_job(job_id, epoch=epoch, now=clock(), died=False)
+        except LostLease:  # it had just ended
+            return {"state": str(store.job(job_id).state)}
+        log.info("job %s: given back, the service stops", job_id)
+    finally:
+        if heart.is_alive():
+            heart.stop()
+    if job.state.is_final:
+        artifacts.delete(f"jobs/{job_id}")
+    return {"state": str(job.state)}
+
+
+def _finished(work: _Work) -> Job:
+    """Run the search and write the end of the job, whatever it is."""
+    try:
+        return _searched(work)
+    except BudgetExhausted as error:
+        if work.heart.cancel_requested.is_set():
+            return _end(work, state=JobState.CANCELLED, stop_reason=f"stopped: {CANCELLED}")
+        return _end(work, state=JobState.FAILED, problem=problem(error.code, str(error)))
+    except DataError as error:
+        return _end(work, state=JobState.FAILED, problem=problem_of(error))
+    except (Corrupt, Gone) as error:
+        return _end(work, state=JobState.FAILED, problem=problem(error.code, str(error)))
+    except LostLease:
+        raise
+    except MemoryError:
+        told = problem("out_of_memory", "the job needs more memory than this machine gives it")
+        return _end(work, state=JobState.FAILED, problem=told)
+    except Exception as error:
+        place = where(error)
+        log.error("job %s: %s at %s", work.job.id, type(error).__name__, place)
+        told = problem("internal_error", f"unexpected {type(error).__name__} at {place}")
+        return _end(work, state=JobState.FAILED, problem=told)
+
+
+def _end(work: _Work, *, state: JobState, **values: Any) -> Job:
+    work.heart.stop()  # what it would hear now is that the job has ended
+    job = work.patiently(
+        lambda: work.store.finish_job(
+            work.job.id, epoch=work.epoch, state=state, now=work.clock(), **values
+        )
+    )
+    reason = job.stop_reason or (job.problem or {}).get("code")
+    log.info("job %s: %s, %s", job.id, job.state, reason)
+    return job
+
+
+def _searched(work: _Work) -> Job:
+    from automl.meters.base import measure
+    from automl.search.ledger import is_ensemble
+    from automl.search.run import search
+
+    job, request = work.job, work.job.request
+    stored = _data_of(work)
+    constants = _constants(work.meter)
+    # Of this process only, as codecarbon sees it: trials of an earlier one are in `search` too.
+    own: list[Cost] = []
+    with _reference(constants) as codecarbon:
+        with measure(work.meter) as loading:
+            dataset = _load(work, stored)
+        work.progress.enter(None, 0.0)
+        journal = StoreJournal(
+            work.store,
+            work.artifacts,
+            job_id=job.id,
+            epoch=work.epoch,
+            clock=work.clock,
+            progress=work.progress.enter,
+        )
+
+        earlier = [trial for trial in journal.finished() if not is_ensemble(trial)]
+        replayed = sum(trial.cost.cpu_seconds for trial in earlier)
+
+        def on_phase(name: str, cost: Cost) -> None:
+            own.append(cost)
+            work.phase(name, loading.cost + cost if name == "features" else cost)
+
+        found = search(
+            dataset,
+            meter=work.meter,
+            budget=budget_of(request, grams_per_kwh=work.intensity.grams_per_kwh),
+            seed=int(request.get("seed") or 0),
+            mode=request.get("mode") or "balanced",
+            alert_rate=float((request.get("objective") or {}).get("alert_rate") or 0.01),
+            pick=(request.get("objective") or {}).get("pick") or "recommended",
+            journal=journal,
+            stop=lambda: CANCELLED if work.heart.cancel_requested.is_set() else None,
+            on_phase=on_phase,
+        )
+    own_cpu = loading.cost.cpu_seconds + sum(one.cpu_seconds for one in own) - replayed
+    predict = predict_cost(found.champion, dataset, work.meter)
+    bill = receipt(
+        _phases(work, stored),
+        meter=work.meter.describe(),
+        intensity=work.intensity,
+        reference=codecarbon.to_json(),
+        own_cpu_joules=_processor_joules(own_cpu, constants),
+        trials=found.trials,
+        n_rows=dataset.n_rows,
+        predict_per_1000_rows=predict,
+        attempts=work.epoch,
+    )
+    return _register(work, found, bill)
+
+
+def _register(work: _Work, found: SearchResult, bill: Mapping[str, Any]) -> Job:
+    """Store the champion and end the job in one transaction with its model."""
+    cancelled = work.heart.cancel_requested.is_set() and CANCELLED in found.stop_reason
+    key = f"models/{uuid.uuid4().hex}"
+    with work.artifacts.staging() as folder:
+        sha256 = found.champion.save(folder)
+        work.artifacts.put_folder(key, folder)
+    job = work.job
+    warnings = [dict(warning) for warning in (*job.warnings, *found.warnings)]
+    model = Model(
+        id=uuid.uuid4().hex,
+        project_id=job.project_id,
+        name=job.model_name,
+        version=0,  # the store gives the next one
+        job_id=job.id,
+        dataset_id=job.dataset_id,
+        created_at=work.clock(),
+        artifact=key,
+        sha256=sha256,
+        card=found.champion.card()
+        | {
+            "target": job.request["target"],
+            "positive": job.request.get("positive"),
+            "cost": {"total": bill["total"], "predict": bill["predict_per_1000_rows"]},
+            "intensity": bill["intensity"],
+            "warnings": warnings,
+        },
+    )
+    done = _end(
+        work,
+        state=JobState.CANCELLED if cancelled else JobState.DONE,
+        stop_reason=found.stop_reason,
+        result={
+            "front": list(found.front),
+            "picks": dict(found.picks),
+            "champion": found.champion.provenance.get("trial"),
+            "members": {str(one.trial): one.weight for one in found.champion.members},
+            "warnings": [dict(warning) for warning in found.warnings],
+        },
+        receipt=bill,
+        model=model,
+    )
+    if (done.problem or {}).get("code") == "data_deleted":
+        work.artifacts.delete(key)
+    return done
+
+
+def _data_of(work: _Work) -> StoredDataset:
+    """Return the job's data set, its rows verified. Raises Gone or Corrupt."""
+    stored = work.store.get_dataset(work.job.project_id, work.job.dataset_id)
+    if stored.state is not DatasetState.READY or stored.artifact is None:
+        raise Gone("the data set was deleted")
+    sha256 = (stored.profile or {}).get("sha256")
+    if sha256 is not None:
+        work.artifacts.verify(stored.artifact, sha256)
+    return stored
+
+
+def _load(work: _Work, stored: StoredDataset) -> Dataset:
+    from automl.data.loading import load
+
+    if stored.artifact is None:
+        raise Gone("the data set was deleted")
+    admission = work.job.request.get("admission") or {}
+    excluded = [entry["column"] for entry in admission.get("excluded", ())]
+    rows = work.artifacts.path(stored.artifact) / ROWS_FILE
+    return load(rows, work.job.request, excluded=excluded)
+
+
+def budget_of(request: Mapping[str, Any], *, grams_per_kwh: float) -> Budget:
+    """Return the hard limits of a job's request; what is missing or null is no limit.
+
+    >>> budget_of({"limits": {"cpu_seconds": 60, "trials": None}}, grams_per_kwh=56).cpu_seconds
+    60.0
+    """
+    limits = request.get("limits") or {}
+    names = ("gco2e", "joules", "cpu_seconds", "wall_seconds", "trials")
+    given = {n: inf if limits.get(n) is None else float(limits[n]) for n in names}
+    return Budget(**given, grams_per_kwh=grams_per_kwh)
+
+
+def predict_cost(champion: Champion, dataset: Dataset, meter: Any) -> Cost:
+    """Measure the champion on up to 1,000 rows, warm, and return its cost per 1,000 rows."""
+    from automl.meters.base import measure
+
+    rows = dataset.X.head(PREDICT_ROWS)
+    champion.predict_proba(rows)
+    with measure(meter) as reading:
+        champion.predict_proba(rows)
+    scale, cost = PREDICT_ROWS / len(rows), reading.cost
+    return Cost(
+        cpu_seconds=cost.cpu_seconds * scale,
+        joules=cost.joules * scale,
+        wall_seconds=cost.wall_seconds * scale,
+        meter=cost.meter,
+    )
+
+
+def _phases(work: _Work, stored: StoredDataset) -> dict[str, Cost]:
+    ingest = {"ingest": stored.cost} if stored.cost is not None else {}
+    phases = work.patiently(lambda: work.store.phases(work.job.id))
+    found = spent(phases, epoch=work.epoch)
+    order = [name for name in ("features", "search", "refit") if name in found]
+    return ingest | {name: found.get(name, ZERO) for name in order}
+
+
+def _constants(meter: Any) -> dict[str, float]:
+    """Return the watts that codecarbon is to use, which are ours where we use any."""
+    names = ("watts_per_core", "watts_per_gb")
+    return {name: getattr(meter, name) for name in names if hasattr(meter, name)}
+
+
+def _reference(constants: Mapping[str, float]) -> AbstractContextManager[Reference]:
+    from automl.meters.cpu_time import WATTS_PER_CORE, WATTS_PER_GB
+    from automl.meters.reference import reference
+
+    return reference(
+        watts_per_core=constants.get("watts_per_core", WATTS_PER_CORE),
+        watts_per_gb=constants.get("watts_per_gb", WATTS_PER_GB),
+    )
+
+
+def _processor_joules(cpu_seconds: float, constants: Mapping[str, float]) -> float | None:
+    """Return the processor's part of a cost; a counter of the hardware cannot tell it apart."""
+    watts = constants.get("watts_per_core")
+    return None if watts is None else watts * cpu_seconds
+
+
+@contextmanager
+def _stopping_on_sigterm() -> Iterator[None]:
+    def stop(number: int, frame: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
+        raise Stopping
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _set_up(settings: Settings) -> None:
+    """Log to standard error; of an error that nobody caught, its type and place only."""
+    formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(name)s: %(message)s")
+    formatter.converter = time.gmtime
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
+    logging.captureWarnings(True)
+    logging.getLogger("py.warnings").setLevel(logging.CRITICAL)  # they may quote cells
+
+    def told(args: threading.ExceptHookArgs) -> None:
+        if args.exc_value is not None:
+            log.error("%s at %s", type(args.exc_value).__name__, where(args.exc_value))
+
+    threading.excepthook = told

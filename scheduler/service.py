@@ -1,0 +1,268 @@
+"""The service's heart: what is due is started, what died is noticed, what is idle is let go."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import socket
+import threading
+import time
+import uuid
+from concurrent.futures import Future
+from datetime import datetime, timedelta
+from typing import IO, Any
+
+from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.schedulers.background import BackgroundScheduler
+
+from automl.errors import FrugalError
+from scheduler.artifacts import ArtifactStore
+from scheduler.clock import Clock, utc_now
+from scheduler.config import Settings
+from scheduler.errors import Conflict, LostLease, StoreUnavailable
+from scheduler.execution import run_job
+from scheduler.executor import JobExecutor, make_executor
+from scheduler.ingestion import Ingestor
+from scheduler.records import Job, JobState
+from scheduler.store import Store
+
+log = logging.getLogger(__name__)
+
+# A job that is asked to stop gives itself back within one iteration of its model.
+STOP_SECONDS = 8.0
+SWEEP_SECONDS = 24 * 3600.0
+
+
+class Service:
+    """Claims due jobs and runs each in a process of its own.
+
+    APScheduler is only the timer that calls `tick`; the store is the truth. Every claim has a
+    lease and a fencing number, so several services on one database never do a job twice; on one
+    SQLite data folder a second one does not even start.
+
+    Parameters
+    ----------
+    executor : where jobs run; forked processes by default
+    ingestor : whose interrupted readings are resumed; one of its own by default
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        artifacts: ArtifactStore,
+        settings: Settings,
+        *,
+        executor: JobExecutor | None = None,
+        ingestor: Ingestor | None = None,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._store, self._artifacts, self._settings = store, artifacts, settings
+        self._executor = executor or make_executor("processes", nice=settings.job_nice)
+        self._ingestor = ingestor or Ingestor(store, artifacts, settings, clock=clock)
+        self._clock = clock
+        self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._running: dict[str, int] = {}  # job -> epoch
+        self._lock = threading.RLock()
+        self._ticking = threading.Lock()
+        self._waking = threading.Event()
+        self._stopping = threading.Event()
+        self._swept = time.monotonic() - SWEEP_SECONDS
+        self._lock_file: IO[str] | None = None
+        self._timer: BackgroundScheduler | None = None
+
+    def start(self) -> None:
+        """Start ticking.
+
+        Raises
+        ------
+        Conflict
+            ``already_running``: another service has this data folder.
+        """
+        if self._store.is_sqlite:
+            self._lock_folder()
+        logging.getLogger("apscheduler").setLevel(logging.WARNING)
+        self._stopping.clear()
+        self._timer = BackgroundScheduler(
+            executors={"default": ThreadPoolExecutor(max_workers=1)},
+            job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
+            timezone="UTC",
+        )
+        self._timer.add_job(
+            self._timed_tick, "interval", seconds=self._settings.tick_seconds, id="tick"
+        )
+        self._timer.start()
+        log.info("service %s: looks for work every %g s", self._owner, self._settings.tick_seconds)
+        self.wake()
+
+    def _lock_folder(self) -> None:
+        self._settings.data_dir.mkdir(parents=True, exist_ok=True)
+        file = (self._settings.data_dir / "service.lock").open("w")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.close()
+            raise Conflict(
+                "another service is running on this data folder", code="already_running"
+            ) from None
+        self._lock_file = file
+
+    def wake(self) -> None:
+        """Look for work now rather than at the next tick; returns at once."""
+        timer = self._timer
+        if timer is None or self._stopping.is_set() or self._waking.is_set():
+            return
+        self._waking.set()
+        timer.add_job(self._woken_tick, id=f"wake-{uuid.uuid4().hex}")
+
+    def _woken_tick(self) -> None:
+        self._waking.clear()  # before the look: whatever comes after it wakes again
+        self._timed_tick()
+
+    def _timed_tick(self) -> None:
+        try:
+            self.tick(self._clock())
+        except StoreUnavailable as error:
+            log.warning("the store is out of reach, trying again: %s", error)
+        except Exception as error:
+            log.error("tick failed: %s", type(error).__name__, exc_info=error)
+
+    def tick(self, now: datetime) -> None:
+        """Do what is due at `now`; idempotent, and harmless at any time."""
+        with self._ticking:
+            if self._stopping.is_set():
+                return
+            self._ingestor.recover(now)
+            self._watch(now)
+            self._claim(now)
+            idle = self._settings.idle_seconds
+            if self._executor.release_idle(idle_seconds=idle):
+                log.info("job server released after %g s without work", idle)
+            self._sweep(now)
+
+    def _claim(self, now: datetime) -> None:
+        while self._n_running() < self._settings.job_processes:
+            job = self._store.claim_job(
+                owner=self._owner, lease_seconds=self._settings.lease_seconds, now=now
+            )
+            if job is None:
+                return
+            if self._epoch(job.id) is not None:
+                # Our own process of it is frozen: its lease ended. Its end frees the job.
+                log.warning("job %s: its process did not renew the lease; it is ended", job.id)
+                self._executor.kill(job.id)
+                self._give_back(job.id, job.epoch)
+                return
+            self._submit(job, now)
+
+    def _submit(self, job: Job, now: datetime) -> None:
+        waited = (now - job.submitted_at).total_seconds()
+        log.info(
+            "job %s: starts now, attempt %d, waited %.1f s, %d of %d processes busy",
+            job.id,
+            job.epoch,
+            waited,
+            self._n_running() + 1,
+            self._settings.job_processes,
+        )
+        with self._lock:
+            self._running[job.id] = job.epoch
+        try:
+            future = self._executor.submit(
+                run_job, job.id, job.epoch, self._settings.model_dump_json()
+            )
+        except Exception as error:
+            with self._lock:
+                self._running.pop(job.id, None)
+            log.error("job %s: could not be started: %s", job.id, type(error).__name__)
+            self._give_back(job.id, job.epoch)
+            return
+        future.add_done_callback(lambda done: self._ended(job.id, job.epoch, done))
+
+    def _ended(self, job_id: str, epoch: int, future: Future[dict[str, Any]]) -> None:
+        """Notice at once how a job's process ended."""
+        error = future.exception()
+        try:
+            if error is None:
+                log.info("job %s: its process ended, %s", job_id, future.result()["state"])
+            elif not self._stopping.is_set():
+                log.warning("job %s: %s", job_id, error)
+                self._give_back(job_id, epoch)
+            else:
+                self._give_back(job_id, epoch, died=False)
+        finally:
+            with self._lock:
+                self._running.pop(job_id, None)
+            self.wake()
+
+    def _give_back(self, job_id: str, epoch: int, *, died: bool = True) -> None:
+        try:
+            job = self._store.release_job(job_id, epoch=epoch, now=self._clock(), died=died)
+        except LostLease:  # it ended, or somebody else has it
+            return
+        except StoreUnavailable as problem:
+            # Its lease ends by itself, and it is claimed then.
+            log.warning("job %s: cannot be given back now: %s", job_id, problem)
+            return
+        if job.state is JobState.QUARANTINED:
+            self._artifacts.delete(f"jobs/{job_id}")
+        log.info("job %s: %s after %d deaths", job_id, job.state, job.deaths)
+
+    def _watch(self, now: datetime) -> None:
+        """End our own processes that are frozen: alive, but their lease has ended."""
+        with self._lock:
+            running = dict(self._running)
+        for job_id, epoch in running.items():
+            job = self._store.job(job_id)
+            lost = job.epoch != epoch or job.state is not JobState.RUNNING
+            late = job.lease_until is not None and job.lease_until <= now
+            if lost and job.finished_at is not None:
+                lost = now - job.finished_at > timedelta(seconds=self._settings.lease_seconds)
+            if lost or late:
+                log.warning("job %s: its process is frozen or no longer owns it; ended", job_id)
+                self._executor.kill(job_id)
+
+    def _sweep(self, now: datetime) -> None:
+        if time.monotonic() - self._swept < SWEEP_SECONDS:
+            return
+        self._swept = time.monotonic()
+        try:
+            removed = self._artifacts.sweep(self._store.artifact_keys(), now=now)
+        except FrugalError as error:
+            log.warning("orphans could not be removed: %s", error)
+            return
+        if removed:
+            log.info("%d orphaned files removed", len(removed))
+
+    def _n_running(self) -> int:
+        with self._lock:
+            return len(self._running)
+
+    def _epoch(self, job_id: str) -> int | None:
+        with self._lock:
+            return self._running.get(job_id)
+
+    def running(self) -> list[str]:
+        """Return the ids of the jobs whose processes are running here."""
+        with self._lock:
+            return sorted(self._running)
+
+    def stop(self) -> None:
+        """End everything: jobs give themselves back and go on at the next start."""
+        self._stopping.set()
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.shutdown(wait=False)
+        with self._ticking:  # a tick under way may still be starting a job
+            pass
+        for job_id in self.running():
+            self._executor.interrupt(job_id)
+        end = time.monotonic() + STOP_SECONDS
+        while self.running() and time.monotonic() < end:
+            time.sleep(0.02)
+        self._executor.shutdown(cancel_futures=True)
+        self._ingestor.stop()
+        if self._lock_file is not None:
+            self._lock_file.close()
+            self._lock_file = None
+        log.info("service %s: stopped", self._owner)
