@@ -261,7 +261,7 @@ def full_disk() -> Iterator[None]:
             raise StorageFull("the disk of the artifacts is full") from None
         raise
     except shutil.Error as error:  # copytree collects what went wrong, by file
-        if any(os.strerror(number) in str(error) for number in _FULL):
+        if any(f"[Errno {number}]" in str(error) for number in _FULL):
             raise StorageFull("the disk of the artifacts is full") from None
         raise
 

@@ -20,7 +20,11 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix="FRUGAL_", frozen=True, extra="ignore", env_ignore_empty=True
+        env_prefix="FRUGAL_",
+        frozen=True,
+        extra="ignore",
+        env_ignore_empty=True,
+        allow_inf_nan=False,
     )
 
     data_dir: Path = Field(
