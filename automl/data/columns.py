@@ -326,8 +326,8 @@ def misfit_error(plan: ColumnPlan, kind: str, *, row: int) -> DataError:
             row=row,
         )
     return DataError(
-        f"row {row:,} of column '{plan.name}' is not of type {plan.type}, as the rows before are; "
-        "declare the type or the texts that mean missing",
+        f"row {row:,} of column '{plan.name}' is not of type {plan.type} as the column is; "
+        "declare its type, or the texts that mean missing",
         code="type_conflict",
         column=plan.name,
         row=row,

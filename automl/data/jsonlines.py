@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 
 from automl.data import formats
@@ -32,6 +34,7 @@ from automl.errors import DataError
 MAX_LINE_BYTES = 16 * 2**20
 MAX_DEPTH = 8  # of braces and brackets in a line, before it is parsed
 BLOCK_ROWS = 32_768
+STRINGS = re.compile(rb'"(?:[^"\\]|\\.)*"')
 Row = dict[str, Any]
 
 
@@ -64,7 +67,7 @@ def examine(
     check_names(names)
     if len(names) < 2:
         raise DataError("the table has one column", code="only_one_column")
-    plans = [_plan(name, [row.get(name) for row in rows], options) for name in names]
+    plans = [plan_column(name, [row.get(name) for row in rows], options) for name in names]
     return Dialect(format="jsonl", compressed=form.compressed, names=tuple(names)), plans
 
 
@@ -90,7 +93,7 @@ def parse_line(line: bytes, *, row: int) -> Row:
             raise fail("has a key twice")
         return found
 
-    if line[:65536].count(b"{") + line[:65536].count(b"[") > 1 and _depth(line) > MAX_DEPTH:
+    if is_deep(line, MAX_DEPTH):
         raise fail(f"is nested deeper than {MAX_DEPTH}")
     try:
         value = json.loads(line.decode("utf-8"), object_pairs_hook=pairs)
@@ -104,6 +107,12 @@ def parse_line(line: bytes, *, row: int) -> Row:
         raise fail("begins a JSON array; write one object per line")
     if not isinstance(value, dict):
         raise fail("is not a JSON object")
+    check_cells(value, row=row)
+    return value
+
+
+def check_cells(value: Row, *, row: int) -> None:
+    """Raise DataError (``jsonl, nul_byte, encoding``) where a cell cannot be one of a table."""
     for key, cell in value.items():
         if isinstance(cell, (dict, list)):
             raise DataError(
@@ -119,24 +128,25 @@ def parse_line(line: bytes, *, row: int) -> Row:
                 )
             if not cell.isascii() and any("\ud800" <= one <= "\udfff" for one in cell):
                 raise DataError(f"row {row:,} has half a character", code="encoding", row=row)
-    return value
 
 
-def _depth(line: bytes) -> int:
-    """How deep braces and brackets nest, those in strings counted too: an upper bound."""
-    deepest = depth = 0
-    for mark in line:
-        if mark in b"{[":
-            depth += 1
-            deepest = max(deepest, depth)
-            if deepest > 64:
-                break
-        elif mark in b"}]":
-            depth -= 1
-    return deepest
+def is_deep(text: bytes, limit: int) -> bool:
+    """Whether braces and brackets nest deeper than a limit, those in strings left out."""
+    if text.count(b"{") + text.count(b"[") <= limit:
+        return False
+    marks = np.frombuffer(STRINGS.sub(b"", text), dtype=np.uint8) | 32  # [ and { differ in one bit
+    steps = (marks == ord("{")).astype(np.int64) - (marks == ord("}"))
+    return bool(len(steps)) and int(np.cumsum(steps).max()) > limit
 
 
-def _plan(name: str, cells: list[Any], options: ReadingOptions) -> ColumnPlan:
+def plan_column(name: str, cells: list[Any], options: ReadingOptions) -> ColumnPlan:
+    """The plan of one column from its JSON values.
+
+    Raises
+    ------
+    DataError
+        ``type_conflict`` with the row when values of several kinds are mixed.
+    """
     declared = options.types.get(name)
     kinds = {type(cell) for cell in cells if cell is not None}
     if declared is None and kinds <= {str}:

@@ -1,4 +1,4 @@
-"""Stored Parquet to the Dataset of a job, and bodies of prediction requests to rows."""
+"""Stored Parquet to the Dataset of a job, and (from `bodies`) the rows of a prediction request."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from automl.data.bodies import read_rows
 from automl.data.dataset import Dataset
+from automl.data.series import to_series
 from automl.data.target import labels, wanted
 from automl.errors import DataError
 
-EXACT_IN_FLOAT32 = 2**24
+__all__ = ["load", "read_rows"]
 
 
 def load(rows: Path, request: Mapping[str, Any], *, excluded: Sequence[str]) -> Dataset:
@@ -85,55 +87,8 @@ def load(rows: Path, request: Mapping[str, Any], *, excluded: Sequence[str]) -> 
 
 def _column(file: pq.ParquetFile, name: str) -> pa.Array:
     """One column; its index is looked up because a dotted name would mean a nested field."""
-    chunks = [file.reader.read_column(file.schema_arrow.get_field_index(name))]
-    column = chunks[0]
+    column = file.reader.read_column(file.schema_arrow.get_field_index(name))
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-
-
-def to_series(array: pa.Array) -> pd.Series[Any]:
-    """A column as pandas wants it for models: see `load`."""
-    kind = array.type
-    if pa.types.is_string(kind) or pa.types.is_dictionary(kind):
-        coded = array if pa.types.is_dictionary(kind) else array.dictionary_encode()
-        # sorted, so that the codes do not depend on which row came first
-        levels = np.array(coded.dictionary.to_pylist(), dtype=object)
-        order = np.argsort(levels.astype(str), kind="stable")
-        rank = np.empty(len(order), dtype=np.intp)
-        rank[order] = np.arange(len(order))
-        codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
-        places = np.where(codes < 0, -1, np.append(rank, -1)[codes])
-        categories = pd.Index(levels[order], dtype="str")
-        return pd.Series(pd.Categorical.from_codes(places, categories=categories))
-    if pa.types.is_timestamp(kind):
-        naive = array.cast(pa.timestamp("us", "UTC")).cast(pa.timestamp("us"))
-        return pd.Series(naive.to_numpy(zero_copy_only=False).astype("datetime64[us]"))
-    if pa.types.is_boolean(kind):
-        if array.null_count:
-            return (
-                pd.Series(array.cast(pa.float32()).to_numpy(zero_copy_only=False))
-                if False
-                else pd.Series(
-                    array.cast(pa.int8()).cast(pa.float32()).to_numpy(zero_copy_only=False)
-                )
-            )
-        return pd.Series(array.cast(pa.int8()).to_numpy(zero_copy_only=False))
-    values = array.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    return pd.Series(_narrow(values))
-
-
-def _narrow(values: npt.NDArray[np.float64]) -> npt.NDArray[Any]:
-    """float32 where nothing that a model could tell apart is lost."""
-    finite = values[np.isfinite(values)]
-    if not len(finite) or np.abs(finite).max() > np.finfo(np.float32).max:
-        return values if len(finite) else values.astype(np.float32)
-    narrow = finite.astype(np.float32)
-    whole = (finite == np.rint(finite)).all()
-    if whole:
-        return values.astype(np.float32) if (narrow == finite).all() else values
-    # 24 bits of a number are enough unless numbers are large and close together
-    if np.abs(finite).max() > EXACT_IN_FLOAT32:
-        return values
-    return values.astype(np.float32)
 
 
 def _times(series: dict[str, Any], name: str | None) -> npt.NDArray[Any] | None:
