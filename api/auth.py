@@ -94,14 +94,14 @@ def bearer(incoming: Request) -> str | None:
 
 def caller() -> str:
     """Whose requests are counted together: a token's, else those of an address."""
-    return str(getattr(g, "token_id", None) or request.remote_addr or "")
+    return str(getattr(g, "token_id", None) or request.remote_addr or "unknown")
 
 
 def install(app: APIFlask, *, settings: Settings) -> None:
     """Put host check, authentication, rate limit and negotiation in front of every route."""
     hosts = allowed_hosts(settings)
     failures = FixedWindowRateLimiter(MemoryStorage())
-    failures_limit = RateLimitItemPerMinute(FAILURES_PER_MINUTE)
+    app.config.setdefault("AUTH_FAILURES_PER_MINUTE", FAILURES_PER_MINUTE)
 
     def check_host() -> None:
         match = HOST.fullmatch(request.headers.get("Host", ""))
@@ -114,7 +114,8 @@ def install(app: APIFlask, *, settings: Settings) -> None:
         secret = bearer(request)
         token = parts().store.token_by_secret(secret, now=now()) if secret else None
         if token is None:
-            if not failures.hit(failures_limit, request.remote_addr or ""):
+            limit = RateLimitItemPerMinute(app.config["AUTH_FAILURES_PER_MINUTE"])
+            if not failures.hit(limit, request.remote_addr or ""):
                 raise TooManyRequests("too many requests without a valid token")
             if secret is None:
                 raise Unauthenticated("send a token as Authorization: Bearer <token>")

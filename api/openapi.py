@@ -32,6 +32,7 @@ INFO = (
     "`code`. Ids of another project are unknown ones."
 )
 EXAMPLE_ROWS = {"rows": [{"age": 41, "balance": 1250.5, "segment": "retail"}]}
+EVENT_STREAM = "text/event-stream"
 BINARY = {"type": "string", "format": "binary"}
 TEXT = {"type": "string"}
 
@@ -137,6 +138,8 @@ def _mend_parameter(parameter: Json) -> None:
     schema.pop("title", None)
     if description:
         parameter["description"] = description
+    if parameter["in"] == "header":
+        parameter["name"] = parameter["name"].title()
     if parameter["in"] == "path":
         parameter["required"] = True
     parameter["schema"] = schema
@@ -145,6 +148,9 @@ def _mend_parameter(parameter: Json) -> None:
 def _media(kind: str, json_media: Json) -> Json:
     if kind == "application/json":
         return {**json_media, "schema": json_media.get("schema") or {"type": "object"}}
+    if kind == EVENT_STREAM:
+        texts = {name: dict(TEXT) for name in ("id", "event", "data")}
+        return {"schema": {"type": "object", "properties": texts, "required": sorted(texts)}}
     if kind.startswith("text/"):
         return {"schema": dict(TEXT)}
     return {"schema": dict(BINARY)}

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from api.pagination import CURSOR
+
 # Largest limits that still mean something: 31 years of one core, the yearly use of 300 homes.
 MAX_SECONDS = 1e9
 MAX_JOULES = 1e13
@@ -34,9 +36,10 @@ def _only(supported: str) -> Any:
 
 # The validator stands after Field, else the schema says "ge" instead of "minimum".
 Integer = BeforeValidator(_integral)
-ColumnName = Annotated[str, Field(min_length=1, max_length=256)]
+NO_NUL = r"^[^\x00]*$"  # strict_json refuses it first; here it is said
+ColumnName = Annotated[str, Field(min_length=1, max_length=256, pattern=NO_NUL)]
 ColumnNames = Annotated[list[ColumnName], Field(max_length=MAX_COLUMNS)]
-Label = Annotated[str, Field(max_length=1000)] | int | float | bool
+Label = Annotated[str, Field(max_length=1000, pattern=NO_NUL)] | int | float | bool
 
 
 class Body(BaseModel):
@@ -181,7 +184,9 @@ class PageQuery(Query):
 
     limit: int = Field(50, ge=1, le=100)
     cursor: str | None = Field(
-        None, max_length=200, description="next_cursor of the page before; absent: the first page"
+        None,
+        json_schema_extra={"pattern": f"^{CURSOR.pattern}$"},
+        description="next_cursor of the page before; absent: the first page",
     )
 
 
@@ -242,12 +247,19 @@ class ModelQuery(Query):
 class SubmitHeaders(BaseModel):
     """Headers of a submission."""
 
+    # Checked by the route: a wrong key is a 400, as a header that cannot be read.
     idempotency_key: str | None = Field(
-        None, description="a retry with the same key and body answers with the same job"
+        None,
+        description="a retry with the same key and body answers with the same job",
+        json_schema_extra={"pattern": "^[!-~]+$", "minLength": 1, "maxLength": 255},
     )
 
 
 class ResumeHeaders(BaseModel):
     """Headers of a resumed event stream."""
 
-    last_event_id: str | None = Field(None, description="id of the last event seen")
+    last_event_id: str | None = Field(
+        None,
+        description="id of the last event seen",
+        json_schema_extra={"pattern": "^[0-9]{1,9}$"},
+    )
