@@ -256,12 +256,12 @@ def full_disk() -> Iterator[None]:
     """A full disk in our own words; it says so for the whole block, whatever was half done."""
     try:
         yield
-    except OSError as error:
-        if error.errno in _FULL:
+    except shutil.Error as error:  # an OSError too, in which copytree collects what went wrong
+        if any(f"[Errno {number}]" in str(error) for number in _FULL):
             raise StorageFull("the disk of the artifacts is full") from None
         raise
-    except shutil.Error as error:  # copytree collects what went wrong, by file
-        if any(f"[Errno {number}]" in str(error) for number in _FULL):
+    except OSError as error:
+        if error.errno in _FULL:
             raise StorageFull("the disk of the artifacts is full") from None
         raise
 
