@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
-import sys
-import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,6 +22,7 @@ from scheduler.config import Settings
 from scheduler.errors import Corrupt, Gone, LostLease, StoreUnavailable
 from scheduler.heartbeat import Heartbeat, Progress
 from scheduler.ingestion import problem, problem_of
+from scheduler.job_process import Stopping, set_up, stopping_on_sigterm
 from scheduler.journal import StoreJournal
 from scheduler.reading import ROWS_FILE, meter_of
 from scheduler.receipt import receipt, spent
@@ -42,10 +40,6 @@ T = TypeVar("T")
 
 PREDICT_ROWS = 1000
 CANCELLED = "cancelled on request"
-
-
-class Stopping(BaseException):
-    """The service stops: give the job back at once. No model's `except Exception` catches it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,10 +88,10 @@ def run_job(job_id: str, epoch: int, settings_json: str) -> dict[str, Any]:
         ``state`` as the job was left: final, SUBMITTED when it was given back, or LOST.
     """
     settings = Settings.model_validate_json(settings_json)
-    _set_up(settings)
+    set_up(settings.log_level)
     store = Store(settings.resolved_database_url)
     try:
-        with _stopping_on_sigterm():
+        with stopping_on_sigterm():
             return execute(
                 job_id,
                 epoch,
@@ -254,10 +248,13 @@ def _searched(work: _Work) -> Job:
         predict_per_1000_rows=predict,
         attempts=work.epoch,
     )
-    return _register(work, found, bill)
+    types = {one["name"]: one["type"] for one in (stored.profile or {}).get("columns", ())}
+    return _register(work, found, bill, types)
 
 
-def _register(work: _Work, found: SearchResult, bill: Mapping[str, Any]) -> Job:
+def _register(
+    work: _Work, found: SearchResult, bill: Mapping[str, Any], types: Mapping[str, str]
+) -> Job:
     """Store the champion and end the job in one transaction with its model."""
     cancelled = work.heart.cancel_requested.is_set() and CANCELLED in found.stop_reason
     key = f"models/{uuid.uuid4().hex}"
@@ -280,6 +277,12 @@ def _register(work: _Work, found: SearchResult, bill: Mapping[str, Any]) -> Job:
         | {
             "target": job.request["target"],
             "positive": job.request.get("positive"),
+            # How rows to predict are read; an integer column may well get 3.5 some day.
+            "types": {
+                name: "number" if types.get(name) == "integer" else types[name]
+                for name in found.champion.columns
+                if name in types
+            },
             "cost": {"total": bill["total"], "predict": bill["predict_per_1000_rows"]},
             "intensity": bill["intensity"],
             "warnings": warnings,
@@ -383,33 +386,3 @@ def _processor_joules(cpu_seconds: float, constants: Mapping[str, float]) -> flo
     """Return the processor's part of a cost; a counter of the hardware cannot tell it apart."""
     watts = constants.get("watts_per_core")
     return None if watts is None else watts * cpu_seconds
-
-
-@contextmanager
-def _stopping_on_sigterm() -> Iterator[None]:
-    def stop(number: int, frame: object) -> None:
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # once is enough
-        raise Stopping
-
-    before = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _set_up(settings: Settings) -> None:
-    """Log to standard error; of an error that nobody caught, its type and place only."""
-    formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(name)s: %(message)s")
-    formatter.converter = time.gmtime
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
-    logging.basicConfig(level=settings.log_level, handlers=[handler], force=True)
-    logging.captureWarnings(True)
-    logging.getLogger("py.warnings").setLevel(logging.CRITICAL)  # they may quote cells
-
-    def told(args: threading.ExceptHookArgs) -> None:
-        if args.exc_value is not None:
-            log.error("%s at %s", type(args.exc_value).__name__, where(args.exc_value))
-
-    threading.excepthook = told

@@ -1,0 +1,54 @@
+"""The scheduler alone: `python -m scheduler`, for deployments where the API runs elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import time
+
+from automl.errors import FrugalError
+from scheduler.artifacts import ArtifactStore
+from scheduler.config import Settings
+from scheduler.service import Service
+from scheduler.store import Store
+
+log = logging.getLogger("scheduler")
+
+
+def main() -> int:
+    """Run until SIGTERM or SIGINT; return 0 after a clean stop, 1 when it cannot start."""
+    try:
+        settings = Settings.load()
+        _start_logging(settings.log_level)
+        os.umask(0o077)  # personal data: for this user only
+        store = Store(settings.resolved_database_url)
+        store.migrate()
+        service = Service(store, ArtifactStore(settings.resolved_artifacts_url), settings)
+        stopped = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stopped.set())
+        service.start()
+    except FrugalError as error:
+        sys.stderr.write(f"{error.code}: {error}\n")
+        return 1
+    try:
+        stopped.wait()
+    finally:
+        service.stop()
+        store.close()
+    return 0
+
+
+def _start_logging(level: str) -> None:
+    formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(name)s: %(message)s")
+    formatter.converter = time.gmtime
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(formatter)
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,181 @@
+"""What a predictor child does: one champion, loaded once, answering bodies of rows."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from automl.errors import DataError
+from scheduler.child import Channel, error_line
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from automl.data.options import ReadingLimits
+    from automl.search.champion import Champion
+
+JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
+# A column of which more cells than this lie outside the range once seen has drifted.
+DRIFT_SHARE = 0.05
+# What reading says of a cell that is not of its column's type.
+_WRONG_TYPE = {"type_conflict", "ambiguous_date", "date_range"}
+
+
+def serve(
+    channel: Channel,
+    folder: str,
+    sha256: str,
+    about: Mapping[str, Any],
+    types: Mapping[str, str],
+    limits: Mapping[str, int],
+    max_rows: int,
+) -> None:
+    """Answer requests until the starter hangs up.
+
+    A request is a JSON line ``{"content_type", "accept", "length"}`` and so many bytes; so is the
+    answer, ``{"result": {"content_type", "report", "length"}}``, or an error line alone.
+
+    Raises
+    ------
+    DataError
+        ``corrupt_model``: the champion's files are not those that were saved.
+    """
+    from automl.data.options import ReadingLimits
+    from automl.search.champion import Champion
+
+    champion = Champion.load(folder, sha256=sha256)
+    most = ReadingLimits(**limits)
+    channel.write_line({"result": "ready"})
+    while True:
+        request = channel.read_line()
+        body = channel.read_exactly(request["length"])
+        try:
+            frame = rows_of(
+                body,
+                request["content_type"],
+                champion=champion,
+                types=types,
+                limits=most,
+                max_rows=max_rows,
+            )
+            content, report = answer(champion, frame, about=about, accept=request["accept"])
+        except Exception as error:
+            channel.write_line(error_line(error))
+            continue
+        head = {"content_type": request["accept"], "report": report, "length": len(content)}
+        channel.write_line({"result": head})
+        channel.write(content)
+
+
+def rows_of(
+    body: bytes,
+    content_type: str,
+    *,
+    champion: Champion,
+    types: Mapping[str, str],
+    limits: ReadingLimits,
+    max_rows: int,
+) -> pd.DataFrame:
+    """Return the rows of a body, with the champion's columns read as their types.
+
+    Raises
+    ------
+    DataError
+        ``wrong_type``, ``non_finite``, ``too_many_rows``, and those of reading.
+    """
+    from automl.data.bodies import read_rows
+
+    known = {name: types[name] for name in champion.columns if name in types}
+    try:
+        return read_rows(body, content_type, limits=limits, types=known, max_rows=max_rows)
+    except DataError as error:
+        if error.code in _WRONG_TYPE:
+            error.code = "wrong_type"
+        elif error.code == "no_rows":  # a table of a header only
+            import pandas as pd
+
+            return pd.DataFrame()
+        raise
+
+
+def answer(
+    champion: Champion, frame: pd.DataFrame, *, about: Mapping[str, Any], accept: str
+) -> tuple[bytes, dict[str, Any]]:
+    """Return probabilities and alerts in the order of the rows, and how the rows look.
+
+    Returns
+    -------
+    (bytes, dict)
+        The body of type `accept`, and the report: ``n_rows``, ``extra_columns``,
+        ``unseen_categories`` and ``out_of_range`` by column, and ``drift``.
+
+    Raises
+    ------
+    DataError
+        ``missing_columns``, ``wrong_type``, ``non_finite``.
+    """
+    report: dict[str, Any] = {
+        "n_rows": len(frame),
+        "extra_columns": [],
+        "unseen_categories": {},
+        "out_of_range": {},
+        "drift": False,
+    }
+    if len(frame):
+        checked = champion.check(frame)
+        _refuse(checked)
+        report |= {name: checked[name] for name in report if name in checked}
+        report["drift"] = checked["out_of_range_share"] > DRIFT_SHARE
+        probability = champion.predict_proba(frame)
+    else:
+        import numpy as np
+
+        probability = np.empty(0)
+    alert = probability >= champion.threshold
+    if accept == JSON:
+        pairs = zip(probability.tolist(), alert.tolist(), strict=True)
+        predictions = [{"probability": p, "alert": a} for p, a in pairs]
+        content = {"predictions": predictions, **about, "report": report}
+        return json.dumps(content, allow_nan=False).encode(), report
+    import pyarrow as pa
+
+    table = pa.table({"probability": probability, "alert": alert})
+    buffer = io.BytesIO()
+    if accept == CSV:
+        import pyarrow.csv
+
+        pyarrow.csv.write_csv(table, buffer)
+    elif accept == PARQUET:
+        import pyarrow.parquet
+
+        pyarrow.parquet.write_table(table, buffer)
+    else:
+        raise DataError(f"predictions are not written as {accept}", code="unsupported_format")
+    return buffer.getvalue(), report
+
+
+def _refuse(checked: Mapping[str, Any]) -> None:
+    """Raise what stands against predicting these rows; names of columns only."""
+    absent = checked["missing_columns"]
+    if absent:
+        raise DataError(
+            f"{len(absent)} column(s) that the model needs are missing, first {absent[0]!r}",
+            code="missing_columns",
+            column=absent[0],
+            details={"columns": list(absent)},
+        )
+    for name, code, said in (
+        ("unreadable", "wrong_type", "has cells of another type than the model was trained on"),
+        ("non_finite", "non_finite", "has infinite numbers"),
+    ):
+        found = checked.get(name) or {}
+        if found:
+            column = next(iter(found))
+            raise DataError(
+                f"column {column!r} {said}",
+                code=code,
+                column=column,
+                details={"columns": list(found)},
+            )
