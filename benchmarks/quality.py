@@ -82,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             one_seed(X, y, seed=seed, mode=options.mode, show=options.trials)
             for seed in options.seeds
         ]
-        ours, default, seconds = (float(np.mean([row[i] for row in rows])) for i in range(3))
+        ours, default, seconds = (float(mean) for mean in np.mean(rows, axis=0))
         print(f"mean  {ours:.4f} {default:.4f}   {seconds:.1f} CPU-seconds of search and refit\n")
         if name == "give_me_some_credit":
             floor = ours >= FLOOR and ours >= default
@@ -128,7 +128,8 @@ def one_seed(
             plain.iloc[train], y[train]
         )
     ours = float(average_precision_score(y[test], probability))
-    theirs = float(average_precision_score(y[test], default.predict_proba(plain.iloc[test])[:, 1]))
+    plainly = np.asarray(default.predict_proba(plain.iloc[test]))[:, 1]
+    theirs = float(average_precision_score(y[test], plainly))
     costs = result.costs
     seconds = costs["features"].cpu_seconds + costs["search"].cpu_seconds
     seconds += costs["refit"].cpu_seconds

@@ -47,7 +47,7 @@ def write(champion: Champion, folder: Path) -> str:
         for j, fitted in enumerate(member.models):
             stem = f"member{i}-{j}"
             files += fitted.model.save(folder, stem)
-            models.append({"stem": stem, "shift": fitted.shift})
+            models.append({"stem": stem, "slope": fitted.slope, "shift": fitted.shift})
         members.append(
             {
                 "trial": member.trial,
@@ -115,7 +115,7 @@ def _member(folder: Path, value: Mapping[str, Any]) -> Member:
         candidate=candidate,
         weight=value["weight"],
         models=tuple(
-            Fitted(model=catalog.load(folder, one["stem"]), shift=one["shift"])
+            Fitted(model=catalog.load(folder, one["stem"]), slope=one["slope"], shift=one["shift"])
             for one in value["models"]
         ),
     )

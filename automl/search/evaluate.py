@@ -5,7 +5,6 @@ from __future__ import annotations
 import resource
 import sys
 from dataclasses import dataclass
-from math import ceil
 
 import numpy as np
 import numpy.typing as npt
@@ -13,12 +12,12 @@ import numpy.typing as npt
 from automl.cost import Cost
 from automl.meters.base import Meter, measure
 from automl.meters.cpu_time import WATTS_PER_CORE
-from automl.models.catalog import CATALOG, N_TREES, build
+from automl.models.catalog import CATALOG
 from automl.search.fitted import Fitted
 from automl.search.journal import Arrays
 from automl.search.metrics import average_precision, interval, recall_at_alert_rate, roc_auc
+from automl.search.parts import fit_parts
 from automl.search.problem import Problem
-from automl.search.validation import Part
 from automl.trial import Candidate, Proposal, Trial
 
 Floats = npt.NDArray[np.float64]
@@ -50,10 +49,7 @@ def evaluate(
     error: str | None = None
     with measure(meter) as reading:
         try:
-            models = tuple(
-                fit_part(proposal, problem, part=part) for part in problem.validation.parts
-            )
-            logit, predicting = _predict(models, problem, meter=meter)
+            models, logit, predicting = fit_parts(proposal, problem, meter=meter)
             if not np.isfinite(logit).all():
                 raise FloatingPointError("the model's scores are not all finite")
             scores = score_logit(problem, logit)
@@ -88,27 +84,6 @@ def evaluate(
     return Outcome(trial=trial, out_of_fold=arrays, models=models)
 
 
-def fit_part(proposal: Proposal, problem: Problem, *, part: Part) -> Fitted:
-    """Fit one part; the same data, candidate and seed give the same model."""
-    rows = problem.rows_to_fit(proposal.n_rows, part)
-    dataset = problem.dataset
-    stopping, stopping_weight = part.thinned(len(rows), y=dataset.y, seed=problem.seed)
-    model = build(
-        proposal.candidate,
-        encoder_info=problem.info,
-        seed=problem.seed,
-        rung=proposal.rung,
-        # A rung's trees are shared over its parts; together they are the forest.
-        n_trees=ceil(N_TREES[proposal.rung] / len(problem.validation.parts)),
-    ).fit(
-        problem.matrix[rows],
-        dataset.y[rows],
-        sample_weight=None if dataset.weight is None else dataset.weight[rows],
-        valid=(problem.matrix[stopping], dataset.y[stopping], stopping_weight),
-    )
-    return Fitted(model=model, shift=problem.prior_shift(rows, part))
-
-
 def expected_cost(candidate: Candidate, problem: Problem, *, n_rows: int) -> Cost:
     """What a proposal is expected to take: a pure function of candidate and shapes."""
     spec = CATALOG[candidate.model]
@@ -122,14 +97,6 @@ def expected_cost(candidate: Candidate, problem: Problem, *, n_rows: int) -> Cos
 def expected_seconds(seconds: float) -> Cost:
     """CPU-seconds as a cost of the meter ``expected``, at the default watts of a core."""
     return Cost(cpu_seconds=seconds, joules=seconds * WATTS_PER_CORE, meter="expected")
-
-
-def _predict(models: tuple[Fitted, ...], problem: Problem, *, meter: Meter) -> tuple[Floats, Cost]:
-    """Out-of-fold logits in the order of the validation rows, and what they took."""
-    batches = [problem.matrix[part.valid] for part in problem.validation.parts]
-    with measure(meter) as reading:
-        parts = [fitted.decision(batch) for fitted, batch in zip(models, batches, strict=True)]
-    return np.concatenate(parts), reading.cost
 
 
 def score_logit(problem: Problem, logit: Floats) -> dict[str, float]:

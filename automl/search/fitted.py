@@ -12,11 +12,12 @@ from automl.models.base import FittableModel
 
 @dataclass(frozen=True, kw_only=True)
 class Fitted:
-    """A model with the constant that brings its logit to the true prevalence."""
+    """A model with what brings its logit to the true prevalence, and to one scale with others."""
 
     model: FittableModel
+    slope: float = 1.0
     shift: float = 0.0
 
     def decision(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Logits of encoded rows, shape (n_rows,)."""
-        return self.model.decision(matrix) + self.shift
+        return self.slope * self.model.decision(matrix) + self.shift

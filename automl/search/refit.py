@@ -10,14 +10,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from automl.meters.base import Meter
 from automl.models.boosting import default_rounds, most_rounds
 from automl.models.catalog import N_TREES, build, expected_cpu_seconds, family
 from automl.search.calibration import expected_calibration_error, fit_platt
 from automl.search.champion import Champion, Member
 from automl.search.ensemble import mean_logit
-from automl.search.evaluate import expected_seconds, fit_part, score_logit
+from automl.search.evaluate import expected_seconds, score_logit
 from automl.search.fitted import Fitted
 from automl.search.metrics import alert_threshold
+from automl.search.parts import BOOSTED, fit_parts, like_parts
 from automl.search.problem import Problem
 from automl.trial import Trial
 
@@ -43,6 +45,7 @@ def fit_member(
     *,
     weight: float,
     at_hand: tuple[Fitted, ...],
+    meter: Meter,
     affordable: Callable[[float], bool],
 ) -> Member:
     """A member's models: those of its parts, a refit, or both, by family.
@@ -55,12 +58,9 @@ def fit_member(
     on the final rows does not, the models of the parts are the member.
     """
     kind = family(trial.candidate)
-    parts = at_hand
 
     def parts_models() -> tuple[Fitted, ...]:
-        return parts or tuple(
-            fit_part(trial.proposal, problem, part=part) for part in problem.validation.parts
-        )
+        return at_hand or fit_parts(trial.proposal, problem, meter=meter)[0]
 
     if kind == "forest":
         return Member(
@@ -68,8 +68,12 @@ def fit_member(
         )
     n_rows = problem.final_rows
     seconds = expected_cpu_seconds(trial.candidate, n_rows, problem.n_columns)
-    refitted = (_fit_all(trial, problem, n_rows=n_rows),) if affordable(seconds) else ()
-    averaged = parts_models() if kind in ("boosting", "resampled") or not refitted else ()
+    refitted: tuple[Fitted, ...] = (
+        (_fit_all(trial, problem, n_rows=n_rows),) if affordable(seconds) else ()
+    )
+    averaged = parts_models() if kind in BOOSTED or not refitted else ()
+    if averaged:
+        refitted = tuple(like_parts(fitted, averaged, problem) for fitted in refitted)
     return Member(
         trial=trial.number,
         candidate=trial.candidate,
@@ -81,7 +85,7 @@ def fit_member(
 def _fit_all(trial: Trial, problem: Problem, *, n_rows: int) -> Fitted:
     rows = problem.rows_to_fit(n_rows, None)
     dataset = problem.dataset
-    boosted = family(trial.candidate) in ("boosting", "resampled")
+    boosted = family(trial.candidate) in BOOSTED
     model = build(
         trial.candidate,
         encoder_info=problem.info,
@@ -165,7 +169,7 @@ def expected_predict_joules(trial: Trial) -> float:
     kind = family(trial.candidate)
     parts = trial.details["parts"]
     trees = sum(part.get("best_iteration", part.get("n_trees", 0)) for part in parts)
-    if kind in ("boosting", "resampled"):
+    if kind in BOOSTED:
         trees += refit_rounds(trial)
     seconds = FIXED_SECONDS.get(kind, 0.02) + SECONDS_PER_TREE.get(kind, 3e-4) * trees
     return expected_seconds(seconds).joules

@@ -191,6 +191,7 @@ def _crown(ledger: Ledger, outcome: Finish, *, pick: str, mode: str) -> Champion
             problem,
             weight=weights[number],
             at_hand=ledger.models.get(number, ()),
+            meter=ledger.meter,
             affordable=ledger.affordable,
         )
         for number in sorted(weights)

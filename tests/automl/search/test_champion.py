@@ -130,13 +130,14 @@ def altered(folder: Path, **changes: Any) -> None:
 
 def test_a_manifest_of_another_kind_is_refused(saved: tuple[Path, str]) -> None:
     folder, _ = saved
-    for changes in (
+    kinds: list[dict[str, Any]] = [
         {"format": 99},
         {"files": {}},
         {"files": {"../outside.txt": "0" * 64}},
         {"files": {"/etc/hostname": "0" * 64}},
         {"files": None},
-    ):
+    ]
+    for changes in kinds:
         original = (folder / "manifest.json").read_text()
         altered(folder, **changes)
         with pytest.raises(DataError) as caught:

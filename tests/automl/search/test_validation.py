@@ -10,7 +10,8 @@ from sklearn.metrics import average_precision_score
 
 from automl.data.dataset import Dataset
 from automl.meters.cpu_time import CpuTimeMeter
-from automl.search import evaluate
+from automl.models import catalog
+from automl.search import parts
 from automl.search.metrics import average_precision
 from automl.search.problem import prepare
 from automl.search.run import search
@@ -23,10 +24,10 @@ class Spy:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.fits: list[tuple[set[int], set[int]]] = []
-        original = evaluate.build
+        original = catalog.build
 
         def build(*args: Any, **options: Any) -> Any:
-            model = original(*args, **options)
+            model: Any = original(*args, **options)
             fit = model.fit
 
             def noted(X: Any, y: Any, *, sample_weight: Any = None, valid: Any = None) -> Any:
@@ -37,7 +38,7 @@ class Spy:
             model.fit = noted
             return model
 
-        monkeypatch.setattr(evaluate, "build", build)
+        monkeypatch.setattr(parts, "build", build)
 
 
 def numbered(dataset: Dataset, **roles: Any) -> Dataset:
