@@ -33,8 +33,8 @@ from automl.data.options import ReadingLimits, ReadingOptions
 from automl.data.records import (
     NEWLINE,
     RETURN,
-    has_unclosed_quote,
     last_record_end,
+    quote_fault,
     record_blocks,
     record_ends,
     row_at,
@@ -140,10 +140,10 @@ def _block(
     if nul >= 0:
         row = before + row_at(data, nul, dialect)
         raise DataError(f"row {row:,} has a NUL byte", code="nul_byte", row=row)
-    if not data.endswith(b"\n") and has_unclosed_quote(data, dialect):
-        ends = record_ends(data, dialect)
-        row = before + row_at(data, int(ends[-1]) + 1 if len(ends) else 0, dialect)
-        raise DataError(f"row {row:,} opens a quote that is never closed", code="quote", row=row)
+    fault = quote_fault(data, dialect)
+    if fault is not None:
+        row = before + row_at(data, fault, dialect)
+        raise DataError(f"row {row:,} has a quote that is not closed", code="quote", row=row)
     fast = {plan.name: kind for plan in plans if (kind := _fast(plan, dialect)) is not None}
     tokens = any(plan.tokens for plan in plans)
     names = [plan.name for plan in plans]

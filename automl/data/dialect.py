@@ -129,9 +129,10 @@ def guess_dialect(
         guessed.append("header")
     body = rows[1:] if header else rows
     if not body:
-        raise DataError("the file has a header and no rows", code="no_rows")
+        raise _no_body(text, quote=quote, limits=limits)
     widths = {len(row) for row in body}
-    if header and len(widths) == 1 and widths != {n_columns}:
+    torn = bool(quote) and text.count(quote) % 2 == 1  # reading will say where
+    if header and len(widths) == 1 and widths != {n_columns} and not (torn and len(body) == 1):
         raise DataError(
             f"the header names {n_columns:,} columns and every row has {widths.pop():,}",
             code="header_mismatch",
@@ -158,6 +159,21 @@ def guess_dialect(
         ),
         body,
     )
+
+
+def _no_body(text: str, *, quote: str, limits: ReadingLimits) -> DataError:
+    """No row could be split off: there is none, or the first one does not end."""
+    if len(text.strip().splitlines()) < 2 and len(text) < limits.max_cell_bytes:
+        return DataError("the file has a header and no rows", code="no_rows")
+    if quote and text.count(quote) % 2:
+        return DataError("row 1 opens a quote that is not closed", code="quote", row=1)
+    if len(text) > limits.max_cell_bytes:
+        return DataError(
+            f"row 1 has a cell longer than {limits.max_cell_bytes:,} bytes",
+            code="cell_too_long",
+            row=1,
+        )
+    return DataError("the file has a header and no rows", code="no_rows")
 
 
 def _reader(text: str, delimiter: str, quote: str) -> Any:

@@ -110,21 +110,27 @@ def _regular(values: npt.NDArray[np.uint8], quotes: npt.NDArray[np.intp], dialec
 
 def _lex(data: bytes, dialect: Dialect) -> npt.NDArray[np.intp]:
     """Ends of records where quotes also stand inside cells, which Arrow takes literally."""
-    quote, mark = re.escape(dialect.quote.encode()), re.escape(dialect.delimiter.encode())
-    cell = re.compile(
-        rb"(?:%b(?:[^%b]|%b%b)*(?:%b|(\Z))[^%b\n]*|[^%b\n]*)(%b|\n|\Z)"
-        % (quote, quote, quote, quote, quote, mark, mark, mark)
-    )
+    cell = _cell(dialect)
     ends = []
     position = 0
     while position < len(data):
         match = cell.match(data, position)
         if match is None or match[1] is not None:
             break
-        if match[2] == b"\n":
+        if match[3] == b"\n":
             ends.append(match.end() - 1)
         position = match.end()
     return np.array(ends, dtype=np.intp)
+
+
+def _cell(dialect: Dialect) -> re.Pattern[bytes]:
+    """One cell and what ends it: group 1 matches where a quote is never closed, group 2 what
+    stands behind a closing quote, group 3 the delimiter or line feed."""
+    quote, mark = re.escape(dialect.quote.encode()), re.escape(dialect.delimiter.encode())
+    return re.compile(
+        rb"(?:%b(?:[^%b]|%b%b)*+(?:%b|(\Z))([^%b\n]*)|[^%b\n]*)(%b|\n|\Z)"
+        % (quote, quote, quote, quote, quote, mark, mark, mark)
+    )
 
 
 def row_at(data: bytes, offset: int, dialect: Dialect) -> int:
@@ -141,10 +147,22 @@ def row_at(data: bytes, offset: int, dialect: Dialect) -> int:
     return index + 1 - int(blank[:index].sum())
 
 
-def has_unclosed_quote(data: bytes, dialect: Dialect) -> bool:
-    """Whether the last record of the whole text ends inside quotes."""
+def quote_fault(data: bytes, dialect: Dialect) -> int | None:
+    """Where a quoted cell begins that does not end as one does; None when all do.
+
+    A quote inside a cell that does not begin with one is text, as in ``5" pipe``.
+    """
     if not dialect.quote or dialect.quote.encode() not in data:
-        return False
-    ends = record_ends(data, dialect)
-    rest = data[int(ends[-1]) + 1 if len(ends) else 0 :]
-    return len(record_ends(rest + b"\n", dialect)) == 0
+        return None
+    values = np.frombuffer(data, dtype=np.uint8)
+    quotes = np.flatnonzero(values == ord(dialect.quote))
+    if len(quotes) % 2 == 0 and _regular(values, quotes, dialect):
+        return None
+    position = 0
+    cell = _cell(dialect)
+    while position < len(data):
+        match = cell.match(data, position)
+        if match is None or match[1] is not None or (match[2] or b"").strip(b" \r"):
+            return position
+        position = match.end()
+    return None
