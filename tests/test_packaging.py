@@ -157,6 +157,18 @@ def test_every_import_of_the_packages_is_declared() -> None:
             assert distributions & declared, f"{name} imports {top}, which is not declared"
 
 
+def test_every_requirement_is_imported() -> None:
+    """What nothing imports is only weight; tzdata is read by zoneinfo."""
+    from importlib.metadata import packages_distributions
+
+    sources = [(ROOT / name).read_text() for name in package_files() if name.endswith(".py")]
+    tops = {module.partition(".")[0] for text in sources for module in imports(ast.parse(text))}
+    homes = packages_distributions()
+    used = {canonicalize_name(home) for top in tops for home in homes.get(top, [])}
+    declared = {canonicalize_name(Requirement(r).name) for r in PROJECT["project"]["dependencies"]}
+    assert not declared - used - {"tzdata"}
+
+
 def imports(tree: ast.AST) -> set[str]:
     """Absolute names of the modules a file imports, at any depth."""
     found: set[str] = set()
