@@ -8,10 +8,11 @@ import subprocess
 import sys
 import threading
 from collections import deque
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import IO, Self
 
 from api.client import FrugalClient
 from api.greeting import FIRST_TOKEN, READY
@@ -44,6 +45,7 @@ class LocalService:
         self.url = self.first_token = self.token = ""
         self.log: deque[str] = deque(maxlen=LOG_LINES)
         self.process: subprocess.Popen[str]
+        self._readers: list[threading.Thread] = []
 
     def __enter__(self) -> Self:
         """Start it, and return when it listens.
@@ -71,18 +73,16 @@ class LocalService:
             text=True,
             start_new_session=True,  # Ctrl-C reaches only us, and we end it in order
         )
-        threading.Thread(target=self._keep_log, daemon=True).start()
-        if self.process.stdout is None:
-            raise ServiceFailed("the service has no output")
-        for line in self.process.stdout:
+        self._read(self._keep_log)
+        for line in self._lines(self.process.stdout):
             if line.startswith(FIRST_TOKEN):
                 self.first_token = line.removeprefix(FIRST_TOKEN).split()[0]
             if line.startswith(READY):
                 self.url = line.removeprefix(READY).split()[0]
                 self.token = self.first_token or self._new_token()
-                threading.Thread(target=self.process.stdout.read, daemon=True).start()
+                self._read(lambda: deque(self._lines(self.process.stdout), maxlen=0))
                 return self
-        self.process.wait()
+        self.stop()
         raise ServiceFailed("the service did not start:\n" + "\n".join(self.log))
 
     def __exit__(
@@ -99,10 +99,16 @@ class LocalService:
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
         try:
-            return self.process.wait(timeout=STOP_SECONDS)
+            code = self.process.wait(timeout=STOP_SECONDS)
         except subprocess.TimeoutExpired:
             self.process.kill()
-            return self.process.wait()
+            code = self.process.wait()
+        for reader in self._readers:
+            reader.join()
+        for pipe in (self.process.stdout, self.process.stderr):
+            if pipe is not None:
+                pipe.close()
+        return code
 
     def client(self) -> FrugalClient:
         """A client with the first token."""
@@ -120,8 +126,15 @@ class LocalService:
         finally:
             store.close()
 
+    def _read(self, read: Callable[[], object]) -> None:
+        # To the end: a full pipe would block the service.
+        reader = threading.Thread(target=read, daemon=True)
+        reader.start()
+        self._readers.append(reader)
+
     def _keep_log(self) -> None:
-        # Read to the end: a full pipe would block the service.
-        if self.process.stderr is not None:
-            for line in self.process.stderr:
-                self.log.append(line.rstrip())
+        self.log.extend(line.rstrip() for line in self._lines(self.process.stderr))
+
+    @staticmethod
+    def _lines(pipe: IO[str] | None) -> Iterator[str]:
+        return iter(()) if pipe is None else iter(pipe)

@@ -154,5 +154,6 @@ def _amounts(part: Json) -> tuple[str, str, str]:
 
 
 def receipt_notes(receipt: Json) -> list[str]:
-    """How the receipt was measured, one sentence a line."""
-    return [str(line) for line in receipt.get("method", ())]
+    """How the receipt was measured and how sure it is, one sentence a line."""
+    uncertainty = receipt.get("uncertainty")
+    return [*receipt["method"], *([uncertainty] if uncertainty else [])]

@@ -10,7 +10,6 @@ import shutil
 import signal
 import sys
 import tempfile
-import time
 import traceback
 from datetime import UTC, datetime
 from types import FrameType
@@ -42,8 +41,6 @@ class LineFormatter(logging.Formatter):
     hold a value of a cell.
     """
 
-    converter = time.gmtime
-
     def format(self, record: logging.LogRecord) -> str:
         """The record as one line."""
         message = record.getMessage().replace("\r", "\\r").replace("\n", "\\n")
@@ -53,7 +50,8 @@ class LineFormatter(logging.Formatter):
 
     def moment(self, record: logging.LogRecord) -> str:
         """When, in UTC to the millisecond."""
-        return f"{self.formatTime(record, '%Y-%m-%dT%H:%M:%S')}.{int(record.msecs):03d}Z"
+        at = datetime.fromtimestamp(record.created, UTC)
+        return f"{at:%Y-%m-%dT%H:%M:%S}.{at.microsecond // 1000:03d}Z"
 
     def places(self, record: logging.LogRecord) -> str | None:
         """Type of the record's exception and the innermost places it passed."""
@@ -125,7 +123,7 @@ def serve(settings: Settings) -> int:
     artifacts = ArtifactStore(settings.resolved_artifacts_url)
     ingestor = Ingestor(store, artifacts, settings)
     predictor = Predictor(artifacts, settings)
-    service = Service(store, artifacts, settings)
+    service = Service(store, artifacts, settings, ingestor=ingestor)
     app = create_app(
         store=store,
         artifacts=artifacts,

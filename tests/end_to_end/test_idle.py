@@ -42,11 +42,12 @@ settings = Settings()
 store = Store(settings.resolved_database_url)
 store.migrate()
 artifacts = ArtifactStore(settings.resolved_artifacts_url)
-service = Service(store, artifacts, settings)
+ingestor = Ingestor(store, artifacts, settings)
+service = Service(store, artifacts, settings, ingestor=ingestor)
 app = create_app(
     store=store,
     artifacts=artifacts,
-    ingestor=Ingestor(store, artifacts, settings),
+    ingestor=ingestor,
     service=service,
     predictor=Predictor(artifacts, settings),
     settings=settings,
