@@ -21,7 +21,7 @@ class CpuTimeMeter:
 
     E = W_core x CPU-seconds (this process with all threads, and finished children)
     + W_gb x the integral of resident memory over wall time, by trapezoids between readings.
-    Not promised: absolute joules. W_core is a convention; only ratios between pieces of work are
+    Make it in the process that it measures, after any fork. Not promised: absolute joules. W_core is a convention; only ratios between pieces of work are
     good, and they do not depend on it.
     """
 

@@ -141,6 +141,8 @@ class SklearnModel:
     def decision(self, X: X) -> Floats:
         """Logits, shape (n_rows,)."""
         check_columns(X, self.details["n_columns"])
+        if not len(X):
+            return np.empty(0)
         with one_thread():
             return np.asarray(self._decision(X), dtype=np.float64)
 

@@ -13,7 +13,7 @@ from sklearn.pipeline import Pipeline
 
 from automl.data.encoding import EncoderInfo
 from automl.errors import DataError
-from automl.models.base import Floats, SklearnModel, X, log_odds
+from automl.models.base import Floats, Labels, SklearnModel, Valid, X, log_odds
 from automl.models.columns import for_trees
 
 
@@ -105,14 +105,31 @@ class BalancedForest(Forest):
         "bootstrap": False,
     }
 
+    def fit(
+        self,
+        X: X,
+        y: Labels,
+        *,
+        sample_weight: Floats | None = None,
+        valid: Valid | None = None,
+    ) -> Self:
+        """Fit on all of X; `valid` is not used."""
+        super().fit(X, y, sample_weight=sample_weight, valid=valid)
+        self.details["seen_rate"] = 0.5
+        if sample_weight is not None:
+            positive, negative = sample_weight[y == 1].mean(), sample_weight[y == 0].mean()
+            self.details["seen_rate"] = float(positive / (positive + negative))
+        return self
+
     def _decision(self, X: X) -> Floats:
-        # Half of each tree's rows were positive: by Bayes' rule the logit is shifted by the
-        # true log-odds (see automl.sampling.prior).
-        logits: Floats = super()._decision(X) + log_odds(float(self.details["positive_rate"]))
+        # Half of each tree's rows were positive: by Bayes' rule the logit shifts by the
+        # difference of the log-odds (see automl.sampling.prior).
+        shift = log_odds(self.details["positive_rate"]) - log_odds(self.details["seen_rate"])
+        logits: Floats = super()._decision(X) + shift
         return logits
 
     def _fitted_rate(self) -> float:
-        return 0.5
+        return float(self.details["seen_rate"])
 
 
 def check_nodes(tree: Any) -> None:
