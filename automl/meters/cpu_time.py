@@ -21,8 +21,8 @@ class CpuTimeMeter:
 
     E = W_core x CPU-seconds (this process with all threads, and finished children)
     + W_gb x the integral of resident memory over wall time, by trapezoids between readings.
-    Make it in the process that it measures, after any fork. Not promised: absolute joules. W_core is a convention; only ratios between pieces of work are
-    good, and they do not depend on it.
+    Make it in the process that it measures, after any fork. Not promised: absolute joules. W_core
+    is a convention; only ratios between pieces of work are good, and they do not depend on it.
     """
 
     name = "cpu_time"
