@@ -6,7 +6,7 @@ import io
 import pickle
 import tarfile
 import zipfile
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pyarrow as pa
