@@ -147,11 +147,12 @@ class Service:
             )
             if job is None:
                 return
-            if self._epoch(job.id) is not None:
-                # Our own process of it is frozen: its lease ended. Its end frees the job.
+            if job.id in self.running():
+                # Our own process of it lives, frozen since `_watch` looked. The claim has counted
+                # its death and fenced it; it is ended, and the job waits for a free place.
                 log.warning("job %s: its process did not renew the lease; it is ended", job.id)
                 self._executor.kill(job.id)
-                self._give_back(job.id, job.epoch)
+                self._give_back(job.id, job.epoch, died=False)
                 return
             self._submit(job, now)
 
@@ -182,6 +183,8 @@ class Service:
     def _ended(self, job_id: str, epoch: int, future: Future[dict[str, Any]]) -> None:
         """Notice at once how a job's process ended."""
         error = future.exception()
+        with self._lock:
+            self._running.pop(job_id, None)
         try:
             if error is None:
                 log.info("job %s: its process ended, %s", job_id, future.result()["state"])
@@ -191,8 +194,6 @@ class Service:
             else:
                 self._give_back(job_id, epoch, died=False)
         finally:
-            with self._lock:
-                self._running.pop(job_id, None)
             self.wake()
 
     def _give_back(self, job_id: str, epoch: int, *, died: bool = True) -> None:
@@ -221,6 +222,13 @@ class Service:
             if lost or late:
                 log.warning("job %s: its process is frozen or no longer owns it; ended", job_id)
                 self._executor.kill(job_id)
+                self._wait_for_end(job_id)
+
+    def _wait_for_end(self, job_id: str, seconds: float = 5.0) -> None:
+        """Let the end of a killed process be noticed before its job is claimed again."""
+        end = time.monotonic() + seconds
+        while job_id in self.running() and time.monotonic() < end:
+            time.sleep(0.02)
 
     def _sweep(self, now: datetime) -> None:
         if time.monotonic() - self._swept < SWEEP_SECONDS:
@@ -237,10 +245,6 @@ class Service:
     def _n_running(self) -> int:
         with self._lock:
             return len(self._running)
-
-    def _epoch(self, job_id: str) -> int | None:
-        with self._lock:
-            return self._running.get(job_id)
 
     def running(self) -> list[str]:
         """Return the ids of the jobs whose processes are running here."""
