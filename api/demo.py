@@ -52,7 +52,7 @@ def run(*, n_customers: int, seed: int, data_dir: Path | None, as_json: bool) ->
             f"[dim]made-up bank, seed {seed}, {_megabytes(table.stat().st_size)} of CSV[/]"
         )
         with LocalService(folder / "service") as service, service.client() as client:
-            console.print(f"[dim]service at {service.url}, data in {folder}[/]")
+            console.print(f"[dim]service at {service.url}, data in {_shown(data_dir)}[/]")
             found = search(client, table, seed=seed, console=console)
     seconds = time.monotonic() - began
     if as_json:
@@ -105,7 +105,7 @@ def show(console: Console, event: JobEvent) -> None:
         model = data["candidate"]["model"]
         score = "failed" if data["score"] is None else f"AP {data['score']:.3f}"
         console.print(
-            f"  trial {data['number']:>2}  {data['rung']:<10}  {model:<9} "
+            f"  trial {data['number']:>2}  {data['rung']:<10}  {model:<11} "
             f"{data['n_rows']:>7,} rows  {score}  {number(data['cost']['cpu_seconds']):>6} CPU-s"
         )
     elif event.kind == "end":
@@ -133,6 +133,10 @@ def _folder(data_dir: Path | None) -> Iterator[Path]:
         return
     with tempfile.TemporaryDirectory(prefix="frugal-demo-") as name:
         yield Path(name)
+
+
+def _shown(data_dir: Path | None) -> str:
+    return "a temporary folder" if data_dir is None else str(data_dir)
 
 
 def _megabytes(n_bytes: int) -> str:

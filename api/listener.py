@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
+import signal
 import socket
 import sys
 import threading
@@ -241,7 +243,17 @@ class Listener(TcpWSGIServer):
     def pull_trigger(self) -> None:
         """Wake the loop; nothing once it is closed, when the descriptor may be another file's."""
         if not self._closed:
-            super().pull_trigger()
+            with contextlib.suppress(BlockingIOError):  # full: it is about to wake anyway
+                super().pull_trigger()
+
+    def wake_on_signals(self) -> None:
+        """Let every signal wake the loop, also one that comes just before it falls asleep.
+
+        Only Python's own low-level handler is sure to write in time; a handler in Python runs
+        when the sleep ends. Call it in the main thread.
+        """
+        os.set_blocking(self.trigger.trigger, False)
+        signal.set_wakeup_fd(self.trigger.trigger, warn_on_full_buffer=False)
 
     def run(self, *, grace_seconds: float = 5.0) -> None:
         """Serve until `stop()`; then finish what is being answered, within the grace."""
@@ -251,7 +263,7 @@ class Listener(TcpWSGIServer):
         deadline = time.monotonic() + grace_seconds
         while time.monotonic() < deadline:
             for channel in self.active_channels.values():
-                if any(str(x.path).endswith("/events") for x in channel.requests):
+                if any(getattr(x, "path", "").endswith("/events") for x in channel.requests):
                     channel.connected = False  # a stream of events has no end to wait for
             if not any(x.connected and x.requests for x in self.active_channels.values()):
                 break
@@ -261,6 +273,8 @@ class Listener(TcpWSGIServer):
         self.task_dispatcher.shutdown(timeout=1)
         self.quick.shutdown(timeout=1)
         self._closed = True
+        if threading.current_thread() is threading.main_thread():
+            signal.set_wakeup_fd(-1)
         wasyncore.close_all(self._map)
 
     def _turn(self, timeout: float) -> None:

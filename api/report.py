@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import floor, log10
 from typing import Any
 
 from rich.console import Group
@@ -13,6 +14,7 @@ Json = Mapping[str, Any]
 
 PICKS = ("recommended", "most_accurate", "most_frugal")
 RUNGS = {"screening": "screen", "refinement": "refine"}
+RUNG_ORDER = {"final": 0, "refinement": 1, "screening": 2}
 LEGEND = (
     "AP average precision with its 90 % interval; J/1k joules to predict 1,000 rows;\n"
     "F Pareto front; R recommended, A most accurate, E most frugal"
@@ -29,21 +31,32 @@ def number(value: float | None, *, digits: int = 3) -> str:
         return "–"
     if value == 0:
         return "0"
-    if abs(value) >= 10 ** (digits - 1):
-        return f"{value:,.0f}"
-    decimals = 0
-    while round(abs(value), decimals) < 10 ** (digits - 1 - decimals) and decimals < 12:
-        decimals += 1
-    return f"{value:.{decimals}f}"
+    return f"{value:,.{decimals_of(value, digits=digits)}f}"
+
+
+def decimals_of(value: float, *, digits: int) -> int:
+    """How many decimals show so many significant digits.
+
+    >>> decimals_of(0.00123, digits=3), decimals_of(12.3, digits=3), decimals_of(1234, digits=3)
+    (5, 1, 0)
+    """
+    if not value:
+        return digits - 1
+    decimals = digits - 1 - floor(log10(abs(value)))
+    if round(abs(value), decimals) >= 10 ** (digits - decimals):  # 99.96 is shown as 100
+        decimals -= 1
+    return min(max(decimals, 0), 12)
 
 
 def leaderboard_table(rows: Sequence[Json], *, limit: int = 12) -> Group:
-    """Trials best first; `F` marks the Pareto front, `R`, `A` and `E` the picks.
+    """Trials by rung, best first: only scores of one rung compare.
 
+    `F` marks the Pareto front; `R`, `A` and `E` the picks.
     Shows at most `limit` trials, those of the front and the picks among them, and says how many
     are left out.
     """
-    ranked = list(enumerate(rows, start=1))
+    by_rung = sorted(rows, key=lambda row: RUNG_ORDER.get(row["rung"], len(RUNG_ORDER)))
+    ranked = list(enumerate(by_rung, start=1))
     shown = [pair for pair in ranked if pair[1]["front"] or pair[1]["picks"]]
     for pair in ranked:
         if len(shown) >= limit:
@@ -127,6 +140,7 @@ def picks_table(rows: Sequence[Json]) -> Table:
 
 def receipt_table(receipt: Json) -> Table:
     """The bill by phase, its total last."""
+    phases, total = receipt["phases"], receipt["total"]
     table = Table(
         title="Receipt",
         title_justify="left",
@@ -142,15 +156,13 @@ def receipt_table(receipt: Json) -> Table:
         ("gCO2e", "right"),
     ):
         table.add_column(name, justify=justify, no_wrap=True)  # type: ignore[arg-type]
-    phases = receipt["phases"]
-    for phase in phases:
-        table.add_row(phase["name"], *_amounts(phase))
-    table.add_row("total", *_amounts(receipt["total"]), style="bold")
+    columns = ("cpu_seconds", "kwh", "gco2e")
+    # As many decimals as the total needs for three digits: the lines add up as they are shown.
+    decimals = [decimals_of(total[name], digits=3) for name in columns]
+    for line in (*phases, {**total, "name": "total"}):
+        shown = [f"{line[name]:,.{n}f}" for name, n in zip(columns, decimals, strict=True)]
+        table.add_row(line["name"], *shown, style="bold" if line["name"] == "total" else None)
     return table
-
-
-def _amounts(part: Json) -> tuple[str, str, str]:
-    return number(part["cpu_seconds"]), number(part["kwh"]), number(part["gco2e"])
 
 
 def receipt_notes(receipt: Json) -> list[str]:

@@ -146,6 +146,7 @@ def serve(settings: Settings) -> int:
 
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
+    listener.wake_on_signals()
     lines = greeting(store, settings, port=listener.port, now=datetime.now(UTC))
     service.start()
     try:
