@@ -10,10 +10,11 @@ PYTEST  := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 COMPILE := $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --quiet $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-fast lint format generated readme lock image-check wheel clean
+.PHONY: help install demo serve test test-fast lint format generated readme lock image-check wheel clean \
+        bench-quality bench-idle bench-http bench-server bench-cost
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: $(STAMP)  ## make .venv and install the locked requirements and the project into it
 
@@ -62,6 +63,21 @@ lock: $(STAMP)  ## resolve the requirements anew into the lock files (UPGRADE=1:
 
 image-check: $(STAMP)  ## run the Dockerfile's own COPY and RUN lines in a plain folder (no Docker)
 	$(BIN)/python deploy/check.py
+
+bench-quality: $(STAMP)  ## average precision and CPU-seconds on real data, against LightGBM's default
+	$(BIN)/python -m benchmarks.quality
+
+bench-idle: $(STAMP)  ## what the service takes at rest: processor and memory
+	$(BIN)/python -m benchmarks.idle
+
+bench-http: $(STAMP)  ## how quickly the service answers
+	$(BIN)/python -m benchmarks.http_smoke
+
+bench-server: $(STAMP)  ## web servers compared: idle cost, slow clients, unauthenticated uploads
+	$(BIN)/python -m benchmarks.server
+
+bench-cost: $(STAMP)  ## fit the expected cost of each model anew
+	$(BIN)/python -m benchmarks.cost_model
 
 wheel: $(STAMP)  ## build the wheel into dist/
 	$(BIN)/python -m hatchling build -t wheel
