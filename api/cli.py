@@ -103,6 +103,9 @@ def serve(
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Port, 0 for any (default 8080).")
     ] = None,
+    without_scheduler: Annotated[
+        bool, typer.Option("--without-scheduler", help="`python -m scheduler` runs the jobs.")
+    ] = False,
 ) -> None:
     """Run the service until Ctrl-C or SIGTERM.
 
@@ -112,7 +115,7 @@ def serve(
         settings = read_settings(data_dir, host=host, port=port)
         from api.server import serve as run
 
-        code = run(settings)
+        code = run(settings, with_scheduler=not without_scheduler)
     raise typer.Exit(code)
 
 

@@ -87,11 +87,16 @@ def start_logging(level: str) -> None:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level)))
 
 
-def serve(settings: Settings) -> int:
+def serve(settings: Settings, *, with_scheduler: bool = True) -> int:
     """Run the service until SIGTERM or SIGINT.
 
     Prints the address to stdout, and on the very first start a token, which is never logged and
     not shown again.
+
+    Parameters
+    ----------
+    with_scheduler : bool
+        False where `python -m scheduler` runs the jobs, on the same database and artifacts.
 
     Returns
     -------
@@ -123,7 +128,9 @@ def serve(settings: Settings) -> int:
     artifacts = ArtifactStore(settings.resolved_artifacts_url)
     ingestor = Ingestor(store, artifacts, settings)
     predictor = Predictor(artifacts, settings)
-    service = Service(store, artifacts, settings, ingestor=ingestor)
+    service = None
+    if with_scheduler:
+        service = Service(store, artifacts, settings, ingestor=ingestor)
     app = create_app(
         store=store,
         artifacts=artifacts,
@@ -148,13 +155,17 @@ def serve(settings: Settings) -> int:
     signal.signal(signal.SIGINT, stop)
     listener.wake_on_signals()
     lines = greeting(store, settings, port=listener.port, now=datetime.now(UTC))
-    service.start()
+    if service is not None:
+        service.start()
     try:
         sys.stdout.write("\n".join([*lines, ""]))
         sys.stdout.flush()
         listener.run()
     finally:
-        service.stop()
+        if service is None:
+            ingestor.stop()
+        else:
+            service.stop()
         predictor.stop()
         store.close()
     log.info("stopped")
