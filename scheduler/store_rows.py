@@ -23,7 +23,7 @@ from scheduler.records import (
     StoredDataset,
     StoredTrial,
 )
-from scheduler.tables import datasets, events, jobs, models, trials
+from scheduler.tables import events, jobs, projects
 
 AnyRow = Row[Any]
 Record = TypeVar("Record")
@@ -60,7 +60,7 @@ def from_cost(cost: Cost) -> dict[str, Any]:
 
 def to_dataset(row: AnyRow) -> StoredDataset:
     """A data set from a whole row."""
-    values = {column.name: row._mapping[column] for column in datasets.c}
+    values = row._asdict()
     del values["owner"], values["lease_until"]
     values["cost"] = to_cost(values["cost"])
     values["state"] = DatasetState(values["state"])
@@ -69,7 +69,7 @@ def to_dataset(row: AnyRow) -> StoredDataset:
 
 def to_job(row: AnyRow) -> Job:
     """A job from a whole row."""
-    values = {column.name: row._mapping[column] for column in jobs.c}
+    values = row._asdict()
     del values["last_event"]
     values["state"] = JobState(values["state"])
     values["warnings"] = tuple(values["warnings"])
@@ -78,7 +78,7 @@ def to_job(row: AnyRow) -> Job:
 
 def to_model(row: AnyRow) -> Model:
     """A model from a whole row."""
-    return Model(**{column.name: row._mapping[column] for column in models.c})
+    return Model(**row._asdict())
 
 
 def to_proposal(value: Mapping[str, Any]) -> Proposal:
@@ -100,21 +100,20 @@ def from_proposal(proposal: Proposal) -> dict[str, Any]:
 
 def to_trial(row: AnyRow) -> StoredTrial:
     """A trial, begun or ended, from a whole row."""
-    payload = row._mapping[trials.c.trial]
     return StoredTrial(
-        job_id=row._mapping[trials.c.job_id],
-        number=row._mapping[trials.c.number],
-        proposal=to_proposal(row._mapping[trials.c.proposal]),
-        expected=Cost(**row._mapping[trials.c.expected]),
-        started_at=row._mapping[trials.c.started_at],
-        finished_at=row._mapping[trials.c.finished_at],
-        trial=None if payload is None else Trial.from_json(payload),
+        job_id=row.job_id,
+        number=row.number,
+        proposal=to_proposal(row.proposal),
+        expected=Cost(**row.expected),
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        trial=None if row.trial is None else Trial.from_json(row.trial),
     )
 
 
 def to_event(row: AnyRow) -> Event:
     """An event from a whole row."""
-    return Event(**{column.name: row._mapping[column] for column in events.c})
+    return Event(**row._asdict())
 
 
 def page(records: Sequence[Record], *, limit: int) -> tuple[list[Record], bool]:
@@ -160,9 +159,7 @@ def move_job(
     if row is None:
         return None
     connection.execute(
-        insert(events).values(
-            job_id=job_id, seq=row._mapping[jobs.c.last_event], at=now, kind=kind, data=dict(data)
-        )
+        insert(events).values(job_id=job_id, seq=row.last_event, at=now, kind=kind, data=dict(data))
     )
     return to_job(row)
 
@@ -170,3 +167,9 @@ def move_job(
 def lost(job_id: str, epoch: int) -> LostLease:
     """What a worker is told whose write matched no row."""
     return LostLease(f"job {job_id} is no longer held under epoch {epoch}; nothing was written")
+
+
+def lock_project(connection: Connection, project_id: str) -> bool:
+    """Hold a project's row until the transaction ends; False when there is none."""
+    found = select(projects.c.id).where(projects.c.id == project_id).with_for_update()
+    return connection.scalar(found) is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from datetime import datetime
 from typing import Any, Literal
@@ -72,8 +73,9 @@ class TrialStore(Database):
         """
         ended: dict[str, Any] = {
             "finished_at": now,
-            "score": trial.score if trial.score == trial.score else None,  # NaN sorts nowhere
-            "joules": trial.cost.joules,
+            "score": None if trial.score is None or math.isnan(trial.score) else trial.score,
+            # Never null: it marks the trial as ended. What was not measured sorts as the dearest.
+            "joules": math.inf if math.isnan(trial.cost.joules) else trial.cost.joules,
             "predict_joules": trial.predict_joules,
             "trial": trial.to_json(),
         }
@@ -147,7 +149,8 @@ class TrialStore(Database):
         if sort not in _SORT:
             raise ValueError(f"sort is {sort!r}; one of {', '.join(_SORT)}")
         column = _SORT[sort]
-        ended = [trials.c.job_id == job_id, trials.c.finished_at.is_not(None)]
+        # Every column asked about is in an index, so that counting reads no payload.
+        ended = [trials.c.job_id == job_id, trials.c.joules.is_not(None)]
         if front is not None:
             ended.append(trials.c.number.in_(sorted(front)))
         count = select(func.count()).select_from(trials)
@@ -160,9 +163,11 @@ class TrialStore(Database):
             order.append(by_number)
         # Two queries over one index each, because the two databases put nulls at opposite ends.
         valued = [*ended, column.is_not(None)]
+        if column is not trials.c.number:
+            del valued[1]  # what has a score has ended
         with self.read() as connection:
-            n_valued = connection.scalar(count.where(*valued)) or 0
             total = connection.scalar(count.where(*ended)) or 0
+            n_valued = connection.scalar(count.where(*valued)) or 0
             query = select(trials).where(*valued).order_by(*order).limit(limit).offset(offset)
             rows = list(connection.execute(query)) if offset < n_valued else []
             missing = limit - len(rows)

@@ -156,6 +156,8 @@ class LifeOfJobs(RuleBasedStateMachine):
         with self.refused(ok):
             self.store.release_job(job.id, epoch=epoch, now=at(self.seconds), died=died)
             job.deaths += died
+            if not died:  # the trial under way is tried again
+                job.begun &= job.ended
             job.state = JobState.QUARANTINED if job.deaths >= 3 else JobState.SUBMITTED
 
     @precondition(lambda self: self.jobs)
