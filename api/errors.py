@@ -109,6 +109,7 @@ STATUS_OF_CODE = {
     "too_many_rows": 413,
     "bad_request": 400,
     "corrupt_model": 500,
+    "predictor_busy": 503,
 }
 CODE_OF_STATUS = {
     400: "bad_request",

@@ -6,11 +6,12 @@ import time
 from typing import Any
 
 from apiflask import APIBlueprint, APIFlask
-from flask import Response, g, request
+from flask import Response, current_app, g, request
 from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
     Counter,
+    Gauge,
     Histogram,
     ProcessCollector,
     generate_latest,
@@ -23,6 +24,7 @@ from api.schemas_answers import HealthAnswer
 health = APIBlueprint("health", __name__, tag="Health")
 
 METRICS = "frugal_metrics"
+JOBS = "frugal_jobs_gauge"
 MIN_FREE_BYTES = 64 * 2**20  # below this nothing can be uploaded or trained
 
 
@@ -64,9 +66,10 @@ def readyz() -> Any:
 @health.doc(operation_id="metrics", responses={200: "Prometheus text"})
 def metrics() -> Any:
     """Counters of requests and of this process, as Prometheus reads them."""
-    from flask import current_app
-
     registry: CollectorRegistry = current_app.extensions[METRICS]
+    waiting: Gauge = current_app.extensions[JOBS]
+    for state, count in parts().store.count_jobs().items():
+        waiting.labels(state.value).set(count)
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
@@ -84,6 +87,7 @@ def install(app: APIFlask) -> None:
         "frugal_http_seconds", "Time to the first byte of an answer", ["route"], registry=registry
     )
     app.extensions[METRICS] = registry
+    app.extensions[JOBS] = Gauge("frugal_jobs", "Jobs by state", ["state"], registry=registry)
 
     def begin() -> None:
         g.began = time.perf_counter()

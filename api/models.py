@@ -18,7 +18,7 @@ from api.context import now, parts, project_id
 from api.errors import UnsupportedMediaType
 from api.pagination import cursor
 from api.schemas import ModelQuery, PageQuery
-from api.schemas_answers import ModelAnswer, ModelsAnswer
+from api.schemas_answers import ModelAnswer, ModelsAnswer, PredictionsAnswer
 from scheduler.errors import UnknownRecord
 from scheduler.records import Model
 
@@ -30,6 +30,8 @@ ROW_TYPES = (
     "text/csv",
     "application/vnd.apache.parquet",
     "application/x-parquet",
+    "application/x-ndjson",
+    "application/jsonl",
 )
 ANSWER_TYPES = ("application/json", "text/csv", "application/vnd.apache.parquet")
 ZIP = "application/zip"
@@ -78,16 +80,17 @@ def delete(name: str) -> Any:
 
 @models.post("/models/<name>/predict")
 @models.input(ModelQuery, location="query")
+@models.output(PredictionsAnswer)
 @models.doc(
     operation_id="predict",
-    responses={200: "Predictions", 409: "Not ready", 410: "Deleted", 413: "Too many rows"},
+    responses={409: "Not ready", 410: "Deleted", 413: "Too many rows"},
 )
 @produces(*ANSWER_TYPES)
 def predict(name: str, query_data: ModelQuery) -> Any:
     """Calibrated probabilities of the rare event, in the order of the rows sent.
 
-    The body is JSON `{"rows": [{column: value}]}`, CSV or Parquet. Columns go by name; unknown
-    ones are ignored and listed, missing ones are a 422.
+    The body is JSON `{"rows": [{column: value}]}`, CSV, Parquet or JSON Lines. Columns go by
+    name; unknown ones are ignored and listed, missing ones are a 422.
     """
     model = _model(name, query_data)
     if request.mimetype not in ROW_TYPES:

@@ -276,13 +276,22 @@ class ModelsAnswer(Answer):
     next_cursor: str | None
 
 
+class Prediction(Answer):
+    """Of one row."""
+
+    probability: float = Field(description="calibrated, at the prevalence of the training data")
+    alert: bool = Field(description="whether it is at or above the model's threshold")
+
+
 class PredictionsAnswer(Answer):
-    """Calibrated probabilities, one per row in the order sent, and what was odd about the rows."""
+    """Predictions in the order of the rows sent, and what was odd about the rows."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-    predictions: list[JsonObject]
-    report: JsonObject
+    predictions: list[Prediction]
+    model: str
+    version: int
+    report: JsonObject = Field(
+        description="n_rows, extra_columns, unseen_categories, out_of_range by column, drift"
+    )
 
 
 class HealthAnswer(Answer):

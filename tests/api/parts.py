@@ -22,6 +22,8 @@ from automl.errors import DataError
 from automl.trial import Candidate, Proposal, Trial
 from scheduler.artifacts import ArtifactStore
 from scheduler.config import Settings
+from scheduler.ingestion import Ingestor
+from scheduler.predictor import Predictor
 from scheduler.records import DatasetState, Job, JobState, Model, StoredDataset
 from scheduler.store import Store
 
@@ -131,7 +133,8 @@ class FakePredictor:
             answer = [{"probability": 0.1, "alert": False} for _ in rows]
         except (ValueError, TypeError, KeyError, RecursionError):
             raise DataError("the body has no rows", code="invalid_rows") from None
-        return json.dumps({"predictions": answer, "report": {}}).encode(), "application/json", {}
+        about = {"model": model.name, "version": model.version, "report": {}}
+        return json.dumps({"predictions": answer, **about}).encode(), "application/json", {}
 
 
 @dataclass
@@ -265,20 +268,25 @@ def _empty_database() -> bytes:
         return file.read_bytes()
 
 
-def build(folder: Path, **settings: Any) -> Site:
-    """A site in an empty folder."""
+def build(folder: Path, *, reads_files: bool = False, **settings: Any) -> Site:
+    """A site in an empty folder; with `reads_files` the real children read and predict."""
     configured = Settings(data_dir=folder, **settings)
     file = folder / "frugal.db"
     file.write_bytes(_empty_database())
     store = Store(f"sqlite:///{file}")
     artifacts = ArtifactStore(folder / "artifacts")
-    ingestor, service, predictor = FakeIngestor(store), FakeService(), FakePredictor()
+    service = FakeService()
+    ingestor: Any = FakeIngestor(store)
+    predictor: Any = FakePredictor()
+    if reads_files:
+        ingestor = Ingestor(store, artifacts, configured)
+        predictor = Predictor(artifacts, configured)
     app = create_app(
         store=store,
         artifacts=artifacts,
-        ingestor=ingestor,  # type: ignore[arg-type]
+        ingestor=ingestor,
         service=service,  # type: ignore[arg-type]
-        predictor=predictor,  # type: ignore[arg-type]
+        predictor=predictor,
         settings=configured,
     )
     app.config.update(EVENT_POLL_SECONDS=0.01, EVENT_STREAM_SECONDS=0.2)

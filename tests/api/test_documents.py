@@ -1,0 +1,121 @@
+"""The pages: readable, whole, and nothing from elsewhere."""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from api.card import escaped, markdown
+from api.documents import kind
+from tests.api.parts import Site
+
+
+class Page(HTMLParser):
+    """What a page refers to, and its tags."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.ids: set[str] = set()
+        self.links: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str | None]] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += attrs
+        for name, value in attrs:
+            if name == "id" and value:
+                self.ids.add(value)
+            if name in ("href", "src") and value:
+                self.links.append(value)
+
+
+@pytest.mark.parametrize("path", ["/", "/docs"])
+def test_pages_ask_nobody_else_and_run_nothing(site: Site, path: str) -> None:
+    answer = site.get(path, secret="")
+    assert answer.status_code == 200
+    assert answer.mimetype == "text/html"
+    page = Page(answer.text)
+    assert "script" not in page.tags
+    assert not [name for name, _ in page.attributes if name == "style" or name.startswith("on")]
+    for link in page.links:
+        assert re.match(r"^(/|#)", link), link
+        if link.startswith("#"):
+            assert link[1:] in page.ids, link
+        else:
+            assert site.get(link, secret="", headers={"Accept": "*/*"}).status_code == 200, link
+    assert page.tags.count("h1") == 1
+    assert ("lang", "en") in page.attributes
+    assert ("name", "viewport") in page.attributes
+    assert len(answer.data) < 120_000
+
+
+def test_every_operation_is_on_the_page(site: Site) -> None:
+    spec = site.get("/openapi.json", secret="").json
+    page = Page(site.get("/docs", secret="").text)
+    operations = [
+        operation["operationId"]
+        for methods in spec["paths"].values()
+        for operation in methods.values()
+    ]
+    assert set(operations) <= page.ids
+    assert {f"schema-{name}" for name in spec["components"]["schemas"]} <= page.ids
+
+
+def test_pages_can_be_cached(site: Site) -> None:
+    first = site.get("/docs", secret="")
+    assert "no-store" not in first.headers.get("Cache-Control", "")
+    again = site.get("/docs", secret="", headers={"If-None-Match": first.headers["ETag"]})
+    assert again.status_code == 304
+
+
+def test_kinds_in_words() -> None:
+    assert kind({"type": "array", "items": {"type": "string"}}) == "list of string"
+    assert kind({"enum": ["a", "b"]}) == '"a" | "b"'
+    assert kind({"$ref": "#/components/schemas/Limits"}) == "Limits"
+    assert kind({}) == "any"
+
+
+def test_markdown_shows_texts_of_the_data_as_text(site: Site) -> None:
+    model = site.model()
+    text = markdown(model)
+    assert "<script>" not in text
+    assert escaped("a\n# b") == "a \\# b"
+    assert escaped("[x](javascript:1)") == "\\[x\\](javascript:1)"
+
+
+def test_metrics_count_routes_not_ids(site: Site) -> None:
+    dataset_id = site.upload()
+    site.get(f"/v1/datasets/{dataset_id}")
+    text = site.get("/metrics").text
+    assert (
+        'frugal_http_requests_total{method="GET",route="/v1/datasets/<dataset_id>",status="200"}'
+        in text
+    )
+    assert dataset_id not in text
+    assert 'frugal_jobs{state="SUBMITTED"} 0.0' in text
+    site.job(dataset=dataset_id)
+    assert 'frugal_jobs{state="SUBMITTED"} 1.0' in site.get("/metrics").text
+    assert site.get("/metrics", headers={"Accept": "*/*"}).mimetype == "text/plain"
+
+
+def test_health(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert site.get("/healthz", secret="").json["status"] == "ok"
+    ready = site.get("/readyz", secret="")
+    assert ready.json == {"status": "ok", "checks": {"database": "ok", "disk": "ok"}}
+    monkeypatch.setattr(site.artifacts, "free_bytes", lambda: 1000)
+    full = site.get("/readyz", secret="")
+    assert (full.status_code, full.json["checks"]["disk"]) == (503, "full")
+    assert int(full.headers["Retry-After"]) > 0
+
+    def gone() -> None:
+        raise ConnectionError("postgresql://user:secret@db")
+
+    monkeypatch.setattr(site.store, "ping", gone)
+    away = site.get("/readyz", secret="")
+    assert away.status_code == 503
+    assert "secret" not in away.text
+    assert site.get("/healthz", secret="").status_code == 200
