@@ -31,6 +31,8 @@ log = logging.getLogger(__name__)
 
 # A job that is asked to stop gives itself back within one iteration of its model.
 STOP_SECONDS = 8.0
+# Importing everything takes some 5 CPU-seconds, on a busy machine several times as long.
+START_SECONDS = 300.0
 SWEEP_SECONDS = 24 * 3600.0
 
 
@@ -63,6 +65,7 @@ class Service:
         self._clock = clock
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._running: dict[str, int] = {}  # job -> epoch
+        self._started: dict[str, datetime] = {}
         self._lock = threading.RLock()
         self._ticking = threading.Lock()
         self._waking = threading.Event()
@@ -81,7 +84,7 @@ class Service:
         """
         if self._store.is_sqlite:
             self._lock_folder()
-        logging.getLogger("apscheduler").setLevel(logging.WARNING)
+        logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a tick that runs long is no news
         self._stopping.clear()
         self._timer = BackgroundScheduler(
             executors={"default": ThreadPoolExecutor(max_workers=1)},
@@ -89,7 +92,11 @@ class Service:
             timezone="UTC",
         )
         self._timer.add_job(
-            self._timed_tick, "interval", seconds=self._settings.tick_seconds, id="tick"
+            self._timed_tick,
+            "interval",
+            # A job whose process is not there yet has its lease renewed by the tick.
+            seconds=min(self._settings.tick_seconds, self._settings.lease_seconds / 2),
+            id="tick",
         )
         self._timer.start()
         log.info("service %s: looks for work every %g s", self._owner, self._settings.tick_seconds)
@@ -168,6 +175,7 @@ class Service:
         )
         with self._lock:
             self._running[job.id] = job.epoch
+            self._started[job.id] = now
         try:
             future = self._executor.submit(
                 run_job, job.id, job.epoch, self._settings.model_dump_json()
@@ -185,6 +193,7 @@ class Service:
         error = future.exception()
         with self._lock:
             self._running.pop(job_id, None)
+            self._started.pop(job_id, None)
         try:
             if error is None:
                 log.info("job %s: its process ended, %s", job_id, future.result()["state"])
@@ -210,10 +219,15 @@ class Service:
         log.info("job %s: %s after %d deaths", job_id, job.state, job.deaths)
 
     def _watch(self, now: datetime) -> None:
-        """End our own processes that are frozen: alive, but their lease has ended."""
+        """End our own processes that are frozen: alive, but their lease has ended.
+
+        While the server of jobs is still importing, the lease is kept here.
+        """
         with self._lock:
             running = dict(self._running)
         for job_id, epoch in running.items():
+            if self._executor.pid(job_id) is None and self._renewed(job_id, epoch, now):
+                continue
             job = self._store.job(job_id)
             lost = job.epoch != epoch or job.state is not JobState.RUNNING
             late = job.lease_until is not None and job.lease_until <= now
@@ -223,6 +237,18 @@ class Service:
                 log.warning("job %s: its process is frozen or no longer owns it; ended", job_id)
                 self._executor.kill(job_id)
                 self._wait_for_end(job_id)
+
+    def _renewed(self, job_id: str, epoch: int, now: datetime) -> bool:
+        began = self._started.get(job_id, now)
+        if (now - began).total_seconds() > START_SECONDS:
+            return False
+        try:
+            self._store.heartbeat(
+                job_id, epoch=epoch, lease_seconds=self._settings.lease_seconds, now=now
+            )
+        except LostLease:
+            return False
+        return True
 
     def _wait_for_end(self, job_id: str, seconds: float = 5.0) -> None:
         """Let the end of a killed process be noticed before its job is claimed again."""

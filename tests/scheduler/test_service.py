@@ -30,6 +30,7 @@ class ManualExecutor:
         self.killed: list[str] = []
         self.interrupted: list[str] = []
         self.idle: list[float] = []
+        self.process: int | None = 1
         self.on_interrupt: Callable[[str], None] = self.die
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
@@ -51,7 +52,7 @@ class ManualExecutor:
             self.futures[job_id].set_exception(ChildDied("ended by SIGKILL"))
 
     def pid(self, job_id: str) -> int | None:
-        return None
+        return self.process
 
     def release_idle(self, *, idle_seconds: float) -> bool:
         self.idle.append(idle_seconds)
@@ -169,6 +170,25 @@ def test_a_frozen_process_is_ended_and_its_job_starts_anew(
     assert executor.killed == [job.id]
     assert executor.started == [(job.id, 1), (job.id, 2)]
     assert store.job(job.id).deaths == 1
+
+
+def test_a_process_that_is_still_being_made_keeps_its_job(
+    service: Service,
+    store: Store,
+    executor: ManualExecutor,
+    submit: Callable[[], Job],
+    settings: Settings,
+) -> None:
+    job = submit()
+    executor.process = None
+    moment = NOW
+    for _ in range(4):
+        service.tick(moment)
+        moment += timedelta(seconds=settings.lease_seconds - 1)
+    assert executor.killed == []
+    executor.process = 1
+    service.tick(moment + timedelta(seconds=settings.lease_seconds))
+    assert executor.killed == [job.id]
 
 
 def test_a_job_of_a_service_that_died_is_taken_over_after_its_lease(
