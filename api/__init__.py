@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from apiflask import APIFlask
-    from scheduler.ingestion import Ingestor
-    from scheduler.predictor import Predictor
-    from scheduler.service import Service
 
     from scheduler.artifacts import ArtifactStore
     from scheduler.config import Settings
+    from scheduler.ingestion import Ingestor
+    from scheduler.predictor import Predictor
+    from scheduler.service import Service
     from scheduler.store import Store
 
 __all__ = ["create_app"]
