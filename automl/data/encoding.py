@@ -308,7 +308,7 @@ def _numbers(values: pd.Series[Any]) -> tuple[npt.NDArray[np.float64], int, int]
     unreadable = 0
     if pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype):
         if np.iscomplexobj(values):
-            raise DataError("complex numbers are no feature", code="complex_numbers")
+            raise DataError("a column holds complex numbers", code="unsupported_type")
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
     else:
         read = pd.to_numeric(values.astype(object), errors="coerce")
@@ -322,7 +322,8 @@ def _numbers(values: pd.Series[Any]) -> tuple[npt.NDArray[np.float64], int, int]
 
 def _micros(values: pd.Series[Any]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     """UTC microseconds since 1970 and where they are missing."""
-    if not pd.api.types.is_datetime64_any_dtype(values.dtype):
+    own = isinstance(values.dtype, np.dtype | pd.DatetimeTZDtype) and values.dtype.kind == "M"
+    if not own:  # Arrow's timestamps, dates, or text
         values = pd.to_datetime(values.astype(object), errors="coerce", utc=True)
     if getattr(values.dtype, "tz", None) is not None:
         values = values.dt.tz_convert("UTC").dt.tz_localize(None)

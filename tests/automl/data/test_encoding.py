@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -167,6 +168,34 @@ def test_columns_by_name_in_any_order_and_a_missing_one_is_named() -> None:
     with pytest.raises(DataError) as caught:
         encoder.transform(X[["a"]])
     assert (caught.value.code, caught.value.column) == ("missing_column", "b")
+
+
+def test_arrow_columns_are_read_like_pandas_own() -> None:
+    stamps_utc = pa.array([0, 36 * 3600 * 10**6, None], pa.timestamp("us", "UTC"))
+    table = pa.table(
+        {
+            "when": stamps_utc,
+            "day": pa.array([datetime.date(2024, 1, 1), datetime.date(2024, 5, 1), None]),
+            "yes": [True, False, None],
+            "price": pa.array([Decimal("1.5"), Decimal(2), None]),
+            "city": ["a", "b", None],
+            "coded": pa.array(["x", "y", None]).dictionary_encode(),
+        }
+    )
+    plain, arrow = table.to_pandas(), table.to_pandas(types_mapper=pd.ArrowDtype)
+    encoder = TableEncoder().fit(plain)
+    assert encoder.sources[:2] == ["when (days)", "when (day)"]
+    assert same(encoder.transform(plain), encoder.transform(arrow))
+    again = TableEncoder().fit(arrow)
+    assert again.sources == encoder.sources
+    assert same(again.transform(plain), encoder.transform(plain))
+
+
+def test_complex_numbers_are_refused_and_lists_are_levels() -> None:
+    with pytest.raises(DataError) as caught:
+        TableEncoder().fit(pd.DataFrame({"c": [1 + 2j, 3, 4]}))
+    assert caught.value.code == "unsupported_type"
+    assert same(encode(pd.DataFrame({"c": [[1], [2], None]}))[0], [0, 1, NAN])
 
 
 def test_two_columns_of_one_name_are_refused() -> None:
