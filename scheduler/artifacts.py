@@ -78,6 +78,7 @@ class ArtifactStore:
                         digest.update(chunk)
                         file.write(chunk)
                     file.flush()
+                    os.utime(part)  # the grace of `sweep` counts from here
                     os.fsync(file.fileno())
                 self._publish(part, target)
         finally:
@@ -110,6 +111,7 @@ class ArtifactStore:
                     shutil.copytree(folder, part, symlinks=True)
                 digest = folder_sha256(part)
                 for path in (part, *part.rglob("*")):
+                    os.utime(path)  # the grace of `sweep` counts from here
                     sync(path)
                 self._publish(part, target)
         finally:
@@ -219,7 +221,6 @@ class ArtifactStore:
     def _publish(self, part: Path, target: Path) -> None:
         """Give the finished file or folder its name, and make the name itself durable."""
         _make_folders(target.parent, below=self.root)
-        os.utime(part)  # the grace of `sweep` counts from here
         if part.is_dir() and target.exists():  # a folder cannot be renamed over another one
             old = self._part()
             target.rename(old)

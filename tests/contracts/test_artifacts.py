@@ -222,6 +222,19 @@ def test_the_sweep_takes_orphans_and_spares_the_rest(artifacts: ArtifactStore) -
     artifacts.put_stream("models/5/a", [b"x"])  # its folders are made again
 
 
+def test_the_sweep_spares_what_was_just_put_however_old_its_source(
+    artifacts: ArtifactStore, tmp_path: Path
+) -> None:
+    source = tmp_path / "model"
+    source.mkdir()
+    (source / "a").write_bytes(b"x")
+    for path in (source / "a", source):
+        os.utime(path, (1e9, 1e9))
+    artifacts.put_folder("models/1", source)
+    assert artifacts.sweep(set(), now=datetime.now(UTC)) == []
+    assert artifacts.exists("models/1")
+
+
 def test_a_full_disk_leaves_nothing_and_then_works_again(
     artifacts: ArtifactStore, tmp_path: Path
 ) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -100,6 +103,42 @@ def claim_after(store: Store, project_id: str) -> object:
     assert job.dataset_id == dataset.id
     store.add_event(job.id, kind="warning", data={}, now=NOW)
     return store.get_model(project_id, job.model_name)
+
+
+def test_a_backup_of_a_busy_service_is_of_one_moment(
+    settings: Settings, elsewhere: Settings, tmp_path: Path
+) -> None:
+    store, _ = fill(settings)
+    [project] = store.list_projects()
+    [job], _ = store.list_jobs(project.id, limit=9)
+    stop = threading.Event()
+
+    def work() -> None:
+        """One transaction writes a key, and another one an event with the number of keys."""
+        mine = Store(settings.resolved_database_url)
+        for number in itertools.count():
+            if stop.is_set():
+                break
+            mine.reserve_key(project.id, str(number), fingerprint="f", now=NOW)
+            mine.add_event(job.id, kind="phase", data={"keys": number}, now=NOW)
+        mine.close()
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    while len(store.events(job.id)) < 20:
+        time.sleep(0.01)
+    backup(settings, tmp_path / "copy", now=NOW)
+    stop.set()
+    thread.join()
+    restore(elsewhere, tmp_path / "copy")
+    restored = Store(elsewhere.resolved_database_url)
+    events = [event.data for event in restored.events(job.id) if event.kind == "phase"]
+    found = rows(restored)
+    assert 0 < len(events) <= len(store.events(job.id))
+    assert [data["keys"] for data in events] == list(range(len(events)))
+    assert len(found["idempotency_keys"]) - 1 - len(events) in (0, 1)
+    for opened in (store, restored):
+        opened.close()
 
 
 def test_a_restore_never_overwrites(settings: Settings, tmp_path: Path) -> None:
