@@ -93,6 +93,9 @@ class DistinctSketch:
         """Add hashes, repeats included."""
         if self.full:
             hashes = hashes[hashes < self._threshold]
+        if len(self.kept) and len(hashes):
+            places = np.minimum(np.searchsorted(self.kept, hashes), len(self.kept) - 1)
+            hashes = hashes[self.kept[places] != hashes]
         if len(hashes):
             self.kept = np.union1d(self.kept, hashes)[: self.size]
             if self.full:

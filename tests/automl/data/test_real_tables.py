@@ -14,7 +14,6 @@ import pytest
 from automl.data.admission import admit
 from automl.data.loading import load
 from automl.data.tables import ReadingLimits, ReadingOptions, ingest
-from automl.errors import DataError
 
 pytestmark = pytest.mark.data
 LIMITS = ReadingLimits()
@@ -32,7 +31,7 @@ def store(source: Path, folder: Path, **options: Any) -> dict[str, Any]:
 
 def same(ours: pd.Series[Any], theirs: pd.Series[Any]) -> None:
     """Equal values; where theirs are texts of dates, or 0/1 of booleans, they are converted."""
-    assert list(ours.isna()) == list(theirs.isna())
+    assert (ours.isna().to_numpy() == theirs.isna().to_numpy()).all()
     if pd.api.types.is_numeric_dtype(theirs) and not pd.api.types.is_bool_dtype(theirs):
         left, right = ours.astype(float).to_numpy(), theirs.astype(float).to_numpy()
         np.testing.assert_allclose(left, right, rtol=1e-15, atol=0)  # pandas rounds the last bit
@@ -41,7 +40,8 @@ def same(ours: pd.Series[Any], theirs: pd.Series[Any]) -> None:
         right_times = pd.to_datetime(theirs, format=format, utc=True)
         assert (ours.dropna() == right_times.dropna()).all()
     else:
-        assert list(ours.dropna().astype(str)) == list(theirs.dropna().astype(str))
+        left, right = (one.dropna().astype(str).to_numpy(dtype=object) for one in (ours, theirs))
+        assert (left == right).all()
 
 
 def raw_files(shared_data: Path) -> list[Path]:
@@ -67,7 +67,6 @@ def test_every_raw_text_table_is_read_as_pandas_reads_it(shared_data: Path, tmp_
             encoding=dialect["encoding"],
             keep_default_na=False,
             na_values=[""],
-            float_precision="round_trip",
             dtype={i: "str" for i, c in enumerate(profile["columns"]) if c["type"] == "string"},
         )
         assert ours.shape == theirs.shape == (profile["n_rows"], profile["n_columns"])
@@ -84,14 +83,10 @@ def test_every_parquet_of_the_catalog_is_kept_as_it_is(shared_data: Path, tmp_pa
     assert len(files) > 30
     for index, name in enumerate(files):
         source = shared_data / name
-        if source.stat().st_size > 3_600_000:
+        if source.stat().st_size > 1_000_000:
             continue
         folder = tmp_path / str(index)
-        try:
-            profile = store(source, folder)
-        except DataError as error:  # one column of lists is refused, by its name
-            assert (error.code, name) in {("unsupported_type", name), ("only_one_column", name)}
-            continue
+        profile = store(source, folder)
         truth = pq.read_table(source)
         stored = pq.read_table(folder / "rows.parquet")
         assert stored.column_names == truth.column_names
