@@ -1,0 +1,185 @@
+"""Stored rows to a Dataset, and bodies of prediction requests to the same columns."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from automl.data.loading import load, read_rows
+from automl.data.tables import ReadingLimits, ReadingOptions, ingest
+from automl.errors import DataError
+from tests.automl.data.reading import parquet_bytes
+
+LIMITS = ReadingLimits()
+CSV = (
+    "id,when,n,big,x,flag,text,w,y\n"
+    "1,2024-01-02,3,16777217,0.5,true,b,1,yes\n"
+    "2,2024-01-01,,5,1.5,,a,2,no\n"
+    "3,2024-01-03,4,6,2.5,false,,3,\n"
+    "4,2024-01-04,5,7,,true,b,4,no\n"
+)
+
+
+def stored(folder: Path, data: bytes) -> Path:
+    (folder / "upload").write_bytes(data)
+    ingest(folder / "upload", folder, options=ReadingOptions(), limits=LIMITS)
+    return folder / "rows.parquet"
+
+
+def test_load(tmp_path: Path) -> None:
+    request = {
+        "target": "y",
+        "positive": "yes",
+        "time_column": "when",
+        "group_column": "text",
+        "weight_column": "w",
+        "exclude": ["id"],
+    }
+    dataset = load(stored(tmp_path, CSV.encode()), request, excluded=["x"])
+    assert dataset.y.tolist() == [1, 0, 0]
+    assert dataset.y.dtype == np.int8
+    assert list(dataset.X.columns) == ["n", "big", "flag"]
+    assert dataset.X["n"].tolist()[0] == 3.0
+    assert np.isnan(dataset.X["n"].tolist()[1])
+    assert dataset.X["n"].dtype == np.float32
+    assert dataset.X["big"].dtype == np.float64  # 2^24 + 1 would be rounded
+    assert dataset.X["big"].tolist()[0] == 16_777_217
+    assert dataset.X["flag"].dtype == np.float32
+    assert dataset.time is not None
+    assert str(dataset.time.dtype) == "datetime64[us]"
+    assert dataset.group is not None
+    assert dataset.group.tolist() == [0, 1, 0]
+    assert dataset.weight is not None
+    assert dataset.weight.tolist() == [1, 2, 4]
+
+
+def test_categories_do_not_depend_on_the_order_of_rows(tmp_path: Path) -> None:
+    one = load(stored(tmp_path, CSV.encode()), {"target": "y", "positive": "yes"}, excluded=[])
+    assert one.X["text"].cat.categories.tolist() == ["a", "b"]
+    assert str(one.X["when"].dtype) == "datetime64[us]"
+
+
+def test_a_column_with_a_dot_in_its_name(tmp_path: Path) -> None:
+    path = stored(tmp_path, parquet_bytes(pa.table({"a.b": [1, 2], "a": [3, 4], "y": [0, 1]})))
+    dataset = load(path, {"target": "y", "positive": None}, excluded=[])
+    assert dataset.X.to_dict("list") == {"a.b": [1.0, 2.0], "a": [3.0, 4.0]}
+
+
+@pytest.mark.parametrize("role", ["target", "time_column"])
+def test_unknown_columns(tmp_path: Path, role: str) -> None:
+    path = stored(tmp_path, CSV.encode())
+    with pytest.raises(DataError):
+        load(path, {"target": "y", "positive": "yes", role: "nope"}, excluded=[])
+
+
+TYPES = {"a": "integer", "x": "number", "flag": "boolean", "code": "string", "when": "timestamp"}
+ROWS: list[dict[str, Any]] = [
+    {"a": 1, "x": 0.5, "flag": True, "code": "007", "when": "2024-01-01T00:00:00"},
+    {"a": 2, "x": None, "flag": False, "code": "8", "when": None},
+]
+
+
+def bodies() -> dict[str, bytes]:
+    frame = pa.Table.from_pylist(ROWS)
+    text = "a,x,flag,code,when\n1,0.5,true,007,2024-01-01T00:00:00\n2,,false,8,\n"
+    return {
+        "application/json": json.dumps({"rows": ROWS}).encode(),
+        "text/csv; charset=utf-8": text.encode(),
+        "application/vnd.apache.parquet": parquet_bytes(frame),
+        "application/x-ndjson": "\n".join(map(json.dumps, ROWS)).encode(),
+    }
+
+
+@pytest.mark.parametrize("content_type", bodies())
+def test_bodies_of_all_kinds_are_the_same_rows(content_type: str) -> None:
+    X = read_rows(bodies()[content_type], content_type, limits=LIMITS, types=TYPES)
+    assert {k: str(v) for k, v in X.dtypes.items()} == {
+        "a": "float32",
+        "x": "float32",
+        "flag": "int8",
+        "code": "category",
+        "when": "datetime64[us]",
+    }
+    assert X["code"].tolist() == ["007", "8"]
+    assert X["when"].tolist()[0] == pd.Timestamp("2024-01-01")
+
+
+@pytest.mark.parametrize(
+    ("row", "column"),
+    [
+        ({"x": "much"}, "x"),
+        ({"x": "5"}, "x"),
+        ({"flag": "maybe"}, "flag"),
+        ({"code": True}, "code"),
+    ],
+)
+def test_80_a_wrong_type(row: dict[str, Any], column: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read_rows(
+            json.dumps({"rows": [{}, row]}).encode(), "application/json", limits=LIMITS, types=TYPES
+        )
+    assert (caught.value.code, caught.value.column) == ("type_conflict", column)
+    assert caught.value.row == 2
+
+
+def test_81_infinite_numbers_and_nulls() -> None:
+    for text in ("Infinity", "1e999"):
+        with pytest.raises(DataError) as caught:
+            read_rows(
+                b'{"rows": [{"x": %s}]}' % text.encode(),
+                "application/json",
+                limits=LIMITS,
+                types=TYPES,
+            )
+        assert caught.value.code == "non_finite"
+    X = read_rows(b'{"rows": [{"x": null}]}', "application/json", limits=LIMITS, types=TYPES)
+    assert X["x"].isna().all()
+
+
+def test_83_no_rows_and_too_many() -> None:
+    for body, kind in (
+        (b'{"rows": []}', "application/json"),
+        (b"a,b\n", "text/csv"),
+        (b"", "text/csv"),
+    ):
+        assert len(read_rows(body, kind, limits=LIMITS)) == 0
+    many = b"a,b\n" + b"1,2\n" * 11
+    with pytest.raises(DataError) as caught:
+        read_rows(many, "text/csv", limits=LIMITS, max_rows=10)
+    assert caught.value.code == "too_many_rows"
+    rows = json.dumps({"rows": [{"a": 1}] * 11}).encode()
+    with pytest.raises(DataError) as caught:
+        read_rows(rows, "application/json", limits=LIMITS, max_rows=10)
+    assert caught.value.code == "too_many_rows"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b'{"rows": 3}',
+        b'{"rows": [3]}',
+        b'{"rows": [{"a": {"b": 1}}]}',
+        b'{"rows": [{"a": 1, "a": 2}]}',
+        b'{"rows": ' + b"[" * 100_000,
+        b'{"rows": [{"a": 1}]',
+    ],
+)
+def test_json_that_is_not_rows(body: bytes) -> None:
+    with pytest.raises(DataError) as caught:
+        read_rows(body, "application/json", limits=LIMITS)
+    assert caught.value.code == "jsonl"
+
+
+def test_other_content_types() -> None:
+    with pytest.raises(DataError) as caught:
+        read_rows(b"<a/>", "application/xml", limits=LIMITS)
+    assert caught.value.code == "unsupported_format"
