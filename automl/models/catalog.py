@@ -40,6 +40,14 @@ class Build(Protocol):
     ) -> FittableModel: ...
 
 
+class Expected(Protocol):
+    """CPU-seconds of one fit: see `automl.models.expected.expected_seconds`."""
+
+    def __call__(
+        self, candidate: Candidate, n_rows: int, n_columns: int, *, n_trees: int = N_TREES["final"]
+    ) -> float: ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
     """How to build a model, what it may be told, and what a fit is expected to cost.
@@ -53,7 +61,7 @@ class ModelSpec:
     kind: type[Any]
     params: frozenset[str]
     build: Build
-    expected: Callable[[Candidate, int, int], float]
+    expected: Expected
     refine: Callable[[Candidate, optuna.trial.Trial], Candidate]
 
 
@@ -215,6 +223,11 @@ def family(candidate: Candidate) -> str:
     return CATALOG[candidate.model].family
 
 
-def expected_cpu_seconds(candidate: Candidate, n_rows: int, n_columns: int) -> float:
-    """CPU-seconds that one fit of the candidate is expected to take; see `ModelSpec`."""
-    return CATALOG[candidate.model].expected(candidate, n_rows, n_columns)
+def expected_cpu_seconds(
+    candidate: Candidate, n_rows: int, n_columns: int, *, n_trees: int = N_TREES["final"]
+) -> float:
+    """CPU-seconds that one fit of the candidate is expected to take; see `ModelSpec`.
+
+    `n_trees` is that of a forest, as given to `build`.
+    """
+    return CATALOG[candidate.model].expected(candidate, n_rows, n_columns, n_trees=n_trees)

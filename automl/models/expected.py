@@ -20,6 +20,7 @@ TYPICAL_SHARE, TYPICAL_POWER = 0.015, 0.34
 # Source: python -m benchmarks.cost_model, 2026-11-22, 135 fits on 15 shapes of 400 to 60,000 rows
 # and 6 to 60 columns, two shared x86-64 cores. On shapes left out, expected / measured was 0.44,
 # 0.98 and 1.64 at 5, 50 and 95 %, and within 2x for 87 %; what is off is where boosting stops.
+FITTED_TREES = 60  # of every forest fitted
 COEFFICIENTS: Mapping[str, Sequence[float]] = {
     "lightgbm": (0.0, 4.82e-07, 9.37e-05, 1.43e-09, 1.2e-06, 6.7e-08),
     "logistic": (0.01, 0.000607, 3.14e-07),
@@ -30,8 +31,13 @@ COEFFICIENTS: Mapping[str, Sequence[float]] = {
 }
 
 
-def expected_seconds(candidate: Candidate, n_rows: int, n_columns: int) -> float:
-    """CPU-seconds of one fit on so many rows and encoded columns, with validation on a quarter."""
+def expected_seconds(
+    candidate: Candidate, n_rows: int, n_columns: int, *, n_trees: int = FITTED_TREES
+) -> float:
+    """CPU-seconds of one fit on so many rows and encoded columns, with validation on a quarter.
+
+    `n_trees` is of forests only: a rung shares its trees over its folds.
+    """
     if candidate.model == "logistic":
         terms = linear_terms(candidate, n_rows, n_columns)
     elif candidate.model.endswith("lightgbm"):
@@ -39,6 +45,8 @@ def expected_seconds(candidate: Candidate, n_rows: int, n_columns: int) -> float
         terms = boosting_terms(candidate, n_rows, n_columns, rounds=rounds)
     else:
         terms = forest_terms(candidate, n_rows, n_columns)
+        grown = n_trees / FITTED_TREES
+        terms = [terms[0] * grown, *terms[1:-1], terms[-1] * grown]
     weights = COEFFICIENTS[candidate.model]
     return float(sum(weight * term for weight, term in zip(weights, terms, strict=True)))
 

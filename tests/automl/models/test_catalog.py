@@ -67,6 +67,8 @@ def test_expected_cost_follows_what_a_parameter_adds() -> None:
     assert seconds("lightgbm", learning_rate=0.02) > seconds("lightgbm", learning_rate=0.1)
     assert seconds("extra_trees", max_features=1.0) > seconds("extra_trees")
     assert seconds("extra_trees") < seconds("random_forest")
+    few = expected_cpu_seconds(NAMED["RF"], 20_000, 20, n_trees=20)
+    assert seconds("random_forest") / 3.1 < few < seconds("random_forest") / 2.5
 
 
 @pytest.mark.parametrize("name", NAMED)
