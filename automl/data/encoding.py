@@ -6,7 +6,7 @@ Columns get internal names f0..fn, so that a name with any characters works. The
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -338,9 +338,3 @@ def _offset(seen: npt.NDArray[np.float64]) -> float:
     if reach <= FLOAT32_EXACT or high - low > reach / 4:
         return 0.0
     return low
-
-
-def encoded_columns(encoder: TableEncoder, positions: Sequence[int]) -> list[str]:
-    """The table's own names of these encoded columns."""
-    sources = encoder.sources
-    return [sources[i] for i in positions]
