@@ -77,6 +77,15 @@ def hash_values(array: pa.Array) -> Hashes:
     return hashes
 
 
+def distinct(hashes: Hashes) -> Hashes:
+    """Sorted distinct values; by sorting, which is several times faster than `np.unique` here."""
+    ordered = np.sort(hashes)
+    if not len(ordered):
+        return ordered
+    kept: Hashes = ordered[np.append(True, ordered[1:] != ordered[:-1])]
+    return kept
+
+
 class DistinctSketch:
     """The `size` smallest of all hashes seen: exact below `size`, an estimate above.
 
@@ -97,7 +106,7 @@ class DistinctSketch:
             places = np.minimum(np.searchsorted(self.kept, hashes), len(self.kept) - 1)
             hashes = hashes[self.kept[places] != hashes]
         if len(hashes):
-            self.kept = np.union1d(self.kept, hashes)[: self.size]
+            self.kept = distinct(np.concatenate([self.kept, hashes]))[: self.size]
             if self.full:
                 self._threshold = self.kept[-1]
 
@@ -119,7 +128,7 @@ class RepeatCounter:
     and the count scaled up.
     """
 
-    def __init__(self, size: int = 2**22) -> None:
+    def __init__(self, size: int = 2**21) -> None:
         self.size = size
         self.exact = True
         self._share = 1.0
@@ -142,7 +151,7 @@ class RepeatCounter:
         return np.uint64(min(2**64 - 1, int(self._share * 2.0**64)))
 
     def _merge(self) -> None:
-        self._kept = np.unique(np.concatenate([self._kept, *self._pending]))
+        self._kept = distinct(np.concatenate([self._kept, *self._pending]))
         self._pending, self._n_pending = [], 0
         while len(self._kept) > self.size:
             self._share /= 2

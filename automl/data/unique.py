@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from automl.data.sketch import Hashes, hash_values
+from automl.data.sketch import Hashes, distinct, hash_values
 
 PASS_ROWS = 2**23  # hashes held at once; a larger table is read once per such part
 
@@ -32,6 +32,8 @@ def first_repeat(rows: Path, column: str) -> int | None:
                 places.append(inside + start)
                 start += batch.num_rows
             hashes = np.concatenate(kept)
+            if len(distinct(hashes)) == len(hashes):
+                continue
             rows_in_part = np.concatenate(places)
             _, first = np.unique(hashes, return_index=True)
             repeated = np.ones(len(hashes), dtype=bool)
