@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 
 # notes/frugal-search.md, section 4: a brute-force search is 60 trials of 5 folds, and a trial's
@@ -25,6 +25,7 @@ class Effort:
     least_rate: float  # gain per cost below which nothing more is tried
     refinements: int  # at most
     plateau: int  # refinements without a gain after which they end
+    families_refined: int  # the best so many of those alive, in turns
     members: int
     members_per_family: int
     tolerance: float  # of a family's score below the best that still counts as alive
@@ -56,6 +57,7 @@ _BALANCED = Effort(
     least_rate=0.1,
     refinements=8,
     plateau=3,
+    families_refined=1,
     members=3,
     members_per_family=2,
     tolerance=0.10,
@@ -68,7 +70,8 @@ _ECO = Effort(
     late_refinement_gain=0.0,
     least_rate=0.1,
     refinements=0,
-    plateau=6,
+    plateau=1,
+    families_refined=1,
     members=3,
     members_per_family=2,
     tolerance=0.10,
@@ -82,6 +85,7 @@ _BEST = Effort(
     least_rate=0.0,
     refinements=40,
     plateau=12,
+    families_refined=3,
     members=4,
     members_per_family=3,
     tolerance=0.10,
@@ -90,3 +94,18 @@ _BEST = Effort(
 )
 
 EFFORTS: Mapping[str, Effort] = {"eco": _ECO, "balanced": _BALANCED, "best": _BEST}
+
+# With a limit set, `best` goes on until the limit, or this far.
+MOST_REFINEMENTS = 200
+
+
+def effort_of(mode: str, *, limited: bool) -> Effort:
+    """The effort of a mode; `limited` says that a budget is set, which ``best`` then spends.
+
+    >>> effort_of("best", limited=True).refinements
+    200
+    """
+    effort = EFFORTS[mode]
+    if limited and not effort.frugal:
+        return replace(effort, refinements=MOST_REFINEMENTS, plateau=MOST_REFINEMENTS)
+    return effort

@@ -12,7 +12,7 @@ from automl.meta.portfolio import portfolio
 from automl.meters.base import Meter, measure
 from automl.models.catalog import expected_cpu_seconds, family
 from automl.search.champion import Champion
-from automl.search.effort import EFFORTS
+from automl.search.effort import EFFORTS, Effort, effort_of
 from automl.search.evaluate import expected_cost
 from automl.search.finish import Finish, finish
 from automl.search.journal import Journal, MemoryJournal
@@ -80,7 +80,8 @@ def search(
     meter : the energy counter that every trial is read from
     budget : a hard limit over search and refit; no limit by default
     seed : of folds, samples, models and proposals
-    mode : ``eco`` (a few models, no search), ``balanced``, or ``best`` (spends on)
+    mode : ``eco`` (a few models, no search), ``balanced``, or ``best`` (spends its
+        budget, or goes on until nothing is gained)
     alert_rate : the share of rows that may be alerted, for the threshold
     pick : which of the three picks becomes the champion
     journal : where trials are written before the next begins; in memory by default
@@ -105,9 +106,10 @@ def search(
     budget = Budget() if budget is None else budget
     tell = on_phase or (lambda name, cost: None)
     costs: dict[str, Cost] = {}
+    effort = effort_of(mode, limited=budget != Budget(grams_per_kwh=budget.grams_per_kwh))
 
     with measure(meter) as features:
-        problem = prepare(dataset, alert_rate=alert_rate, seed=seed, whole=EFFORTS[mode].whole)
+        problem = prepare(dataset, alert_rate=alert_rate, seed=seed, whole=effort.whole)
     costs["features"] = features.cost
     tell("features", features.cost)
 
@@ -120,7 +122,7 @@ def search(
         before=features.cost,
     )
     with measure(meter) as searching:
-        end = _drive(_strategy(problem, mode=mode), ledger)
+        end = _drive(_strategy(problem, mode=mode, effort=effort), ledger)
         outcome = finish(ledger, end)
     costs["search"] = ledger.replayed + searching.cost
     tell("search", costs["search"])
@@ -140,7 +142,7 @@ def search(
     )
 
 
-def _strategy(problem: Problem, *, mode: str) -> Strategy:
+def _strategy(problem: Problem, *, mode: str, effort: Effort) -> Strategy:
     models = portfolio(mode)
     named = {c.id: c for c in (*models.first, *sum(models.expand.values(), start=()))}
 
@@ -162,7 +164,7 @@ def _strategy(problem: Problem, *, mode: str) -> Strategy:
         fit_seconds=expected_cpu_seconds(models.first[0], problem.final_rows, problem.n_columns),
         propose=refinement,
     )
-    return successive_halving(models.first, models.expand, shape=shape, effort=EFFORTS[mode])
+    return successive_halving(models.first, models.expand, shape=shape, effort=effort)
 
 
 def _drive(strategy: Strategy, ledger: Ledger) -> SearchEnd:

@@ -87,17 +87,21 @@ def successive_halving(
 
 
 def _refine(race: _Race) -> Generator[Sequence[Proposal], Sequence[Trial], str]:
-    """Let the sampler propose around the best family until it is no longer worth it."""
+    """Let the sampler propose around the best of a family until it is no longer worth it."""
     shape, effort = race.shape, race.effort
+    if not effort.refinements:
+        return f"all {len(race.trials)} configurations of this mode were tried"
     since_better = 0
     for position in range(effort.refinements):
         scored = [t for t in race.trials if t.score is not None]
         if not scored:
             return "no candidate could be scored"
         best = max(scored, key=_by_score)
-        candidate = shape.propose(shape.family(best.candidate), race.trials)
+        families = race.alive()[: effort.families_refined]
+        family = families[position % len(families)]
+        candidate = shape.propose(family, race.trials)
         if candidate is None:
-            return f"{len(race.trials)} trials and no further refinement of the best family"
+            return f"{len(race.trials)} trials and no further refinement of family {family}"
         gain = effort.refinement_gain(position)
         rate = race.rate(candidate, gain)
         if rate < effort.least_rate:
@@ -169,6 +173,11 @@ class _Race:
         if share >= 1 - self.effort.tolerance:
             return 1.0
         return 0.25 if share >= 0.75 and family == self.mainstay else 0.0
+
+    def alive(self) -> list[str]:
+        """The families near the best score, best first."""
+        names = [self.shape.family(t.candidate) for t in sorted(self.trials, key=_by_score)]
+        return [name for name in dict.fromkeys(reversed(names)) if self.liveliness(name) == 1.0]
 
     def brute_share(self, candidate: Candidate) -> float:
         """Expected cost in percent of the brute-force search's."""

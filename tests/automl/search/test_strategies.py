@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from automl.cost import Cost
 from automl.meta.portfolio import portfolio
 from automl.models.catalog import family
-from automl.search.effort import EFFORTS
+from automl.search.effort import EFFORTS, effort_of
 from automl.search.strategies import SearchEnd, Shape, successive_halving
 from automl.trial import Candidate, Proposal, Trial
 
@@ -181,3 +182,30 @@ def test_failed_models_never_become_finalists() -> None:
     _, end = play(shape(), {})
     assert end.finalists == ()
     assert end.reason == "no candidate could be scored"
+
+
+def test_eco_says_that_it_tried_all_it_has() -> None:
+    _, end = play(shape(), ALL, mode="eco")
+    assert end.reason == "all 3 configurations of this mode were tried"
+
+
+def test_best_refines_the_living_families_in_turns() -> None:
+    asked: list[str] = []
+
+    def propose(name: str, trials: Sequence[Trial]) -> Candidate | None:
+        asked.append(name)
+        return Candidate(model="lightgbm", params={"num_leaves": 100 + len(asked)})
+
+    play(replace(shape(), propose=propose), {**ALL, "logistic": 0.2}, mode="best")
+    assert asked[:4] == ["boosting", "forest", "boosting", "forest"]
+    assert len(asked) == EFFORTS["best"].plateau + 1
+    asked.clear()
+    play(replace(shape(), propose=propose), ALL)
+    assert set(asked) == {"boosting"}
+
+
+def test_best_spends_a_budget_and_stops_at_a_plateau_without_one() -> None:
+    assert effort_of("best", limited=False) == EFFORTS["best"]
+    spending = effort_of("best", limited=True)
+    assert spending.plateau == spending.refinements > EFFORTS["best"].refinements
+    assert effort_of("balanced", limited=True) == EFFORTS["balanced"]
