@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any, cast
 
 from apiflask import APIBlueprint, APIFlask
@@ -14,12 +15,21 @@ from api.openapi import Json, mended
 documents = APIBlueprint("documents", __name__, tag="Documents")
 
 HTML = "text/html"
+TEXTS = "frugal_texts"
 
 
 def install(app: APIFlask) -> None:
     """Describe `app` by what it really does."""
 
     app.spec_processor(lambda spec: mended(cast(Json, spec), app))
+
+
+def _once(name: str, make: Callable[[], str]) -> str:
+    """A text that only the app's routes decide, made at the first request for it."""
+    made: dict[str, str] = current_app.extensions.setdefault(TEXTS, {})
+    if name not in made:
+        made[name] = make()
+    return made[name]
 
 
 def description() -> Json:
@@ -40,7 +50,8 @@ def index() -> Any:
 @documents.doc(operation_id="openapi", responses={200: "OpenAPI 3.1"})
 def openapi() -> Any:
     """This description for programs, as OpenAPI 3.1."""
-    return Response(json.dumps(description()), mimetype="application/json")
+    text = _once("openapi", lambda: json.dumps(description()))
+    return Response(text, mimetype="application/json")
 
 
 @documents.get("/docs")
@@ -48,6 +59,10 @@ def openapi() -> Any:
 @documents.doc(operation_id="docs", responses={200: "A page"})
 def docs() -> Any:
     """This description for people."""
+    return _once("docs", _docs)
+
+
+def _docs() -> str:
     spec = description()
     return render_template(
         "docs.html",

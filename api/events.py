@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Iterator
@@ -19,10 +20,13 @@ from api.schemas import EventsQuery, ResumeHeaders
 from api.schemas_answers import EventAnswer, EventsAnswer
 from automl.errors import DataError
 from scheduler.carbon.typical import yearly_mean
+from scheduler.errors import StoreUnavailable
 from scheduler.records import Job
 from scheduler.store import Store
 
 events = APIBlueprint("events", __name__, url_prefix="/v1", tag="Jobs")
+
+log = logging.getLogger(__name__)
 
 STREAM = "text/event-stream"
 VIEWERS = "frugal_viewers"
@@ -119,9 +123,17 @@ def _stream(store: Store, job: Job, *, after: int) -> Response:
         poll_seconds=current_app.config["EVENT_POLL_SECONDS"],
         stream_seconds=current_app.config["EVENT_STREAM_SECONDS"],
     )
-    response = Response(lines, mimetype=STREAM, headers={"X-Accel-Buffering": "no"})
+    response = Response(_resumable(lines), mimetype=STREAM, headers={"X-Accel-Buffering": "no"})
     response.call_on_close(viewers.release)
     return response
+
+
+def _resumable(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """The lines, ended early where the database is away: the status is sent, the reader resumes."""
+    try:
+        yield from lines
+    except StoreUnavailable as error:
+        log.warning("a stream of events ends early: %s", error.code)
 
 
 def _lines(

@@ -9,7 +9,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from api.progress import Progress, most_trials
+from scheduler.errors import StoreUnavailable
 from scheduler.records import Event, Job, JobState
 from tests.api.parts import NOW, Site, build
 
@@ -183,3 +186,20 @@ def test_a_resumed_reader_gets_the_same_eta(site: Site) -> None:
     rest = parse(site.get(path, headers={"Last-Event-ID": "4"}).text)
     assert rest
     assert all(whole[event["id"]] == event for event in rest)
+
+
+def test_a_stream_ends_early_when_the_database_is_away(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"/v1/jobs/{site.job()}/events"
+    stream = site.get(path, buffered=False)
+
+    def away(*_: object, **__: object) -> None:
+        raise StoreUnavailable("the database is locked")
+
+    monkeypatch.setattr(site.store, "events", away)
+    assert stream.text.startswith("retry: ")
+    stream.close()
+    answer = site.get(f"{path}?after=0")
+    assert (answer.status_code, answer.json["code"]) == (503, "store_unavailable")
+    assert int(answer.headers["Retry-After"]) > 0
