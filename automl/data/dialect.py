@@ -238,6 +238,8 @@ def _delimiter(text: str, *, quote: str, complete: bool) -> str:
             details={"delimiters": [NAMES[one] for one in full]},
         )
     best = sorted((one for one in shares if len(splits[one][0]) > 1), key=lambda one: -shares[one])
+    if len(best) == 1 and quote and text.count(quote) % 2:
+        return best[0]  # a torn quote hides the rest; reading says where
     if not best or shares[best[0]] < 0.2:
         raise _only_one(text)
     if len(best) > 1 and shares[best[0]] - shares[best[1]] < 0.2:
