@@ -51,7 +51,7 @@ def correct_logit(logit: Floats, *, sampled_rate: float, true_rate: float) -> Fl
 def correct(probability: Floats, *, sampled_rate: float, true_rate: float) -> Floats:
     """Probabilities at the true prevalence, same shape; 0 and 1 stay what they are.
 
-    >>> correct(np.array([0.0, 0.5, 1.0]), sampled_rate=0.5, true_rate=0.01).tolist()
+    >>> correct(np.array([0.0, 0.5, 1.0]), sampled_rate=0.5, true_rate=0.01).round(6).tolist()
     [0.0, 0.01, 1.0]
     """
     shift = logit_shift(sampled_rate=sampled_rate, true_rate=true_rate)
