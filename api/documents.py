@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any, cast
 
 from apiflask import APIBlueprint, APIFlask
@@ -15,6 +16,7 @@ from api.openapi import Json, mended
 documents = APIBlueprint("documents", __name__, tag="Documents")
 
 HTML = "text/html"
+GENERIC = "validation error"
 TEXTS = "frugal_texts"
 
 
@@ -120,6 +122,8 @@ def _operation(path: str, method: str, operation: Json) -> Json:
                 ),
             }
             for status, item in operation["responses"].items()
+            # What every operation may answer stands once, under Conventions.
+            if item["description"].lower() not in (HTTPStatus(int(status)).phrase.lower(), GENERIC)
         ],
     }
 
@@ -173,12 +177,12 @@ def kind(schema: Json) -> str:
     if schema.get("type") == "array":
         return f"list of {kind(schema.get('items', {}))}"
     words = [schema.get("format") or schema.get("type") or "any"]
-    signs = {
-        "minimum": ">=",
-        "exclusiveMinimum": ">",
-        "maximum": "<=",
-        "exclusiveMaximum": "<",
-        "maxLength": "at most characters:",
-    }
-    words += [f"{sign} {schema[name]:g}" for name, sign in signs.items() if name in schema]
+    signs = {"minimum": ">=", "exclusiveMinimum": ">", "maximum": "<=", "exclusiveMaximum": "<"}
+    words += [f"{sign} {_number(schema[name])}" for name, sign in signs.items() if name in schema]
+    if "maxLength" in schema:
+        words.append(f"up to {schema['maxLength']:,} characters")
     return ", ".join(words)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:g}"
