@@ -142,7 +142,8 @@ def test_a_job_is_not_submitted_for_ever(client: FrugalClient, script: Script) -
     assert len(script.requests) == module.ATTEMPTS
 
 
-def test_nobody_there() -> None:
+def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BACKOFF_SECONDS", 0.001)
     with FrugalClient("http://127.0.0.1:1", "secret") as nobody, pytest.raises(ServiceUnreachable):
         nobody.cancel("a")
 
