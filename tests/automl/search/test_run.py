@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -111,6 +115,26 @@ def test_the_same_seed_gives_the_same_champion_and_another_seed_another() -> Non
     assert gist(one) == gist(two)
     assert seen_by(one.champion, dataset.X) == seen_by(two.champion, dataset.X)
     assert gist(one) != gist(other)
+
+
+def test_another_process_finds_the_same_champion() -> None:
+    script = (
+        "from automl.meters.cpu_time import CpuTimeMeter\n"
+        "from automl.search.run import search\n"
+        "from tests.automl.search.problems import rare, seen_by\n"
+        "found = search(rare(), meter=CpuTimeMeter(), mode='eco')\n"
+        "print(seen_by(found.champion, rare().X))\n"
+    )
+    # Another seed of string hashes, so that an order taken from a set would show.
+    environment = {**os.environ, "PYTHONHASHSEED": "4711"}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=True,
+    )
+    assert json.loads(done.stdout) == seen_by(run(rare()).champion, rare().X)
 
 
 @pytest.mark.parametrize("when", ["before it began", "after it ended"])
