@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from scheduler.artifacts import ArtifactStore
 from scheduler.config import Settings
+from scheduler.records import DatasetState, StoredDataset
 from scheduler.store import Store
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
@@ -37,3 +39,28 @@ def artifacts(settings: Settings) -> ArtifactStore:
 @pytest.fixture
 def project(store: Store) -> str:
     return store.add_project("bank", now=NOW).id
+
+
+def add_ready_dataset(store: Store, project: str) -> StoredDataset:
+    """A data set on record, without files."""
+    dataset, _ = store.add_dataset(
+        StoredDataset(
+            id=uuid.uuid4().hex,
+            project_id=project,
+            name="x",
+            fingerprint="0" * 64,
+            state=DatasetState.INGESTING,
+            created_at=NOW,
+            upload="uploads/x",
+            bytes_in=1,
+        )
+    )
+    return store.finish_dataset(
+        dataset.id,
+        artifact="datasets/x",
+        n_rows=1,
+        bytes_stored=1,
+        profile={},
+        cost=None,
+        now=NOW,
+    )

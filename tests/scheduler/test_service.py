@@ -15,10 +15,10 @@ from scheduler.artifacts import ArtifactStore
 from scheduler.child import environment
 from scheduler.config import Settings
 from scheduler.errors import ChildDied, Conflict
-from scheduler.records import DatasetState, Job, JobState, StoredDataset
+from scheduler.records import Job, JobState
 from scheduler.service import Service
 from scheduler.store import Store
-from tests.scheduler.conftest import NOW
+from tests.scheduler.conftest import NOW, add_ready_dataset
 
 
 class ManualExecutor:
@@ -79,27 +79,7 @@ def service(
 
 @pytest.fixture
 def submit(store: Store, project: str) -> Callable[[], Job]:
-    dataset, _ = store.add_dataset(
-        StoredDataset(
-            id=uuid.uuid4().hex,
-            project_id=project,
-            name="x",
-            fingerprint="0" * 64,
-            state=DatasetState.INGESTING,
-            created_at=NOW,
-            upload="uploads/x",
-            bytes_in=1,
-        )
-    )
-    store.finish_dataset(
-        dataset.id,
-        artifact="datasets/x",
-        n_rows=1,
-        bytes_stored=1,
-        profile={},
-        cost=None,
-        now=NOW,
-    )
+    dataset = add_ready_dataset(store, project)
 
     def add() -> Job:
         job = Job(
