@@ -326,7 +326,12 @@ def _load(work: _Work, stored: StoredDataset) -> Dataset:
     admission = work.job.request.get("admission") or {}
     excluded = [entry["column"] for entry in admission.get("excluded", ())]
     rows = work.artifacts.path(stored.artifact) / ROWS_FILE
-    return load(rows, work.job.request, excluded=excluded)
+    return load(
+        rows,
+        work.job.request,
+        excluded=excluded,
+        group_identical=bool(admission.get("group_identical")),
+    )
 
 
 def budget_of(request: Mapping[str, Any], *, grams_per_kwh: float) -> Budget:

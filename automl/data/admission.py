@@ -18,12 +18,17 @@ from automl.data.overlap import count_overlap
 from automl.data.positives import N_FOLDS, Labels, check_counts, check_missing, read_labels
 from automl.errors import DataError
 
+# Below this share of repeated rows what they lend a score is far below its interval, and dealing
+# groups instead of rows costs more CPU than it is worth.
+FEW_DUPLICATES = 0.01
+
 
 @dataclass(frozen=True, kw_only=True)
 class Admission:
     """What a job is trained on.
 
     excluded are columns left out unasked, with the reason; n_features is what remains.
+    group_identical says that rows alike in all features are kept on one side of every split.
     """
 
     n_rows: int
@@ -33,6 +38,7 @@ class Admission:
     n_features: int
     warnings: list[dict[str, Any]] = field(default_factory=list)
     excluded: list[dict[str, str]] = field(default_factory=list)
+    group_identical: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """The same as a JSON object."""
@@ -76,7 +82,7 @@ def admit(rows: Path, request: Mapping[str, Any], *, profile: Mapping[str, Any])
             _check_weight(weight, y, request["weight_column"])
         features, excluded = _features(columns, request)
         _check_leaks(file, y, features, request, warnings)
-    _check_overlap(rows, y, features, request, profile, warnings)
+    group_identical = _check_overlap(rows, y, features, request, profile, warnings)
     if not features:
         raise DataError(
             "no column is left to learn from: the others are constant, empty, named like keys, "
@@ -92,6 +98,7 @@ def admit(rows: Path, request: Mapping[str, Any], *, profile: Mapping[str, Any])
         n_features=len(features),
         warnings=warnings,
         excluded=excluded,
+        group_identical=group_identical,
     )
 
 
@@ -266,14 +273,24 @@ def _check_overlap(
     request: Mapping[str, Any],
     profile: Mapping[str, Any],
     warnings: list[dict[str, Any]],
-) -> None:
+) -> bool:
+    """Warn of rows alike; whether they have to be kept on one side of every split."""
     overlap = count_overlap(rows, y, features)
+    free = request.get("group_column") is None and request.get("time_column") is None
+    forced = free and overlap.duplicates >= FEW_DUPLICATES * int((y >= 0).sum())
     if overlap.duplicates:
+        treatment = (
+            "rows alike are kept on one side of every split"
+            if forced
+            else "the named group or time decides how they are split"
+            if not free
+            else f"fewer than {FEW_DUPLICATES:.0%} of the rows, so they are split like any other"
+        )
         warnings.append(
             {
                 "code": "duplicate_rows",
-                "detail": f"{overlap.duplicates:,} row(s) repeat the features of another; rows "
-                "alike are kept on one side of a split only where group_column says so",
+                "detail": f"{overlap.duplicates:,} row(s) repeat the features of another; "
+                f"{treatment}",
                 "n": overlap.duplicates,
             }
         )
@@ -299,3 +316,4 @@ def _check_overlap(
                         "column": column["name"],
                     }
                 )
+    return bool(overlap.duplicates) and forced

@@ -21,7 +21,13 @@ from automl.errors import DataError
 __all__ = ["load", "read_rows"]
 
 
-def load(rows: Path, request: Mapping[str, Any], *, excluded: Sequence[str]) -> Dataset:
+def load(
+    rows: Path,
+    request: Mapping[str, Any],
+    *,
+    excluded: Sequence[str],
+    group_identical: bool = False,
+) -> Dataset:
     """The Dataset of a job from its stored rows.
 
     Parameters
@@ -33,6 +39,8 @@ def load(rows: Path, request: Mapping[str, Any], *, excluded: Sequence[str]) -> 
         are read.
     excluded : sequence of str
         Columns that the admission left out.
+    group_identical : bool
+        Make a group of the rows that are alike in all features, where no group is named.
 
     Returns
     -------
@@ -76,11 +84,14 @@ def load(rows: Path, request: Mapping[str, Any], *, excluded: Sequence[str]) -> 
                 array = _column(file, name)
                 series[name] = to_series(array if everything else array.take(pa.array(keep)))
     frame = pd.DataFrame({name: series[name] for name in features}, index=pd.RangeIndex(len(keep)))
+    group = _codes(series, role_columns["group_column"])
+    if group is None and group_identical:
+        group, _ = pd.factorize(pd.util.hash_pandas_object(frame, index=False))
     return Dataset(
         X=frame,
         y=y[keep],
         time=_times(series, role_columns["time_column"]),
-        group=_codes(series, role_columns["group_column"]),
+        group=group,
         weight=_weights(series, role_columns["weight_column"]),
     )
 

@@ -212,6 +212,9 @@ def test_59_and_60_duplicates_and_conflicts() -> None:
     admission = job(columns)
     assert codes(admission) == ["duplicate_rows", "conflicting_duplicates"]
     assert admission.warnings[0]["n"] == N - 50
+    assert admission.group_identical
+    grouped = job({**columns, "g": np.arange(N) % 97}, group_column="g")
+    assert not grouped.group_identical  # the named group decides
     # truth by hand: in each of 50 cells the rarer label is wrong
     wrong = sum(
         min(Y[np.arange(N) % 50 == cell].sum(), (1 - Y[np.arange(N) % 50 == cell]).sum())

@@ -59,6 +59,18 @@ def test_load(tmp_path: Path) -> None:
     assert dataset.weight.tolist() == [1, 2, 4]
 
 
+def test_rows_alike_in_all_features_make_a_group(tmp_path: Path) -> None:
+    text = "a,b,y\n" + "".join(f"{i % 3},{'xy'[i % 2]},{i % 5 == 0:d}\n" for i in range(60))
+    rows = stored(tmp_path, text.encode())
+    assert load(rows, {"target": "y"}, excluded=[]).group is None
+    dataset = load(rows, {"target": "y"}, excluded=[], group_identical=True)
+    assert dataset.group is not None
+    alike = dataset.X.apply(tuple, axis=1)
+    for group in range(6):
+        assert alike[dataset.group == group].nunique() == 1
+    assert len(set(dataset.group)) == alike.nunique() == 6
+
+
 def test_categories_do_not_depend_on_the_order_of_rows(tmp_path: Path) -> None:
     one = load(stored(tmp_path, CSV.encode()), {"target": "y", "positive": "yes"}, excluded=[])
     assert one.X["text"].cat.categories.tolist() == ["a", "b"]
