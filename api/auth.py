@@ -15,11 +15,13 @@ from werkzeug.datastructures import MIMEAccept
 
 from api.context import now, parts
 from api.errors import (
+    PROBLEM,
     BadRequest,
     NotAcceptable,
     TooManyRequests,
     Unauthenticated,
     UnknownHost,
+    problem,
 )
 from scheduler.config import Settings
 
@@ -150,6 +152,8 @@ def install(app: APIFlask, *, settings: Settings) -> None:
         ):
             response.add_etag()
             response.make_conditional(request)
+        if response.status_code == 412 and response.mimetype != PROBLEM:
+            return secure(problem(412, "precondition_failed", "it is not the version in If-Match"))
         return response
 
     app.before_request(check_host)

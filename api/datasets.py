@@ -98,6 +98,9 @@ def _name(declared: str | None) -> str:
 def _options(query: UploadQuery) -> dict[str, Any]:
     """Reading options as the ingestion takes them: only what was declared."""
     options: dict[str, Any] = query.model_dump(exclude_none=True, exclude={"name"})
+    for field, value in options.items():
+        if "\0" in value:  # no database column holds it
+            raise DataError(f"{field} contains a NUL character", code="invalid_option")
     if "header" in options:
         options["header"] = options["header"] == "true"
     for field, kind in (("null_values", list), ("types", dict)):

@@ -9,13 +9,14 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import logging
 import pickle
 import time
 import zipfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -155,6 +156,15 @@ CASES = [
 ]  # fmt: skip
 
 
+class Kept(logging.Handler):
+    """Keeps every line that is logged."""
+
+    lines: ClassVar[list[str]] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage())
+
+
 @dataclass
 class Outcome:
     """What came of a case: the answer to the upload, and the data set once it was read."""
@@ -191,7 +201,10 @@ def outcomes(site: Site) -> dict[str, Outcome]:
                 return Outcome(answer, dataset)
             time.sleep(0.05)
 
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(2) as pool, pytest.MonkeyPatch.context() as patch:
+        log = logging.getLogger()
+        patch.setattr(log, "level", logging.DEBUG)
+        patch.setattr(log, "handlers", [*log.handlers, Kept()])
         return dict(zip([case.row for case in CASES], pool.map(upload, CASES), strict=True))
 
 
@@ -216,6 +229,11 @@ def test_row(outcomes: dict[str, Outcome], case: Case) -> None:
     if case.column is not None:
         assert problem["column"] == case.column
     assert CANARY not in json.dumps(problem)
+
+
+def test_no_cell_is_logged(outcomes: dict[str, Outcome]) -> None:
+    assert any("INVALID" in line for line in Kept.lines)
+    assert not [line for line in Kept.lines if CANARY in line]
 
 
 def test_nothing_is_left_of_what_was_refused(site: Site, outcomes: dict[str, Outcome]) -> None:

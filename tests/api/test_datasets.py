@@ -78,6 +78,8 @@ def test_options_arrive_as_they_were_declared(site: Site) -> None:
         ("?types=[]", "invalid_option"),
         ('?types={"a":1}', "invalid_option"),
         ("?types=" + "[" * 9000, "invalid_option"),
+        ("?key=a%00b", "invalid_option"),
+        ("?encoding=%00", "invalid_option"),
         ("?path=/etc/passwd", "invalid_request"),
         ("?uri=file:///etc/passwd", "invalid_request"),
     ],

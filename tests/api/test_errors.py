@@ -132,3 +132,60 @@ def test_every_class_that_can_reach_a_client_is_in_the_table() -> None:
         and not any(base in STATUS_OF_CLASS for base in cls.__mro__)
     ]
     assert not missing
+
+
+ODD_VALUES = [
+    "",
+    ";;;",
+    "a/b;q=abc",
+    "*/*;q=0",
+    "bytes=5-1",
+    "bytes=0-0,2-3",
+    "bytes=-99999999999999999999",
+    'W/"x"',
+    '"',
+    "\xff",
+    "1" * 5000,
+    "Thu, 99 Foo 9999",
+    "filename*=utf-16''%ff; filename*0=a; filename*=punycode''\xe9",
+    ",,,,,",
+]
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Accept",
+        "Authorization",
+        "Content-Disposition",
+        "Content-Encoding",
+        "Content-Type",
+        "Cookie",
+        "Expect",
+        "Host",
+        "Idempotency-Key",
+        "If-Match",
+        "If-Modified-Since",
+        "If-None-Match",
+        "If-Range",
+        "Last-Event-ID",
+        "Range",
+        "X-Forwarded-For",
+    ],
+)
+def test_odd_headers_break_nothing(site: Site, header: str) -> None:
+    model = site.model()
+    requests: list[tuple[str, str, dict[str, Any]]] = [
+        ("GET", f"/v1/models/{model.name}/export", {}),
+        ("GET", f"/v1/jobs/{model.job_id}/events?after=0", {}),
+        ("GET", "/docs", {}),
+        ("POST", "/v1/jobs", {"data": "{}", "content_type": "application/json"}),
+        ("POST", "/v1/datasets", {"data": b"a;b", "content_type": "text/csv"}),
+    ]
+    for value in ODD_VALUES:
+        for method, path, kwargs in requests:
+            sent = {k: v for k, v in kwargs.items() if header != "Content-Type" or k == "data"}
+            answer = site.call(method, path, headers={header: value}, **sent)
+            assert answer.status_code < 500, (value, path, answer.text)
+            if answer.status_code >= 400:
+                assert answer.mimetype == "application/problem+json", (value, path)
