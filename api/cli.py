@@ -106,6 +106,7 @@ def serve(
     without_scheduler: Annotated[
         bool, typer.Option("--without-scheduler", help="`python -m scheduler` runs the jobs.")
     ] = False,
+    until_stdin_closes: Annotated[bool, typer.Option("--until-stdin-closes", hidden=True)] = False,
 ) -> None:
     """Run the service until Ctrl-C or SIGTERM.
 
@@ -115,7 +116,11 @@ def serve(
         settings = read_settings(data_dir, host=host, port=port)
         from api.server import serve as run
 
-        code = run(settings, with_scheduler=not without_scheduler)
+        code = run(
+            settings,
+            with_scheduler=not without_scheduler,
+            until_stdin_closes=until_stdin_closes,
+        )
     raise typer.Exit(code)
 
 

@@ -119,6 +119,13 @@ def print_result(console: Console, found: Json) -> None:
     console.print(leaderboard_table(found["leaderboard"]))
     console.print()
     console.print(picks_table(found["leaderboard"]))
+    admission = found["job"]["request"]["admission"]
+    rate = admission["n_positive"] / admission["n_labelled"]
+    best = max(row["score"] or 0 for row in found["leaderboard"] if "recommended" in row["picks"])
+    console.print(
+        f"[dim]{admission['n_positive']} of {admission['n_labelled']:,} customers became fragile: "
+        f"chance scores {rate:.3f}, R {best / rate:.1f} times that[/]"
+    )
     console.print()
     console.print(receipt_table(found["receipt"]))
     for line in receipt_notes(found["receipt"]):

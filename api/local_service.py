@@ -66,8 +66,9 @@ class LocalService:
             **self.settings,
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "api"],
+            [sys.executable, "-m", "api", "--until-stdin-closes"],
             env=environment,
+            stdin=subprocess.PIPE,  # closes when we end, however that comes; so does the service
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -105,7 +106,7 @@ class LocalService:
             code = self.process.wait()
         for reader in self._readers:
             reader.join()
-        for pipe in (self.process.stdout, self.process.stderr):
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
             if pipe is not None:
                 pipe.close()
         return code

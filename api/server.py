@@ -10,6 +10,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import threading
 import traceback
 from datetime import UTC, datetime
 from types import FrameType
@@ -87,7 +88,9 @@ def start_logging(level: str) -> None:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level)))
 
 
-def serve(settings: Settings, *, with_scheduler: bool = True) -> int:
+def serve(
+    settings: Settings, *, with_scheduler: bool = True, until_stdin_closes: bool = False
+) -> int:
     """Run the service until SIGTERM or SIGINT.
 
     Prints the address to stdout, and on the very first start a token, which is never logged and
@@ -97,6 +100,9 @@ def serve(settings: Settings, *, with_scheduler: bool = True) -> int:
     ----------
     with_scheduler : bool
         False where `python -m scheduler` runs the jobs, on the same database and artifacts.
+    until_stdin_closes : bool
+        Also end when stdin does: a service that a program started for itself must not outlive it,
+        however that program ends.
 
     Returns
     -------
@@ -154,6 +160,8 @@ def serve(settings: Settings, *, with_scheduler: bool = True) -> int:
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
     listener.wake_on_signals()
+    if until_stdin_closes:
+        threading.Thread(target=_wait_for_stdin, args=(listener,), daemon=True).start()
     lines = greeting(store, settings, port=listener.port, now=datetime.now(UTC))
     if service is not None:
         service.start()
@@ -170,6 +178,14 @@ def serve(settings: Settings, *, with_scheduler: bool = True) -> int:
         store.close()
     log.info("stopped")
     return 0
+
+
+def _wait_for_stdin(listener: Listener) -> None:
+    # By the descriptor: a thread inside sys.stdin's lock would block the end of the interpreter.
+    while os.read(0, 4096):
+        pass
+    log.info("stdin was closed: stopping")
+    listener.stop()
 
 
 def _gate(store: Store, settings: Settings) -> Gate:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 import requests
 
@@ -92,6 +93,27 @@ def test_signals_end_it_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     assert not [line for line in lines if line["level"] in ("ERROR", "WARNING")]
     with pytest.raises(requests.ConnectionError):
         requests.get(f"{service.url}/healthz", timeout=10)
+
+
+OWNER = """
+import sys, time
+from pathlib import Path
+from api.local_service import LocalService
+with LocalService(Path(sys.argv[1])) as service:
+    print(service.process.pid, flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.server
+def test_a_local_service_does_not_outlive_its_owner(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(tmp_path)], stdout=subprocess.PIPE, text=True
+    ) as owner:
+        assert owner.stdout is not None
+        service = psutil.Process(int(owner.stdout.readline()))
+        owner.kill()
+    service.wait(timeout=20)
 
 
 @pytest.mark.server
