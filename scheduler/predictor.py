@@ -243,6 +243,11 @@ class Predictor:
             children = [one.child for one in self._warm.values()]
         return [child.pid for child in children if child is not None]
 
+    def is_busy(self) -> bool:
+        """Return whether any child is answering."""
+        with self._lock:
+            return any(one.turn.locked() for one in self._warm.values())
+
     def stop(self) -> None:
         """End all children; requests under way fail."""
         with self._lock:
