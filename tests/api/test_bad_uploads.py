@@ -188,9 +188,13 @@ def outcomes(site: Site) -> dict[str, Outcome]:
         path = f"/v1/datasets{case.query}"
         client = site.app.test_client()
         headers = {"Authorization": f"Bearer {site.secret}"}
-        sent = {**headers, "Content-Length": str(len(case.body))}
         answer = client.post(
-            path, data=case.body, content_type="application/octet-stream", headers=sent
+            path,
+            data=case.body,
+            content_type="application/octet-stream",
+            headers=headers,
+            # The test client leaves it out for an empty body, which no client does.
+            environ_overrides={"CONTENT_LENGTH": str(len(case.body))},
         )
         if answer.status_code != 201:
             return Outcome(answer)
