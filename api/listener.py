@@ -28,6 +28,8 @@ from api.gate import FREE_BODY_BYTES, Gate, GatedParser, Refusal
 
 MAX_HEADER_BYTES = 32768
 CONNECTION_LIMIT = 1000
+# One address may not take all of them; a proxy in front, which is one address, has enough.
+ADDRESS_LIMIT = 800
 # A request that has not even sent its headers by then is a slow-loris; waitress alone only closes
 # connections that are silent, and one byte a second is not silence.
 HEADER_SECONDS = 20.0
@@ -218,6 +220,18 @@ class Listener(TcpWSGIServer):
             and getattr(task.requests[0], "path", "") == "/healthz"
         )
         (self.quick if is_health else self.task_dispatcher).add_task(task)
+
+    def accept(self) -> Any:
+        """The next connection; None when it is hung up on because its address has too many."""
+        accepted = super().accept()
+        if accepted is None:
+            return None
+        connection, address = accepted
+        held = [x for x in self.active_channels.values() if x.addr[0] == address[0]]
+        if len(held) < ADDRESS_LIMIT:
+            return accepted
+        connection.close()
+        return None
 
     def maintenance(self, now: float) -> None:
         """Close silent connections and end requests that dawdle."""

@@ -319,6 +319,29 @@ def test_bodies_without_a_token_that_dawdle_end(
         assert answer(upload)[0] == 200
 
 
+def test_one_address_cannot_take_all_connections(
+    server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ADDRESS_LIMIT", 3)
+    held = [server.connect() for _ in range(3)]
+    with server.connect() as refused:
+        assert refused.recv(1) == b""
+    other = socket.create_connection(
+        ("127.0.0.1", server.listener.port), timeout=10, source_address=("127.0.0.2", 0)
+    )
+    with other:
+        other.sendall(head("GET /healthz"))
+        assert answer(other)[0] == 200
+    held.pop().close()
+    while len(server.listener.active_channels) > 2:
+        time.sleep(0.01)
+    with server.connect() as again:
+        again.sendall(head("GET /healthz"))
+        assert answer(again)[0] == 200
+    for client in held:
+        client.close()
+
+
 def test_events_flow_one_by_one_and_do_not_hold_up_the_end(server: Server) -> None:
     with server.connect() as client:
         client.sendall(head("GET /v1/jobs/1/events"))
