@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import logging
 import os
@@ -14,6 +15,7 @@ from datetime import datetime, timedelta
 from typing import IO, Any
 
 from apscheduler.executors.pool import ThreadPoolExecutor
+from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.background import BackgroundScheduler
 
 from automl.errors import FrugalError
@@ -34,6 +36,7 @@ STOP_SECONDS = 8.0
 # Importing everything takes some 5 CPU-seconds, on a busy machine several times as long.
 START_SECONDS = 300.0
 SWEEP_SECONDS = 24 * 3600.0
+NEVER_WEEKS = 1000
 
 
 class Service:
@@ -98,6 +101,11 @@ class Service:
             seconds=min(self._settings.tick_seconds, self._settings.lease_seconds / 2),
             id="tick",
         )
+        # Waking moves this job's next run. A one-shot job for each waking would be removed by the
+        # timer's thread, which raises there when the timer is shut down in the same moment.
+        self._timer.add_job(
+            self._woken_tick, "interval", weeks=NEVER_WEEKS, id="wake", max_instances=2
+        )
         self._timer.start()
         log.info("service %s: looks for work every %g s", self._owner, self._settings.tick_seconds)
         self.wake()
@@ -120,7 +128,8 @@ class Service:
         if timer is None or self._stopping.is_set() or self._waking.is_set():
             return
         self._waking.set()
-        timer.add_job(self._woken_tick, id=f"wake-{uuid.uuid4().hex}")
+        with contextlib.suppress(JobLookupError):  # stopped since
+            timer.modify_job("wake", next_run_time=utc_now())
 
     def _woken_tick(self) -> None:
         self._waking.clear()  # before the look: whatever comes after it wakes again
