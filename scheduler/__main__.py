@@ -7,11 +7,11 @@ import os
 import signal
 import sys
 import threading
-import time
 
 from automl.errors import FrugalError
 from scheduler.artifacts import ArtifactStore
 from scheduler.config import Settings
+from scheduler.job_process import set_up
 from scheduler.service import Service
 from scheduler.store import Store
 
@@ -22,7 +22,7 @@ def main() -> int:
     """Run until SIGTERM or SIGINT; return 0 after a clean stop, 1 when it cannot start."""
     try:
         settings = Settings.load()
-        _start_logging(settings.log_level)
+        set_up(settings.log_level)
         os.umask(0o077)  # personal data: for this user only
         store = Store(settings.resolved_database_url)
         store.migrate()
@@ -40,14 +40,6 @@ def main() -> int:
         service.stop()
         store.close()
     return 0
-
-
-def _start_logging(level: str) -> None:
-    formatter = logging.Formatter("%(asctime)sZ %(levelname)s %(name)s: %(message)s")
-    formatter.converter = time.gmtime
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(formatter)
-    logging.basicConfig(level=level, handlers=[handler], force=True)
 
 
 if __name__ == "__main__":
