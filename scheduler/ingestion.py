@@ -181,6 +181,8 @@ class Ingestor:
                 if dataset is not None:
                     self._finish(dataset, folder, result)
         except Exception as error:
+            if isinstance(error, ChildDied) and not self._is_cancelled(reading):
+                log.warning("%s: the child that read it died: %s", reading.upload, error)
             if not reading.looked.done():
                 reading.looked.set_exception(refusal(error, self._upload_head(reading.upload)))
             elif reading.dataset is not None and not reading.cancelled.is_set():

@@ -36,7 +36,7 @@ def job(store: Store, project: str) -> Job:
     return claimed
 
 
-@pytest.fixture
+@pytest.fixture  # type: ignore[no-redef]
 def journal(store: Store, artifacts: ArtifactStore, job: Job) -> StoreJournal:
     return StoreJournal(store, artifacts, job_id=job.id, epoch=job.epoch, clock=utc_now)
 
