@@ -2,30 +2,160 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from scheduler.records import Model
 
 MAX_ITEMS = 200
 
+SCORES = {
+    "average_precision": "average precision",
+    "roc_auc": "area under the ROC curve",
+    "recall_at_alert_rate": "share of the positives among the alerts, at the alert rate",
+    "expected_calibration_error": "expected calibration error",
+    "prevalence": "prevalence: what a random order would reach in average precision",
+    "n_validation_positives": "positives that these figures rest on",
+}
+
 
 def markdown(model: Model) -> str:
     """The card of a model for people; every text of the data is shown as text, never as markup."""
-    lines = [
-        f"# {escaped(model.name)}, version {model.version}",
-        "",
-        f"- Trained by job `{model.job_id}` on data set `{model.dataset_id}`",
-        f"- Registered {model.created_at.isoformat(timespec='seconds')}",
-        f"- SHA-256 of its manifest `{model.sha256}`",
-    ]
-    for name, value in model.card.items():
-        lines += ["", f"## {_title(name)}", "", *_body(value, depth=0)]
+    card = dict(model.card)
+    lines = [f"# {escaped(model.name)}, version {model.version}", ""]
+    lines += _purpose(card, model)
+    for title, body in (
+        ("How good it is", _scores(card.pop("scores", {}))),
+        ("Alerts", _alerts(card)),
+        ("What it is made of", _members(card.pop("members", ()))),
+        ("Columns it reads", _columns(card)),
+        ("Columns left out", _left_out(card.pop("dropped_columns", ()))),
+        ("What it took", _cost(card)),
+        ("Warnings", _warnings(card.pop("warnings", ()))),
+        ("Provenance", _provenance(card, model)),
+    ):
+        written = list(body)
+        if written:
+            lines += ["", f"## {title}", "", *written]
+    for name, value in card.items():
+        lines += ["", f"## {_words(name).capitalize()}", "", *_body(value, depth=0)]
     return "\n".join(lines) + "\n"
 
 
-def _title(name: str) -> str:
-    return escaped(name.replace("_", " ").capitalize())
+def _purpose(card: dict[str, Any], model: Model) -> Iterator[str]:
+    positive, target = card.pop("positive", None), card.pop("target", None)
+    kind = _scalar(card.pop("kind", "model"))
+    if positive is not None:
+        values = positive if isinstance(positive, list) else [positive]
+        what = f" `{_code(target)}` is {' or '.join(f'`{_code(value)}`' for value in values)}"
+        yield f"A {kind}: the probability that{what}."
+    elif target is not None:
+        yield f"A {kind}: the probability of a positive `{_code(target)}`."
+    yield f"Registered {model.created_at.isoformat(timespec='seconds')}."
+
+
+def _scores(scores: Mapping[str, Any]) -> Iterator[str]:
+    if scores:
+        yield "On rows that the judged models had not seen, weighted to the true prevalence:"
+        yield ""
+        yield from _table(
+            ("Figure", "Value"),
+            ((SCORES.get(name, _words(name)), value) for name, value in scores.items()),
+        )
+
+
+def _alerts(card: dict[str, Any]) -> Iterator[str]:
+    threshold, rate = card.pop("threshold", None), card.pop("alert_rate", None)
+    if threshold is not None and rate is not None:
+        yield (
+            f"A row is alerted from a probability of {_scalar(threshold)} on, which "
+            f"{100 * rate:.3g} % of the rows reached in validation."
+        )
+    calibration = card.pop("calibration", None)
+    if isinstance(calibration, Mapping):
+        yield ""
+        yield f"Probabilities: {_pairs(calibration)}."
+
+
+def _members(members: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    if members:
+        yield from _table(
+            ("Weight", "Model", "Trial", "Parameters"),
+            (
+                (
+                    member.get("weight"),
+                    member.get("model"),
+                    member.get("trial"),
+                    _pairs(member.get("params") or {}),
+                )
+                for member in members
+            ),
+            written=(3,),
+        )
+
+
+def _columns(card: dict[str, Any]) -> Iterator[str]:
+    columns, types = card.pop("columns", ()), card.pop("types", {})
+    rows = [
+        (column.get("name"), types.get(column.get("name"), column.get("type")))
+        if isinstance(column, Mapping)
+        else (column, types.get(column))
+        for column in columns
+    ]
+    if rows:
+        yield from _table(("Column", "Type"), rows)
+
+
+def _left_out(columns: Sequence[Any]) -> Iterator[str]:
+    yield from _body(columns, depth=0)
+
+
+def _cost(card: dict[str, Any]) -> Iterator[str]:
+    cost, intensity = card.pop("cost", {}), card.pop("intensity", {})
+    named = {"total": "to make it, the data read in included", "predict": "to predict 1,000 rows"}
+    rows = [
+        (named.get(name, name), row.get("cpu_seconds"), row.get("kwh"), row.get("gco2e"))
+        for name, row in cost.items()
+        if isinstance(row, Mapping)
+    ]
+    if rows:
+        yield from _table(("What", "CPU-seconds", "kWh", "gCO2e"), rows)
+    if intensity:
+        yield ""
+        yield f"Carbon intensity: {_pairs(intensity)}."
+
+
+def _warnings(warnings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for warning in warnings[:MAX_ITEMS]:
+        yield f"- `{_code(warning.get('code'))}`: {_scalar(warning.get('detail'))}"
+
+
+def _provenance(card: dict[str, Any], model: Model) -> Iterator[str]:
+    yield f"- job `{model.job_id}`, data set `{model.dataset_id}`"
+    yield f"- SHA-256 of the manifest `{model.sha256}`"
+    yield from _body(card.pop("provenance", {}), depth=0)
+
+
+def _table(
+    head: Sequence[str], rows: Iterable[Sequence[Any]], *, written: Sequence[int] = ()
+) -> Iterator[str]:
+    """A table; the cells of `written` columns are Markdown already."""
+    yield f"| {' | '.join(head)} |"
+    yield f"|{'---|' * len(head)}"
+    for count, row in enumerate(rows):
+        if count == MAX_ITEMS:
+            yield f"| and more{' |' * len(head)}"
+            return
+        cells = (cell if i in written else _scalar(cell) for i, cell in enumerate(row))
+        yield f"| {' | '.join(cells)} |"
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    return ", ".join(f"{_words(name)} {_scalar(value)}" for name, value in values.items())
+
+
+def _words(name: str) -> str:
+    return escaped(str(name).replace("_", " "))
 
 
 def _body(value: Any, *, depth: int) -> Iterator[str]:
@@ -33,17 +163,14 @@ def _body(value: Any, *, depth: int) -> Iterator[str]:
     if isinstance(value, Mapping):
         for name, below in list(value.items())[:MAX_ITEMS]:
             if isinstance(below, Mapping | list) and below:
-                yield f"{indent}- {escaped(str(name))}:"
+                yield f"{indent}- {_words(name)}:"
                 yield from _body(below, depth=depth + 1)
             else:
-                yield f"{indent}- {escaped(str(name))}: {_scalar(below)}"
+                yield f"{indent}- {_words(name)}: {_scalar(below)}"
     elif isinstance(value, Sequence) and not isinstance(value, str):
         for item in value[:MAX_ITEMS]:
-            if isinstance(item, Mapping):
-                pairs = (f"{escaped(str(k))} {_scalar(v)}" for k, v in item.items())
-                yield f"{indent}- {', '.join(pairs)}"
-            else:
-                yield f"{indent}- {_scalar(item)}"
+            written = _pairs(item) if isinstance(item, Mapping) else _scalar(item)
+            yield f"{indent}- {written}"
         if len(value) > MAX_ITEMS:
             yield f"{indent}- and {len(value) - MAX_ITEMS:,} more"
     else:
@@ -53,11 +180,18 @@ def _body(value: Any, *, depth: int) -> Iterator[str]:
 def _scalar(value: Any) -> str:
     if value is None:
         return "none"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     if isinstance(value, float):
         return f"{value:.6g}"
     if isinstance(value, list | Mapping):
         return ", ".join(_scalar(item) for item in value) or "none"
     return escaped(str(value))
+
+
+def _code(value: Any) -> str:
+    """Text between backticks, where only a backtick could end it and a pipe a table's cell."""
+    return " ".join(str(value).split()).replace("`", "'").replace("|", "/").replace("<", "&lt;")
 
 
 def escaped(text: str) -> str:

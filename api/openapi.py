@@ -28,7 +28,7 @@ WITH_BODY = ("411", "415")
 INFO = (
     "Frugal finds rare events in tables: hand over a table and a target, get back a leaderboard "
     "of quality against CO2e and a model that predicts. Every route but the public ones needs "
-    "`Authorization: Bearer <token>`. Errors are problem documents (RFC 9457) with a stable "
+    "Authorization: Bearer <token>. Errors are problem documents (RFC 9457) with a stable "
     "`code`. Ids of another project are unknown ones."
 )
 EXAMPLE_ROWS = {"rows": [{"age": 41, "balance": 1250.5, "segment": "retail"}]}
