@@ -196,6 +196,7 @@ class Listener(TcpWSGIServer):
         self.quick.set_thread_count(1)
         self.gate = gate
         self._stopping = threading.Event()
+        self._closing = threading.RLock()  # a signal may come while this thread holds it
         self._closed = False
         sockinfo = adjustments.listen[0]
         try:
@@ -256,8 +257,8 @@ class Listener(TcpWSGIServer):
 
     def pull_trigger(self) -> None:
         """Wake the loop; nothing once it is closed, when the descriptor may be another file's."""
-        if not self._closed:
-            with contextlib.suppress(BlockingIOError):  # full: it is about to wake anyway
+        with self._closing, contextlib.suppress(BlockingIOError):  # full: it is about to wake
+            if not self._closed:
                 super().pull_trigger()
 
     def wake_on_signals(self) -> None:
@@ -286,7 +287,8 @@ class Listener(TcpWSGIServer):
             channel.connected = False
         self.task_dispatcher.shutdown(timeout=1)
         self.quick.shutdown(timeout=1)
-        self._closed = True
+        with self._closing:
+            self._closed = True
         if threading.current_thread() is threading.main_thread():
             signal.set_wakeup_fd(-1)
         wasyncore.close_all(self._map)
