@@ -16,9 +16,9 @@ PICKS = ("recommended", "most_accurate", "most_frugal")
 RUNGS = {"screening": "screen", "refinement": "refine"}
 RUNG_ORDER = {"final": 0, "refinement": 1, "screening": 2}
 LEGEND = (
-    "AP average precision with its 90 % interval; J/1k joules to predict 1,000 rows;\n"
-    "F Pareto front; R recommended, A most accurate, E most frugal. These go by expected\n"
-    "energy, which repeats exactly; J, CPU-s and mgCO2e are as measured in this run"
+    "AP average precision with its 90 % interval; J/1k joules to predict 1,000 rows.\n"
+    "F Pareto front; R recommended, A most accurate, E most frugal: by expected\n"
+    "energy, which repeats exactly; CPU-s, J and mgCO2e are as measured in this run."
 )
 
 
