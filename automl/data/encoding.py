@@ -18,7 +18,7 @@ from automl.data.codes import DATE_PARTS, Levels, date_part
 from automl.errors import DataError
 
 # Ordinal codes were as good as native categories up to 25 levels; above, frequency order keeps
-# rare levels together and a frequency column tells how rare (benchmark table (i) of the recipe).
+# rare levels together and a frequency column tells how rare (docs/method.md, Columns).
 LOW_CARDINALITY = 25
 MAX_LEVELS = 20_000  # the state stays below about 2 MB per column; rarer levels share one code
 FLOAT32_EXACT = 2**24  # integers up to here are exact in float32

@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from automl.trial import Candidate
 
-# Recipe, section 4. A changed parameter is a new id.
+# docs/method.md, First models. A changed parameter is a new id.
 _SMALL_TREES = {
     "learning_rate": 0.05,
     "num_leaves": 15,
@@ -71,7 +71,7 @@ _FIRST = tuple(NAMED[name] for name in ("L15", "LRq", "ETs"))
 _EXPAND = MappingProxyType({"boosting": (NAMED["Lnb10"], NAMED["Lps"]), "forest": (NAMED["RF"],)})
 
 # Leave-one-set-out greedy picks were L15 and LRq in 10 of 10 sets, a forest third; ordering by
-# meta-features gained nothing beyond noise (recipe, (b)). A fourth member gained nothing (g).
+# meta-features gained nothing beyond noise (docs/method.md, First models).
 MODES: Mapping[str, Portfolio] = MappingProxyType(
     {
         "eco": Portfolio(first=_FIRST),

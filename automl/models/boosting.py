@@ -27,7 +27,8 @@ from automl.models.base import (
 )
 
 # Rounds where nothing tells when to stop, and the most that are tried, at learning rate 0.05
-# (recipe: 160 fixed rounds were within 3 % of early stopping; best iterations lay below 300).
+# (docs/method.md, Validation: 160 fixed rounds were within 3 % of early stopping; best iterations
+# lay below 300).
 ROUNDS, MOST_ROUNDS, AT_RATE = 160, 300, 0.05
 
 FIXED = {

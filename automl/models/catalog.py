@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import optuna
 
 # Rounds without a better average precision before boosting stops, and trees of a forest: 12 and
-# 40 were enough to race, 20 and 60 are for the end (recipe, (h) and section 4).
+# 40 were enough to race, 20 and 60 are for the end (docs/method.md, Validation).
 PATIENCE = {"screening": 12, "refinement": 12, "final": 20}
 N_TREES = {"screening": 40, "refinement": 40, "final": 60}
 

@@ -21,7 +21,8 @@ class SmoteBoosting(Boosting):
     """LightGBM on rows with synthetic positives added, prior-corrected.
 
     Chawla et al., "SMOTE", JAIR 2002. Synthetic rows never reach validation. It cost 3.5 times
-    the CPU and lowered average precision by 2 to 3 % (recipe, (f)), so it has to win its place.
+    the CPU and lowered average precision by 2 to 3 % (docs/method.md, Imbalance), so it has to win
+    its place.
     ``positives_per_negative`` says how far to go; missing cells are filled by the median first.
     """
 

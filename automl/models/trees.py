@@ -89,7 +89,7 @@ class BalancedForest(Forest):
     """Each tree on all positives' bootstrap and as many negatives; the prior is corrected.
 
     Chen, Liaw & Breiman, "Using random forest to learn imbalanced data", 2004. A candidate,
-    never a default: undersampling lowered average precision (recipe, (f)).
+    never a default: undersampling lowered average precision (docs/method.md, Imbalance).
     """
 
     trusted = (

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from automl.data.dataset import Dataset
 
 # Picking on 10:1 samples lost 1.6 % average precision, mostly noise of selection; final models
-# at 20:1 were 99.7 % as good as on all rows (recipe, table (a)).
+# at 20:1 were 99.7 % as good as on all rows (docs/method.md, Sample).
 N_POSITIVE = 600
 NEGATIVES_PER_POSITIVE = 10
 FINAL_NEGATIVES_PER_POSITIVE = 20

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from math import inf
 
-# notes/frugal-search.md, section 4: a brute-force search is 60 trials of 5 folds, and a trial's
-# fit takes about twice the default one. A frugal search may take this share of it, or what a
-# handful of smallest fits takes.
+# docs/method.md, Stop rule: a brute-force search is 60 trials of 5 folds, and a trial's fit takes
+# about twice the default one. A frugal search may take this share of it, or what a handful of
+# smallest fits takes.
 BRUTE_FITS = 300
 BRUTE_UNIT = 2.0
 FRUGAL_SHARE = 0.05
@@ -46,10 +46,10 @@ class Effort:
         return BRUTE_FITS * BRUTE_UNIT * fit_seconds
 
 
-# Answers (c), (e) and (g): three expansions gained 0.8 % together; local moves around the best
-# gained nothing that could be measured on small sets, and trials 9 to 60 of a tree-structured
-# search a 26th of what the first eight did. So refinement pays where a screening trial is cheap
-# beside brute force, which is on large tables.
+# docs/method.md, Stop rule and Ensemble: three expansions gained 0.8 % together; local moves around
+# the best gained nothing that could be measured on small sets, and trials 9 to 60 of a
+# tree-structured search a 26th of what the first eight did. So refinement pays where a screening
+# trial is cheap beside brute force, which is on large tables.
 _BALANCED = Effort(
     expansion_gain=0.25,
     early_refinement_gain=0.02,

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 
-# Six additions on top of equal weights: notes/frugal-search.md, answer (g), where starting from
-# equal weights was the steadiest of the four schemes tried.
+# docs/method.md, Ensemble: six additions on top of equal weights were the steadiest of the four
+# schemes tried.
 N_ADDITIONS = 6
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 # Half a percent of the best score is below what any validation set here can tell apart
-# (notes/frugal-search.md (d): 5-20 % between folds), so it is not worth a joule.
+# (docs/method.md, Validation: 5-20 % between folds), so it is not worth a joule.
 TOLERANCE = 0.005
 # ... and a cheaper one is also taken when it is this close to the best in standard errors of
 # their paired difference. Half an error would give up the mean gain of 3 % of an ensemble that

@@ -27,7 +27,7 @@ Floats = npt.NDArray[np.float64]
 
 # A refit has no validation rows to stop by. On a fifth more rows the best round comes later; one
 # fold's best round is too noisy to be trusted alone, so it is kept within half of the default
-# and the most that is ever tried (recipe: clip(1.3 x mean best, 80, 300)).
+# and the most that is ever tried (docs/method.md, Validation).
 MORE_ROUNDS = 1.3
 
 

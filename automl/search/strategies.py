@@ -52,7 +52,7 @@ def successive_halving(
     """Race families on the screening rows, widen those alive, judge the best on the final rows.
 
     Karnin, Koren & Somekh, "Almost optimal exploration in multi-armed bandits", ICML 2013, with
-    two rungs: notes/frugal-search.md, section 4. Where the screening rows are the final rows
+    two rungs: docs/method.md, The steps. Where the screening rows are the final rows
     there is one rung, and every trial of it is a finalist's.
 
     A proposal that was sent no trial was refused by the budget; what it would have told is

@@ -15,7 +15,7 @@ from automl.search.metrics import Bootstrap
 Rows = npt.NDArray[np.intp]
 Floats = npt.NDArray[np.float64]
 
-# notes/frugal-search.md, answer (d): an average of three members makes the number of folds nearly
+# docs/method.md, Validation: an average of three members makes the number of folds nearly
 # irrelevant, so two of five are fitted where positives are few and one where they are not ...
 N_FOLDS = 5
 MANY_POSITIVES = 1500

@@ -1,4 +1,4 @@
-"""Case-control samples: random within a class, and as long as the recipe says."""
+"""Case-control samples: random within a class, and as long as docs/method.md says."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The recipe's decisions, with trials made up: what it proposes after which scores."""
+"""The method's decisions, with trials made up: what it proposes after which scores."""
 
 from __future__ import annotations
 
