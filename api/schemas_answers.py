@@ -45,12 +45,7 @@ class CostAnswer(Answer):
 
     @classmethod
     def of(cls, cost: Cost) -> CostAnswer:
-        return cls(
-            cpu_seconds=cost.cpu_seconds,
-            joules=cost.joules,
-            wall_seconds=cost.wall_seconds,
-            meter=cost.meter,
-        )
+        return cls(**cost.to_json())
 
 
 class DatasetAnswer(Answer):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from math import inf
+from typing import Any
 
 JOULES_PER_KWH = 3.6e6
 
@@ -45,6 +46,10 @@ class Cost:
     def grams(self, grams_per_kwh: float) -> float:
         """Grams of CO2e at a carbon intensity in g/kWh."""
         return grams_co2e(self.joules, grams_per_kwh=grams_per_kwh)
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values; `Cost(**value)` is the way back."""
+        return asdict(self)
 
 
 ZERO = Cost(cpu_seconds=0.0, joules=0.0, meter="none")

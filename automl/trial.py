@@ -40,6 +40,21 @@ class Proposal:
     rung: str  # "screening", "refinement" or "final": only scores of one rung compare
     n_rows: int
 
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values, for a store or a response."""
+        return {
+            "candidate": {"model": self.candidate.model, "params": dict(self.candidate.params)},
+            "rung": self.rung,
+            "n_rows": self.n_rows,
+        }
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> Proposal:
+        """The way back; other entries of `value` do not matter."""
+        return cls(
+            candidate=Candidate(**value["candidate"]), rung=value["rung"], n_rows=value["n_rows"]
+        )
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Trial:
@@ -69,11 +84,9 @@ class Trial:
         """Plain JSON values, for a store or a response."""
         return {
             "number": self.number,
-            "candidate": {"model": self.candidate.model, "params": dict(self.candidate.params)},
-            "rung": self.proposal.rung,
-            "n_rows": self.proposal.n_rows,
-            "cost": _cost_to_json(self.cost),
-            "expected": _cost_to_json(self.expected),
+            **self.proposal.to_json(),
+            "cost": self.cost.to_json(),
+            "expected": self.expected.to_json(),
             "score": self.score,
             "interval": None if self.interval is None else list(self.interval),
             "scores": dict(self.scores),
@@ -88,11 +101,7 @@ class Trial:
         interval = value["interval"]
         return cls(
             number=value["number"],
-            proposal=Proposal(
-                candidate=Candidate(**value["candidate"]),
-                rung=value["rung"],
-                n_rows=value["n_rows"],
-            ),
+            proposal=Proposal.from_json(value),
             cost=Cost(**value["cost"]),
             expected=Cost(**value["expected"]),
             score=value["score"],
@@ -103,12 +112,3 @@ class Trial:
             details=value["details"],
             error=value["error"],
         )
-
-
-def _cost_to_json(cost: Cost) -> dict[str, Any]:
-    return {
-        "cpu_seconds": cost.cpu_seconds,
-        "joules": cost.joules,
-        "wall_seconds": cost.wall_seconds,
-        "meter": cost.meter,
-    }

@@ -40,16 +40,7 @@ def read_in(
         inspect(Path(source), options=chosen, limits=most)
         channel.send("inspected")
         profile = ingest(Path(source), Path(destination), options=chosen, limits=most)
-    cost = reading.cost
-    return {
-        "profile": profile,
-        "cost": {
-            "cpu_seconds": cost.cpu_seconds,
-            "joules": cost.joules,
-            "wall_seconds": cost.wall_seconds,
-            "meter": cost.meter,
-        },
-    }
+    return {"profile": profile, "cost": reading.cost.to_json()}
 
 
 def admit(rows: str, request: Mapping[str, Any], profile: Mapping[str, Any]) -> dict[str, Any]:

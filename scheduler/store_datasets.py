@@ -13,7 +13,6 @@ from scheduler.errors import Conflict
 from scheduler.records import FINAL, DatasetState, Job, JobState, StoredDataset
 from scheduler.store_engine import Database
 from scheduler.store_rows import (
-    from_cost,
     known_id,
     move_job,
     older_than,
@@ -44,7 +43,7 @@ class DatasetStore(Database):
             for column in datasets.c
             if column.name not in ("owner", "lease_until", "cost")
         }
-        values["cost"] = None if dataset.cost is None else from_cost(dataset.cost)
+        values["cost"] = None if dataset.cost is None else dataset.cost.to_json()
         values["options"] = dict(dataset.options)
         values["updated_at"] = dataset.updated_at or dataset.created_at
         for _ in range(5):
@@ -156,7 +155,7 @@ class DatasetStore(Database):
             n_rows=n_rows,
             bytes_stored=bytes_stored,
             profile=dict(profile),
-            cost=None if cost is None else from_cost(cost),
+            cost=None if cost is None else cost.to_json(),
         )
 
     def invalidate_dataset(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Table, and_, insert, or_,
 
 from automl.cost import Cost
 from automl.errors import DataError
-from automl.trial import Candidate, Proposal, Trial
+from automl.trial import Proposal, Trial
 from scheduler.errors import LostLease, UnknownRecord
 from scheduler.records import (
     DatasetState,
@@ -43,26 +43,11 @@ def unknown(noun: str) -> UnknownRecord:
     return UnknownRecord(f"there is no such {noun}")
 
 
-def to_cost(value: Mapping[str, Any] | None) -> Cost | None:
-    """A cost from its JSON."""
-    return None if value is None else Cost(**value)
-
-
-def from_cost(cost: Cost) -> dict[str, Any]:
-    """A cost as JSON."""
-    return {
-        "cpu_seconds": cost.cpu_seconds,
-        "joules": cost.joules,
-        "wall_seconds": cost.wall_seconds,
-        "meter": cost.meter,
-    }
-
-
 def to_dataset(row: AnyRow) -> StoredDataset:
     """A data set from a whole row."""
     values = row._asdict()
     del values["owner"], values["lease_until"]
-    values["cost"] = to_cost(values["cost"])
+    values["cost"] = None if values["cost"] is None else Cost(**values["cost"])
     values["state"] = DatasetState(values["state"])
     return StoredDataset(**values)
 
@@ -81,29 +66,12 @@ def to_model(row: AnyRow) -> Model:
     return Model(**row._asdict())
 
 
-def to_proposal(value: Mapping[str, Any]) -> Proposal:
-    """A proposal from its JSON."""
-    return Proposal(
-        candidate=Candidate(**value["candidate"]), rung=value["rung"], n_rows=value["n_rows"]
-    )
-
-
-def from_proposal(proposal: Proposal) -> dict[str, Any]:
-    """A proposal as JSON."""
-    candidate = proposal.candidate
-    return {
-        "candidate": {"model": candidate.model, "params": dict(candidate.params)},
-        "rung": proposal.rung,
-        "n_rows": proposal.n_rows,
-    }
-
-
 def to_trial(row: AnyRow) -> StoredTrial:
     """A trial, begun or ended, from a whole row."""
     return StoredTrial(
         job_id=row.job_id,
         number=row.number,
-        proposal=to_proposal(row.proposal),
+        proposal=Proposal.from_json(row.proposal),
         expected=Cost(**row.expected),
         started_at=row.started_at,
         finished_at=row.finished_at,

@@ -15,8 +15,6 @@ from scheduler.errors import Conflict
 from scheduler.records import Event, JobState, Json, Phase, StoredTrial
 from scheduler.store_engine import Database
 from scheduler.store_rows import (
-    from_cost,
-    from_proposal,
     known_id,
     lost,
     move_job,
@@ -59,8 +57,8 @@ class TrialStore(Database):
                     job_id=job_id,
                     number=number,
                     epoch=epoch,
-                    proposal=from_proposal(proposal),
-                    expected=from_cost(expected),
+                    proposal=proposal.to_json(),
+                    expected=expected.to_json(),
                     started_at=now,
                 )
             )
@@ -99,8 +97,8 @@ class TrialStore(Database):
                         job_id=job_id,
                         number=trial.number,
                         epoch=epoch,
-                        proposal=from_proposal(trial.proposal),
-                        expected=from_cost(trial.expected),
+                        proposal=trial.proposal.to_json(),
+                        expected=trial.expected.to_json(),
                         started_at=now,
                         **ended,
                     )
@@ -204,7 +202,7 @@ class TrialStore(Database):
             before = connection.execute(select(phases.c.cost).where(*same)).first()
             if before is not None:
                 cost = Cost(**before[0]) + phase.cost
-                connection.execute(update(phases).where(*same).values(cost=from_cost(cost)))
+                connection.execute(update(phases).where(*same).values(cost=cost.to_json()))
                 return
             position = connection.scalar(
                 select(func.count()).select_from(phases).where(phases.c.job_id == phase.job_id)
@@ -215,7 +213,7 @@ class TrialStore(Database):
                     epoch=phase.epoch,
                     name=phase.name,
                     position=position,
-                    cost=from_cost(phase.cost),
+                    cost=phase.cost.to_json(),
                 )
             )
 

@@ -13,7 +13,6 @@ from automl.cost import Cost
 from scheduler.errors import Conflict, LostLease, UnknownRecord
 from scheduler.records import JobState, Phase
 from scheduler.store import LeaderboardSort, Store
-from scheduler.store_rows import from_cost, from_proposal
 from scheduler.tables import trials
 from tests.contracts.conftest import NOW, at
 from tests.contracts.records import (
@@ -204,8 +203,8 @@ def test_a_page_of_ten_thousand_trials_is_read_from_an_index(store: Store) -> No
                     "job_id": job.id,
                     "number": number,
                     "epoch": 1,
-                    "proposal": from_proposal(a_proposal(number)),
-                    "expected": from_cost(EXPECTED),
+                    "proposal": a_proposal(number).to_json(),
+                    "expected": EXPECTED.to_json(),
                     "started_at": NOW,
                     "finished_at": NOW,
                     "score": (number * 7919 % 10_000) / 10_000,
