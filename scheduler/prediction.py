@@ -13,7 +13,7 @@ from scheduler.child import Channel, error_line
 if TYPE_CHECKING:
     import pandas as pd
 
-    from automl.data.options import ReadingLimits
+    from automl.data.options import ReadingLimits, ReadingOptions
     from automl.search.champion import Champion
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
@@ -31,6 +31,7 @@ def serve(
     types: Mapping[str, str],
     limits: Mapping[str, int],
     max_rows: int,
+    reading: Mapping[str, Any] | None = None,
 ) -> None:
     """Answer requests until the starter hangs up.
 
@@ -42,11 +43,12 @@ def serve(
     DataError
         ``corrupt_model``: the champion's files are not those that were saved.
     """
-    from automl.data.options import ReadingLimits
+    from automl.data.options import ReadingLimits, ReadingOptions
     from automl.search.champion import Champion
 
     champion = Champion.load(folder, sha256=sha256)
     most = ReadingLimits(**limits)
+    options = ReadingOptions.from_json(reading or {})
     channel.write_line({"result": "ready"})
     while True:
         request = channel.read_line()
@@ -58,6 +60,7 @@ def serve(
                 champion=champion,
                 types=types,
                 limits=most,
+                options=options,
                 max_rows=max_rows,
             )
             content, report = answer(champion, frame, about=about, accept=request["accept"])
@@ -76,9 +79,12 @@ def rows_of(
     champion: Champion,
     types: Mapping[str, str],
     limits: ReadingLimits,
+    options: ReadingOptions,
     max_rows: int,
 ) -> pd.DataFrame:
     """Return the rows of a body, with the champion's columns read as their types.
+
+    `options` are those that the training rows were read by, as far as they are about cells.
 
     Raises
     ------
@@ -89,7 +95,9 @@ def rows_of(
 
     known = {name: types[name] for name in champion.columns if name in types}
     try:
-        return read_rows(body, content_type, limits=limits, types=known, max_rows=max_rows)
+        return read_rows(
+            body, content_type, limits=limits, types=known, options=options, max_rows=max_rows
+        )
     except DataError as error:
         if error.code in _WRONG_TYPE:
             error.code = "wrong_type"

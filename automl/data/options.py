@@ -122,6 +122,28 @@ class ReadingOptions:
         }
 
 
+# What a declaration says of cells, and not of how one file was written.
+OF_CELLS = ("null_values", "date_format", "timezone", "non_finite")
+
+
+def for_more_rows(options: Mapping[str, Any], *, profile: Mapping[str, Any]) -> dict[str, Any]:
+    """The options to read further rows by, so that a text means what it meant in this upload.
+
+    What was declared of cells stays: 03/04 is the same day, and 10:00 the same instant. A date
+    format that was guessed stays too, where the columns agree on one: a single row would not
+    tell day and month apart. Encoding, delimiter and the like are those of the next file.
+
+    >>> columns = [{"name": "day", "type": "timestamp", "date_format": "%d/%m/%Y"}]
+    >>> for_more_rows({"timezone": "Europe/Paris", "delimiter": ";"}, profile={"columns": columns})
+    {'timezone': 'Europe/Paris', 'date_format': '%d/%m/%Y'}
+    """
+    kept = {name: options[name] for name in OF_CELLS if options.get(name) is not None}
+    guessed = {column.get("date_format") for column in profile.get("columns", ())} - {None}
+    if "date_format" not in kept and len(guessed) == 1:
+        kept["date_format"] = guessed.pop()
+    return kept
+
+
 def _require(fulfilled: bool, name: str) -> None:
     if not fulfilled:
         raise DataError(

@@ -109,6 +109,8 @@ class ColumnProfile:
         if self.levels.counts is not None:
             ordered = sorted(self.levels.counts.items(), key=lambda item: (-item[1], str(item[0])))
             column["levels"] = [{"value": _json(v), "count": n} for v, n in ordered]
+        if self.plan.type == "timestamp" and self.plan.format not in (None, "epoch"):
+            column["date_format"] = self.plan.format
         column["roles"] = []
         column["why"] = self.plan.why
         return column
