@@ -73,3 +73,8 @@ def offline() -> Iterator[None]:
         patch.setattr(socket.socket, "connect", guarded_connect)
         patch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
         yield
+
+
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Bytes are counted, not spelled: a gzip has its time in it, and workers must agree on ids."""
+    return argname if isinstance(val, bytes) else None
