@@ -6,6 +6,7 @@ import errno
 import logging
 import traceback
 import uuid
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
@@ -111,6 +112,7 @@ STATUS_OF_CODE = {
     "corrupt_model": 500,
     "predictor_busy": 503,
 }
+OWN_FAULTS = {"internal_error": 500, "upload_lost": 500}  # of reading in; no file is to blame
 CODE_OF_STATUS = {
     400: "bad_request",
     404: "not_found",
@@ -138,11 +140,9 @@ def status_of(error: BaseException) -> int:
     return 500
 
 
-def problem(
-    status: int, code: str, detail: str, *, headers: dict[str, str] | None = None, **more: Any
-) -> Response:
-    """An RFC 9457 answer; members that are None are left out."""
-    body = {
+def document(status: int, code: str, detail: str, **more: Any) -> dict[str, Any]:
+    """A problem as RFC 9457 writes it; members that are None are left out."""
+    return {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
         "status": status,
@@ -150,6 +150,25 @@ def problem(
         "detail": detail[:MAX_DETAIL],
         **{name: value for name, value in more.items() if value is not None},
     }
+
+
+def of_upload(stored: Mapping[str, Any]) -> dict[str, Any]:
+    """The document of a problem met while reading on: as if the request had been refused for it.
+
+    >>> of_upload({"code": "ragged_row", "detail": "row 2 has 3 cells", "row": 2})["status"]
+    422
+    """
+    code = str(stored["code"])
+    by_class = {cls.code: n for cls, n in STATUS_OF_CLASS.items() if issubclass(cls, FrugalError)}
+    status = (OWN_FAULTS | by_class | STATUS_OF_CODE).get(code, 422)
+    return document(**{**stored, "status": status, "code": code})
+
+
+def problem(
+    status: int, code: str, detail: str, *, headers: dict[str, str] | None = None, **more: Any
+) -> Response:
+    """An RFC 9457 answer; members that are None are left out."""
+    body = document(status, code, detail, **more)
     response = Response(to_json(body, inf_nan_mode="null"), status, mimetype=PROBLEM)
     if status in RETRY_AFTER_SECONDS:
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS[status])

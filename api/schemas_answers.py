@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from api.errors import of_upload
 from automl.cost import Cost
 from scheduler.records import Event, Job, Model, StoredDataset, StoredTrial
 
@@ -60,7 +61,9 @@ class DatasetAnswer(Answer):
     bytes_stored: int | None
     n_rows: int | None
     options: JsonObject = Field(description="reading options as declared")
-    problem: JsonObject | None = Field(description="why it is INVALID")
+    problem: JsonObject | None = Field(
+        description="why it is INVALID: the problem document that a refused upload gets"
+    )
     cost: CostAnswer | None = Field(description="of reading it in")
 
     @classmethod
@@ -75,7 +78,7 @@ class DatasetAnswer(Answer):
             bytes_stored=dataset.bytes_stored,
             n_rows=dataset.n_rows,
             options=dict(dataset.options),
-            problem=None if dataset.problem is None else dict(dataset.problem),
+            problem=None if dataset.problem is None else of_upload(dataset.problem),
             cost=None if dataset.cost is None else CostAnswer.of(dataset.cost),
         )
 

@@ -95,6 +95,7 @@ CASES = [
     taken("10 with BOM", "a,b\n1,2\n3,4\n".encode("utf-16")),
     refused("10", "a,b\n1,2\n3,4\n".encode("utf-16-le"), "encoding"),
     taken("11 declared", "a,b\n1,José\n2,x\n".encode("latin-1"), query="?encoding=latin-1"),
+    taken("11 guessed", "a,b\n1,José\n3,x\n".encode("latin-1")),  # said in the profile
     invalid("12", MANY.encode() + b"5,\xff\xfe\n", "encoding", at=1_200_001),
     taken("13", "a,b\n1,\N{GRINNING FACE}\n2,\u05e9\u05dc\u05d5\u05dd\n"),
     invalid("13 long", "a,b\n1,x\n2," + "y" * 1_000_000 + "\n", "cell_too_long", at=2, column="b"),
@@ -223,6 +224,8 @@ def test_row(outcomes: dict[str, Outcome], case: Case) -> None:
     if case.status == 201:
         assert outcome.dataset["state"] == "INVALID", outcome.dataset
         problem = outcome.dataset["problem"]
+        assert problem["status"] == (413 if case.row.startswith("37") else 422)
+        assert {"type", "title"} <= problem.keys()
     else:
         problem = outcome.answer.json
         assert outcome.answer.mimetype == "application/problem+json"

@@ -171,7 +171,9 @@ def test_profile_of_what_is_not_ready(site: Site) -> None:
     )
     answer = site.get(f"/v1/datasets/{invalid}/profile")
     assert (answer.status_code, answer.json["code"]) == (409, "dataset_invalid")
-    assert site.get(f"/v1/datasets/{invalid}").json["problem"] == problem
+    told = site.get(f"/v1/datasets/{invalid}").json["problem"]
+    document = {"type": "about:blank", "title": "Unprocessable Entity", "status": 422}
+    assert told == document | problem
     assert site.submit(dataset=invalid).status_code == 409
     assert site.submit(dataset=waiting).json["code"] == "dataset_not_ready"
 

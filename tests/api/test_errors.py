@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from api.errors import STATUS_OF_CLASS, status_of
+from api.errors import STATUS_OF_CLASS, of_upload, status_of
 from automl.errors import BudgetExhausted, DataError, FrugalError, MeterUnavailable
 from scheduler import errors
 from tests.api.parts import Site
@@ -189,3 +189,19 @@ def test_odd_headers_break_nothing(site: Site, header: str) -> None:
             assert answer.status_code < 500, (value, path, answer.text)
             if answer.status_code >= 400:
                 assert answer.mimetype == "application/problem+json", (value, path)
+
+
+@pytest.mark.parametrize(
+    ("code", "status"),
+    [
+        ("ragged_row", 422),
+        ("decoded_too_large", 413),
+        ("storage_full", 507),
+        ("internal_error", 500),
+        ("upload_lost", 500),
+    ],
+)
+def test_an_invalid_data_set_has_the_document_of_a_refusal(code: str, status: int) -> None:
+    told = of_upload({"code": code, "detail": "so it is", "row": 3})
+    assert (told["code"], told["status"], told["row"]) == (code, status, 3)
+    assert {"type", "title", "detail"} <= told.keys()
