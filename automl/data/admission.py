@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from math import floor
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,14 @@ import pyarrow.parquet as pq
 from automl.data.leakage import find_leaks
 from automl.data.naming import near_names
 from automl.data.overlap import count_overlap
-from automl.data.positives import N_FOLDS, Labels, check_counts, check_missing, read_labels
+from automl.data.positives import (
+    N_FOLDS,
+    Labels,
+    check_counts,
+    check_missing,
+    check_values,
+    read_labels,
+)
 from automl.errors import DataError
 
 # Below this share of repeated rows what they lend a score is far below its interval, and dealing
@@ -72,6 +80,7 @@ def admit(rows: Path, request: Mapping[str, Any], *, profile: Mapping[str, Any])
         array = _read(file, target)
         assert array is not None
         y, values = read_labels(array, columns[target], request)
+        check_values(array, request, warnings)
         check_missing(y, request, warnings)
         check_counts(y, warnings)
         time = _read(file, request.get("time_column"))
@@ -300,7 +309,7 @@ def _check_overlap(
                 "code": "conflicting_duplicates",
                 "detail": f"{overlap.conflicting:,} row(s) have the features of a row with the "
                 f"other label; no model can be right on more than "
-                f"{overlap.ceiling:.2%} of the rows",
+                f"{floor(overlap.ceiling * 1e6) / 1e4}% of the rows",
                 "n": overlap.conflicting,
                 "accuracy_ceiling": round(overlap.ceiling, 6),
             }

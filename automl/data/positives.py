@@ -84,6 +84,25 @@ def read_labels(
     return y, levels.filter(pa.array(found)).to_pylist()
 
 
+def check_values(
+    array: pa.Array, request: Mapping[str, Any], warnings: list[dict[str, Any]]
+) -> None:
+    """Warn of named positives that no row has: of several, one may be misspelt."""
+    levels = pc.unique(array).drop_null()
+    named = wanted(request.get("positive")) or []
+    absent = sum(not matches(levels, [one]).any() for one in named)
+    if absent:
+        warnings.append(
+            {
+                "code": "positive_not_found",
+                "detail": f"{absent} of {len(named)} values named as positive are in no row of "
+                f"target '{request['target']}'; compare them with its values in the profile",
+                "column": request["target"],
+                "n": absent,
+            }
+        )
+
+
 def _is_zero(value: Any) -> bool:
     return type(value) in (int, float) and value == 0
 

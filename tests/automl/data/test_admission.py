@@ -223,6 +223,22 @@ def test_59_and_60_duplicates_and_conflicts() -> None:
     assert admission.warnings[1]["accuracy_ceiling"] == pytest.approx(1 - wrong / N)
 
 
+def test_60_a_ceiling_below_one_is_not_told_as_100_percent() -> None:
+    apart = np.arange(200_000)
+    y = (apart % 20 == 0).astype(int)
+    columns = {"a": np.where(apart < 2, -1, apart * 7919 % 1_000_003), "b": apart % 2 * 0, "y": y}
+    detail = job(columns, exclude=["b"]).warnings[-1]["detail"]
+    assert "more than 99.9995% of the rows" in detail
+
+
+def test_a_named_positive_that_no_row_has_is_said() -> None:
+    y = np.where(Y == 1, np.where(np.arange(N) % 2, "B", "D"), "A")
+    assert codes(job(table(y), positive=["B", "D"])) == []
+    admission = job(table(y), positive=["B", "D", "d"])
+    assert codes(admission) == ["positive_not_found"]
+    assert "1 of 3" in admission.warnings[0]["detail"]
+
+
 def test_59_an_entity_with_several_rows_is_said() -> None:
     admission = job(table(customer_id=np.arange(N) // 4 * 7919 % 10_007))
     assert codes(admission) == ["entity_repeats"]
