@@ -12,7 +12,8 @@ MAX_ITEMS = 200
 SCORES = {
     "average_precision": "average precision",
     "roc_auc": "area under the ROC curve",
-    "recall_at_alert_rate": "share of the positives among the alerts, at the alert rate",
+    "recall_at_alert_rate": "recall: of all positives, the share that is alerted",
+    "precision_at_alert_rate": "precision: of all alerts, the share that is positive",
     "expected_calibration_error": "expected calibration error",
     "prevalence": "prevalence: what a random order would reach in average precision",
     "n_validation_positives": "positives that these figures rest on",
@@ -25,7 +26,7 @@ def markdown(model: Model) -> str:
     lines = [f"# {escaped(model.name)}, version {model.version}", ""]
     lines += _purpose(card, model)
     for title, body in (
-        ("How good it is", _scores(card.pop("scores", {}))),
+        ("How good it is", _scores(card.pop("scores", {}), card.get("alert_rate"))),
         ("Alerts", _alerts(card)),
         ("What it is made of", _members(card.pop("members", ()))),
         ("Columns it reads", _columns(card)),
@@ -54,14 +55,26 @@ def _purpose(card: dict[str, Any], model: Model) -> Iterator[str]:
     yield f"Registered {model.created_at.isoformat(timespec='seconds')}."
 
 
-def _scores(scores: Mapping[str, Any]) -> Iterator[str]:
+def _scores(scores: Mapping[str, Any], alert_rate: float | None) -> Iterator[str]:
     if scores:
+        scores = _with_precision(scores, alert_rate)
         yield "On rows that the judged models had not seen, weighted to the true prevalence:"
         yield ""
         yield from _table(
             ("Figure", "Value"),
             ((SCORES.get(name, _words(name)), value) for name, value in scores.items()),
         )
+
+
+def _with_precision(scores: Mapping[str, Any], alert_rate: float | None) -> dict[str, Any]:
+    """The scores, and after the recall the precision that it implies at the same alert rate."""
+    written: dict[str, Any] = {}
+    for name, value in scores.items():
+        written[name] = value
+        prevalence = scores.get("prevalence")
+        if name == "recall_at_alert_rate" and alert_rate and prevalence is not None:
+            written["precision_at_alert_rate"] = value * prevalence / alert_rate
+    return written
 
 
 def _alerts(card: dict[str, Any]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -85,6 +86,14 @@ def test_markdown_shows_texts_of_the_data_as_text(site: Site) -> None:
     assert "<script>" not in text
     assert escaped("a\n# b") == "a \\# b"
     assert escaped("[x](javascript:1)") == "\\[x\\](javascript:1)"
+
+
+def test_a_card_tells_recall_from_precision(site: Site) -> None:
+    model = site.model()
+    scores = {"recall_at_alert_rate": 0.0672, "prevalence": 0.1126}
+    text = markdown(replace(model, card={**model.card, "scores": scores, "alert_rate": 0.01}))
+    assert "| recall: of all positives, the share that is alerted | 0.0672 |" in text
+    assert "| precision: of all alerts, the share that is positive | 0.756672 |" in text
 
 
 def test_metrics_count_routes_not_ids(site: Site) -> None:
