@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
 # A column of which more cells than this lie outside the range once seen has drifted.
 DRIFT_SHARE = 0.05
+# New levels are usual where a column has many (importers, products); not in most of the rows.
+UNSEEN_SHARE = 0.5
 # What reading says of a cell that is not of its column's type.
 _WRONG_TYPE = {"type_conflict", "ambiguous_date", "date_range"}
 
@@ -135,7 +137,9 @@ def answer(
         checked = champion.check(frame)
         _refuse(checked)
         report |= {name: checked[name] for name in report if name in checked}
-        report["drift"] = checked["out_of_range_share"] > DRIFT_SHARE
+        report["drift"] = checked["out_of_range_share"] > DRIFT_SHARE or (
+            max(checked["unseen_categories"].values(), default=0) > UNSEEN_SHARE * len(frame)
+        )
         probability = champion.predict_proba(frame)
     else:
         import numpy as np

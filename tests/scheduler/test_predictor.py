@@ -188,6 +188,12 @@ def test_an_unseen_category_is_counted(predictor: Predictor, model: Model) -> No
     assert answer["report"]["unseen_categories"] == {"town": 1}
 
 
+def test_mostly_unseen_categories_are_drift(predictor: Predictor, model: Model) -> None:
+    new = ROW | {"town": "Brest"}
+    assert ask(predictor, model, ROW, new)["report"]["drift"] is False
+    assert ask(predictor, model, ROW, new, new)["report"]["drift"] is True
+
+
 def test_far_outside_the_training_range_is_drift(predictor: Predictor, model: Model) -> None:
     assert ask(predictor, model, ROW)["report"]["drift"] is False
     report = ask(predictor, model, ROW | {"age": 4100})["report"]
