@@ -13,13 +13,14 @@ from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from automl.cost import ZERO, Budget, Cost
-from automl.errors import BudgetExhausted, DataError
+from automl.data.options import for_more_rows
+from automl.errors import BudgetExhausted, DataError, FrugalError
 from scheduler.artifacts import ArtifactStore
 from scheduler.carbon.typical import Intensity, yearly_mean
 from scheduler.child import where
 from scheduler.clock import Clock, utc_now
 from scheduler.config import Settings
-from scheduler.errors import Corrupt, Gone, LostLease, StoreUnavailable
+from scheduler.errors import Gone, LostLease, StoreUnavailable
 from scheduler.heartbeat import Heartbeat, Progress
 from scheduler.ingestion import problem, problem_of
 from scheduler.job_process import Stopping, set_up, stopping_on_sigterm
@@ -32,13 +33,11 @@ from scheduler.store import Store
 if TYPE_CHECKING:
     from automl.data.dataset import Dataset
     from automl.meters.reference import Reference
-    from automl.search.champion import Champion
     from automl.search.run import SearchResult
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 
-PREDICT_ROWS = 1000
 CANCELLED = "cancelled on request"
 
 
@@ -167,10 +166,10 @@ def _finished(work: _Work) -> Job:
         return _end(work, state=JobState.FAILED, problem=problem(error.code, str(error)))
     except DataError as error:
         return _end(work, state=JobState.FAILED, problem=problem_of(error))
-    except (Corrupt, Gone) as error:
-        return _end(work, state=JobState.FAILED, problem=problem(error.code, str(error)))
     except LostLease:
         raise
+    except FrugalError as error:  # e.g. files that rotted, or not one model that could be fitted
+        return _end(work, state=JobState.FAILED, problem=problem(error.code, str(error)))
     except MemoryError:
         told = problem("out_of_memory", "the job needs more memory than this machine gives it")
         return _end(work, state=JobState.FAILED, problem=told)
@@ -195,6 +194,7 @@ def _end(work: _Work, *, state: JobState, **values: Any) -> Job:
 
 def _searched(work: _Work) -> Job:
     from automl.meters.base import measure
+    from automl.search.champion import predict_cost
     from automl.search.ledger import is_ensemble
     from automl.search.run import search
 
@@ -235,8 +235,10 @@ def _searched(work: _Work) -> Job:
             stop=lambda: CANCELLED if work.heart.cancel_requested.is_set() else None,
             on_phase=on_phase,
         )
+        with measure(work.meter) as predicting:
+            predict = predict_cost(found.champion, dataset.X, meter=work.meter)
+        on_phase("predict", predicting.cost)
     own_cpu = loading.cost.cpu_seconds + sum(one.cpu_seconds for one in own) - replayed
-    predict = predict_cost(found.champion, dataset, work.meter)
     bill = receipt(
         _phases(work, stored),
         meter=work.meter.describe(),
@@ -248,14 +250,16 @@ def _searched(work: _Work) -> Job:
         predict_per_1000_rows=predict,
         attempts=work.epoch,
     )
-    types = {one["name"]: one["type"] for one in (stored.profile or {}).get("columns", ())}
-    return _register(work, found, bill, types)
+    return _register(work, found, bill, stored)
 
 
 def _register(
-    work: _Work, found: SearchResult, bill: Mapping[str, Any], types: Mapping[str, str]
+    work: _Work, found: SearchResult, bill: Mapping[str, Any], stored: StoredDataset
 ) -> Job:
     """Store the champion and end the job in one transaction with its model."""
+    profile = stored.profile or {}
+    types = {one["name"]: one["type"] for one in profile.get("columns", ())}
+    reading = for_more_rows(stored.options, profile=profile)
     cancelled = work.heart.cancel_requested.is_set() and CANCELLED in found.stop_reason
     key = f"models/{uuid.uuid4().hex}"
     with work.artifacts.staging() as folder:
@@ -283,6 +287,7 @@ def _register(
                 for name in found.champion.columns
                 if name in types
             },
+            **({"reading": reading} if reading else {}),
             "cost": {"total": bill["total"], "predict": bill["predict_per_1000_rows"]},
             "intensity": bill["intensity"],
             "warnings": warnings,
@@ -346,28 +351,11 @@ def budget_of(request: Mapping[str, Any], *, grams_per_kwh: float) -> Budget:
     return Budget(**given, grams_per_kwh=grams_per_kwh)
 
 
-def predict_cost(champion: Champion, dataset: Dataset, meter: Any) -> Cost:
-    """Measure the champion on up to 1,000 rows, warm, and return its cost per 1,000 rows."""
-    from automl.meters.base import measure
-
-    rows = dataset.X.head(PREDICT_ROWS)
-    champion.predict_proba(rows)
-    with measure(meter) as reading:
-        champion.predict_proba(rows)
-    scale, cost = PREDICT_ROWS / len(rows), reading.cost
-    return Cost(
-        cpu_seconds=cost.cpu_seconds * scale,
-        joules=cost.joules * scale,
-        wall_seconds=cost.wall_seconds * scale,
-        meter=cost.meter,
-    )
-
-
 def _phases(work: _Work, stored: StoredDataset) -> dict[str, Cost]:
     ingest = {"ingest": stored.cost} if stored.cost is not None else {}
     phases = work.patiently(lambda: work.store.phases(work.job.id))
     found = spent(phases, epoch=work.epoch)
-    order = [name for name in ("features", "search", "refit") if name in found]
+    order = [name for name in ("features", "search", "refit", "predict") if name in found]
     return ingest | {name: found.get(name, ZERO) for name in order}
 
 

@@ -157,6 +157,7 @@ class Predictor:
                 "sha256": model.sha256,
                 "about": {"model": model.name, "version": model.version},
                 "types": dict(model.card.get("types") or {}),
+                "reading": dict(model.card.get("reading") or {}),
                 "limits": {
                     "max_decoded_bytes": min(
                         settings.max_decoded_bytes, 8 * settings.max_body_bytes

@@ -51,11 +51,11 @@ def spent(phases: Iterable[Phase], *, epoch: int) -> dict[str, Cost]:
     """Return what each phase took over all processes of a job, the last being `epoch`'s.
 
     The search of the last process has the trials of the earlier ones in it already; what an
-    earlier process spent on features or on a refit was spent in vain, and is added.
+    earlier process spent on anything else was spent in vain, and is added.
     """
     found: dict[str, Cost] = {}
     for phase in phases:
-        if phase.epoch == epoch or phase.name not in ("search", "ingest", "predict"):
+        if phase.epoch == epoch or phase.name != "search":
             found[phase.name] = found.get(phase.name, ZERO) + phase.cost
     return found
 
@@ -76,11 +76,11 @@ def receipt(
 
     Parameters
     ----------
-    phases : cost by name, in the order to show: ingest, features, search, refit
+    phases : cost by name, in the order to show: ingest, features, search, refit, predict
     meter : what the meter says of itself
     reference : codecarbon's joules over the job's process, ``cpu_joules`` and ``ram_joules``, or
         a ``reason`` why there are none
-    own_cpu_joules : the processor's part of the same process's phases, features to refit; None
+    own_cpu_joules : the processor's part of the same process's phases, features to predict; None
         where the meter cannot tell it apart
     trials : all of the job
     n_rows : rows of the data that could have been trained on
@@ -110,7 +110,9 @@ def receipt(
             },
         },
         "attempts": attempts,
-        "method": _method(meter, intensity, reference, own_cpu_joules, attempts),
+        "method": _method(
+            meter, intensity, reference, own_cpu_joules, attempts, predicts="predict" in phases
+        ),
     }
 
 
@@ -143,6 +145,8 @@ def _method(
     reference: Mapping[str, Any],
     own: float | None,
     attempts: int,
+    *,
+    predicts: bool,
 ) -> list[str]:
     lines = []
     if meter.get("meter") == "cpu_time":
@@ -173,6 +177,8 @@ def _method(
             f"{attempts} processes worked on this job; a phase that one of them did not end is"
             " not in the bill, except for its finished trials."
         )
+    if predicts:
+        lines.append("Predict is what it took to measure the champion in use, by 1,000 rows twice.")
     lines.append("Ingestion is that of the data set, and stands in the bill of each of its jobs.")
     lines.append("Not in it: the service itself, and the warm process that jobs are forked from.")
     return lines

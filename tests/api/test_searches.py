@@ -178,3 +178,16 @@ def test_the_same_request_finds_the_same_champion(site: Site, dataset: str) -> N
         champion = Champion.load(site.artifacts.path(model.artifact), sha256=model.sha256)
         champions.append((champion.threshold, champion.provenance, model.card["scores"]))
     assert champions[0] == champions[1]
+
+
+def test_rows_to_predict_are_read_as_those_of_training(site: Site, dataset: str) -> None:
+    """A day of the file's format that could be two days, and the same day in ISO 8601."""
+    searched(site, dataset, exclude=["customer"], limits={"trials": 1}, model="dated")
+    assert site.get("/v1/models/dated/card").json["reading"] == {"date_format": "%d/%m/%Y"}
+    row = {"balance": 300.0, "age": 40, "segment": "pro"}
+    found = []
+    for day in ("03/04/2024", "2024-04-03"):
+        answer = site.post("/v1/models/dated/predict", json={"rows": [{**row, "day": day}]})
+        assert answer.status_code == 200, answer.text
+        found.append(answer.json["predictions"])
+    assert found[0] == found[1]

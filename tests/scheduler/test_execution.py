@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from math import inf
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from automl.models import catalog
 from automl.search.champion import Champion
 from scheduler.artifacts import ArtifactStore
 from scheduler.clock import utc_now
@@ -112,7 +114,9 @@ def test_the_bill_adds_up_and_agrees_with_codecarbon(
     job = run(start(mode="balanced"))
     assert job.receipt is not None
     bill = job.receipt
-    assert [phase["name"] for phase in bill["phases"]] == ["ingest", "features", "search", "refit"]
+    names = ["ingest", "features", "search", "refit", "predict"]
+    assert [phase["name"] for phase in bill["phases"]] == names
+    assert all(phase["cpu_seconds"] > 0 for phase in bill["phases"])
     trials = [one.trial for one in store.trials(job.id) if one.trial is not None]
     search = bill["phases"][2]
     own = sum(t.cost.cpu_seconds for t in trials if t.candidate.model != "ensemble")
@@ -166,6 +170,24 @@ def test_an_unexpected_error_shows_type_and_place_only(
     assert job.problem["code"] == "internal_error"
     assert "RuntimeError at test_execution.py:" in job.problem["detail"]
     assert "FR7612345" not in str(job)
+
+
+def test_a_job_of_which_no_model_could_be_fitted_says_so(
+    start: Start, run: Callable[[Job], Job], store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def build(params: object, **options: object) -> None:
+        raise MemoryError("no room")
+
+    for name, spec in list(catalog.CATALOG.items()):
+        monkeypatch.setitem(catalog.CATALOG, name, replace(spec, build=build))
+    job = run(start())
+    assert job.state is JobState.FAILED
+    assert job.problem is not None
+    assert job.problem["code"] == "no_model"
+    assert "MemoryError: no room" in job.problem["detail"]
+    trials = [stored.trial for stored in store.trials(job.id)]
+    assert trials
+    assert all(trial is not None and trial.error for trial in trials)
 
 
 def test_a_budget_too_small_for_anything_fails(start: Start, run: Callable[[Job], Job]) -> None:

@@ -90,13 +90,16 @@ def test_work_of_earlier_processes_is_counted_once() -> None:
         Phase(job_id="a", epoch=1, name="features", cost=cost(2)),
         Phase(job_id="a", epoch=1, name="search", cost=cost(10)),
         Phase(job_id="a", epoch=1, name="refit", cost=cost(3)),
+        Phase(job_id="a", epoch=1, name="predict", cost=cost(0.5)),
         Phase(job_id="a", epoch=2, name="features", cost=cost(2)),
         Phase(job_id="a", epoch=2, name="search", cost=cost(11)),  # the trials of epoch 1 in it
         Phase(job_id="a", epoch=2, name="refit", cost=cost(4)),
+        Phase(job_id="a", epoch=2, name="predict", cost=cost(0.5)),
     ]
     found = spent(phases, epoch=2)
     assert {name: one.cpu_seconds for name, one in found.items()} == {
         "features": 4,
         "search": 11,
         "refit": 7,
+        "predict": 1,
     }
