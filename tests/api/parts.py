@@ -26,6 +26,7 @@ from scheduler.ingestion import Ingestor
 from scheduler.predictor import Predictor
 from scheduler.records import DatasetState, Job, JobState, Model, StoredDataset
 from scheduler.store import Store
+from tests.stores import hurried
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 COST = Cost(cpu_seconds=0.5, joules=2.0, wall_seconds=0.6, meter="cpu_time")
@@ -273,7 +274,7 @@ def build(folder: Path, *, reads_files: bool = False, **settings: Any) -> Site:
     configured = Settings(data_dir=folder, **settings)
     file = folder / "frugal.db"
     file.write_bytes(_empty_database())
-    store = Store(f"sqlite:///{file}")
+    store = hurried(Store(f"sqlite:///{file}"))
     artifacts = ArtifactStore(folder / "artifacts")
     service = FakeService()
     ingestor: Any = FakeIngestor(store)

@@ -13,6 +13,7 @@ from scheduler.artifacts import ArtifactStore
 from scheduler.config import Settings
 from scheduler.records import DatasetState, StoredDataset
 from scheduler.store import Store
+from tests.stores import hurried
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 
@@ -25,7 +26,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def store(settings: Settings) -> Iterator[Store]:
     settings.data_dir.mkdir(parents=True, exist_ok=True)
-    made = Store(settings.resolved_database_url)
+    made = hurried(Store(settings.resolved_database_url))
     made.migrate()
     yield made
     made.close()
