@@ -63,8 +63,6 @@ class Portfolio:
 
     first: tuple[Candidate, ...]
     expand: Mapping[str, tuple[Candidate, ...]] = field(default_factory=dict)
-    members: int = 3  # of the ensemble, at most
-    refine: bool = False  # go on around the best while the budget lasts
 
 
 _FIRST = tuple(NAMED[name] for name in ("L15", "LRq", "ETs"))
@@ -76,7 +74,7 @@ MODES: Mapping[str, Portfolio] = MappingProxyType(
     {
         "eco": Portfolio(first=_FIRST),
         "balanced": Portfolio(first=_FIRST, expand=_EXPAND),
-        "best": Portfolio(first=_FIRST, expand=_EXPAND, members=4, refine=True),
+        "best": Portfolio(first=_FIRST, expand=_EXPAND),
     }
 )
 

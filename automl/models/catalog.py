@@ -40,20 +40,10 @@ class Build(Protocol):
     ) -> FittableModel: ...
 
 
-class Expected(Protocol):
-    """CPU-seconds of one fit: see `automl.models.expected.expected_seconds`."""
-
-    def __call__(
-        self, candidate: Candidate, n_rows: int, n_columns: int, *, n_trees: int = N_TREES["final"]
-    ) -> float: ...
-
-
 @dataclass(frozen=True, kw_only=True)
 class ModelSpec:
-    """How to build a model, what it may be told, and what a fit is expected to cost.
+    """How to build a model and what it may be told.
 
-    `expected` is a pure function of (candidate, n_rows, n_columns) to CPU-seconds, fitted offline
-    to many measured fits, so it carries no noise of this run; good in ratios, within about 2x.
     `refine` suggests a neighbour of a candidate to an Optuna trial.
     """
 
@@ -61,7 +51,6 @@ class ModelSpec:
     kind: type[Any]
     params: frozenset[str]
     build: Build
-    expected: Expected
     refine: Callable[[Candidate, optuna.trial.Trial], Candidate]
 
 
@@ -116,7 +105,6 @@ CATALOG: dict[str, ModelSpec] = {
         kind=Boosting,
         params=_BOOSTING_PARAMS,
         build=_boosting(Boosting),
-        expected=expected.expected_seconds,
         refine=refine.boosting,
     ),
     "logistic": ModelSpec(
@@ -124,7 +112,6 @@ CATALOG: dict[str, ModelSpec] = {
         kind=Logistic,
         params=frozenset({"C", "n_quantiles"}),
         build=_logistic,
-        expected=expected.expected_seconds,
         refine=refine.linear,
     ),
     "extra_trees": ModelSpec(
@@ -132,7 +119,6 @@ CATALOG: dict[str, ModelSpec] = {
         kind=ExtraTrees,
         params=_FOREST_PARAMS,
         build=_forest(ExtraTrees),
-        expected=expected.expected_seconds,
         refine=refine.forest,
     ),
     "random_forest": ModelSpec(
@@ -140,7 +126,6 @@ CATALOG: dict[str, ModelSpec] = {
         kind=RandomForest,
         params=_FOREST_PARAMS,
         build=_forest(RandomForest),
-        expected=expected.expected_seconds,
         refine=refine.forest,
     ),
     "balanced_forest": ModelSpec(
@@ -148,7 +133,6 @@ CATALOG: dict[str, ModelSpec] = {
         kind=BalancedForest,
         params=_FOREST_PARAMS,
         build=_forest(BalancedForest),
-        expected=expected.expected_seconds,
         refine=refine.forest,
     ),
     "smote_lightgbm": ModelSpec(
@@ -156,7 +140,6 @@ CATALOG: dict[str, ModelSpec] = {
         kind=SmoteBoosting,
         params=_BOOSTING_PARAMS | {"positives_per_negative"},
         build=_boosting(SmoteBoosting),
-        expected=expected.expected_seconds,
         refine=refine.boosting,
     ),
 }
@@ -226,8 +209,9 @@ def family(candidate: Candidate) -> str:
 def expected_cpu_seconds(
     candidate: Candidate, n_rows: int, n_columns: int, *, n_trees: int = N_TREES["final"]
 ) -> float:
-    """CPU-seconds that one fit of the candidate is expected to take; see `ModelSpec`.
+    """CPU-seconds that one fit of the candidate is expected to take.
 
-    `n_trees` is that of a forest, as given to `build`.
+    A pure function, fitted offline to many measured fits, so it carries no noise of this run; good
+    in ratios, within about 2x. `n_trees` is that of a forest, as given to `build`.
     """
-    return CATALOG[candidate.model].expected(candidate, n_rows, n_columns, n_trees=n_trees)
+    return expected.expected_seconds(candidate, n_rows, n_columns, n_trees=n_trees)

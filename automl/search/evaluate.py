@@ -12,7 +12,7 @@ import numpy.typing as npt
 from automl.cost import Cost
 from automl.meters.base import Meter, measure
 from automl.meters.cpu_time import WATTS_PER_CORE
-from automl.models.catalog import CATALOG
+from automl.models.catalog import expected_cpu_seconds
 from automl.search.fitted import Fitted
 from automl.search.journal import Arrays
 from automl.search.metrics import average_precision, interval, recall_at_alert_rate, roc_auc
@@ -86,11 +86,10 @@ def evaluate(
 
 def expected_cost(candidate: Candidate, problem: Problem, *, n_rows: int) -> Cost:
     """What a proposal is expected to take: a pure function of candidate and shapes."""
-    spec = CATALOG[candidate.model]
     seconds = 0.0
     for part in problem.validation.parts:
         share = len(part.train) / problem.dataset.n_rows
-        seconds += spec.expected(candidate, round(n_rows * share), problem.n_columns)
+        seconds += expected_cpu_seconds(candidate, round(n_rows * share), problem.n_columns)
     return expected_seconds(seconds)
 
 

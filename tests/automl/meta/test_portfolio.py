@@ -6,6 +6,7 @@ import pytest
 
 from automl.meta.portfolio import MODES, NAMED, label, portfolio
 from automl.models.catalog import family
+from automl.search.effort import EFFORTS
 from automl.trial import Candidate
 
 
@@ -14,8 +15,9 @@ def test_modes_grow_from_eco_to_best() -> None:
     assert first == [["L15", "LRq", "ETs"]] * 3
     assert not portfolio("eco").expand
     assert portfolio("balanced").expand == portfolio("best").expand
-    assert not portfolio("balanced").refine
-    assert portfolio("best").refine
+    assert list(EFFORTS) == list(MODES)
+    assert 0 == EFFORTS["eco"].refinements < EFFORTS["balanced"].refinements
+    assert EFFORTS["balanced"].refinements < EFFORTS["best"].refinements
 
 
 def test_expansions_are_of_the_family_they_stand_under() -> None:
