@@ -8,22 +8,20 @@ from math import floor
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from automl.data.leakage import find_leaks
 from automl.data.naming import near_names
 from automl.data.overlap import count_overlap
 from automl.data.positives import (
-    N_FOLDS,
     Labels,
     check_counts,
     check_missing,
     check_values,
     read_labels,
 )
+from automl.data.role_columns import check_group, check_time, check_weight
 from automl.errors import DataError
 
 # Below this share of repeated rows what they lend a score is far below its interval, and dealing
@@ -69,8 +67,8 @@ def admit(rows: Path, request: Mapping[str, Any], *, profile: Mapping[str, Any])
     ------
     DataError
         ``target_not_found, column_not_found, target_missing, not_binary, positive_label_required,
-        no_positives, too_few_positives, constant_target, fold_without_class, bad_weight,
-        leakage_suspected, no_usable_features``.
+        no_positives, too_few_positives, constant_target, time_is_text, fold_without_class,
+        bad_weight, leakage_suspected, no_usable_features``.
     """
     columns = {column["name"]: column for column in profile["columns"]}
     _check_names(request, list(columns))
@@ -84,11 +82,14 @@ def admit(rows: Path, request: Mapping[str, Any], *, profile: Mapping[str, Any])
         check_missing(y, request, warnings)
         check_counts(y, warnings)
         time = _read(file, request.get("time_column"))
+        if time is not None:
+            check_time(time, y, request["time_column"])
         group = _read(file, request.get("group_column"))
-        _check_folds(y, time=time, group=group)
+        if group is not None:
+            check_group(group, y, request["group_column"], warnings)
         weight = _read(file, request.get("weight_column"))
         if weight is not None:
-            _check_weight(weight, y, request["weight_column"])
+            check_weight(weight, y, request["weight_column"])
         features, excluded = _features(columns, request)
         _check_leaks(file, y, features, request, warnings)
     group_identical = _check_overlap(rows, y, features, request, profile, warnings)
@@ -149,65 +150,6 @@ def _read(file: pq.ParquetFile, name: str | None) -> pa.Array | None:
         return None
     column = file.reader.read_column(file.schema_arrow.get_field_index(name))
     return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-
-
-def _check_folds(y: Labels, *, time: pa.Array | None, group: pa.Array | None) -> None:
-    """Each part of the time, and enough groups, must hold both classes."""
-    if time is not None:
-        _check_time(y, time)
-    if group is not None:
-        codes = pc.dictionary_encode(group, null_encoding="encode").indices.to_numpy()
-        n_groups = {name: len(np.unique(codes[y == side])) for side, name in _SIDES}
-        if min(n_groups.values()) < N_FOLDS:
-            raise DataError(
-                f"positives are in {n_groups['positive']:,} group(s) and negatives in "
-                f"{n_groups['negative']:,}; {N_FOLDS} of each are needed for as many folds",
-                code="fold_without_class",
-                details={"groups": n_groups, "needed": N_FOLDS},
-            )
-
-
-_SIDES = ((1, "positive"), (0, "negative"))
-
-
-def _check_time(y: Labels, time: pa.Array) -> None:
-    if time.null_count and int(pc.sum(pc.and_(pc.is_null(time), pa.array(y >= 0))).as_py()):
-        missing = int(pc.sum(pc.and_(pc.is_null(time), pa.array(y >= 0))).as_py())
-        raise DataError(
-            f"{missing:,} labelled row(s) have no value in the time column",
-            code="time_missing",
-            details={"n_missing": missing},
-        )
-    ranks = pc.rank(time, tiebreaker="min").to_numpy()[y >= 0]
-    labelled = y[y >= 0]
-    # the windows of an expanding split: equal numbers of rows, ties kept together
-    window = np.minimum((ranks - 1) * (N_FOLDS + 1) // max(1, len(labelled)), N_FOLDS)
-    counts = [
-        {name: int((labelled[window == at] == side).sum()) for side, name in _SIDES}
-        for at in range(N_FOLDS + 1)
-    ]
-    if any(min(count.values()) == 0 for count in counts):
-        raise DataError(
-            f"a part of the time has rows of one class only (of {N_FOLDS + 1} parts with equally "
-            "many rows)",
-            code="fold_without_class",
-            details={"windows": counts},
-        )
-
-
-def _check_weight(weight: pa.Array, y: Labels, name: str) -> None:
-    if not (pa.types.is_integer(weight.type) or pa.types.is_floating(weight.type)):
-        raise DataError(f"the weights in '{name}' are not numbers", code="bad_weight", column=name)
-    values = weight.cast(pa.float64()).to_numpy(zero_copy_only=False)
-    bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)) & (y >= 0))
-    if len(bad):
-        raise DataError(
-            f"{len(bad):,} weight(s) in '{name}' are missing, or not above 0",
-            code="bad_weight",
-            column=name,
-            row=int(bad[0]) + 1,
-            details={"n_bad": len(bad)},
-        )
 
 
 def _features(

@@ -116,6 +116,42 @@ def test_51_a_part_of_the_time_with_one_class() -> None:
     assert job(table(time=time), time_column="time").n_features == 2
 
 
+@pytest.mark.parametrize(
+    ("texts", "fine"),
+    [
+        ([f"2024-W{1 + i // 20:02d}" for i in range(N)], True),
+        ([f"{2000 + i // 100}{1 + i % 100 // 9:02d}" for i in range(N)], True),
+        ([f"{1 + i % 12:02d}/{2020 + i // 250}" for i in range(N)], False),
+        ([f"week {i // 20}" for i in range(N)], False),
+    ],
+)
+def test_text_as_time_must_sort_as_time_passes(texts: list[str], fine: bool) -> None:
+    columns = table(when=texts)
+    if fine:
+        assert job(columns, time_column="when").n_features == 2
+        return
+    error = refused(columns, time_column="when")
+    assert (error.code, error.column, error.row) == ("time_is_text", "when", 1)
+    assert texts[0] not in str(error)
+
+
+def test_times_of_rows_without_a_target_do_not_count() -> None:
+    """Labels that began late: the windows are those of the rows that can be learnt from."""
+    late = [None if i < 2 * N // 5 else int(v) for i, v in enumerate(Y)]
+    asked = {"time_column": "when", "accept_missing_target": True}
+    assert job(table(late, when=np.arange(N)), **asked).n_labelled == 3 * N // 5
+    gaps = [None if i == N - 1 else i for i in range(N)]
+    error = refused(table(when=gaps), time_column="when")
+    assert (error.code, error.column) == ("time_missing", "when")
+
+
+def test_rows_without_a_group_are_counted() -> None:
+    groups = [None if i % 5 == 0 else f"g{i % 90}" for i in range(N)]
+    admission = job(table(g=groups), group_column="g")
+    assert codes(admission) == ["group_missing"]
+    assert admission.warnings[0]["n"] == N // 5
+
+
 def test_51_groups_of_one_class() -> None:
     group = np.arange(N) // 10
     group[Y == 1] = 1_000
