@@ -35,6 +35,11 @@ _SET = {
     # jemalloc and mimalloc reserve more address space than they use, which RLIMIT_AS counts.
     "ARROW_DEFAULT_MEMORY_POOL": "system",
     "MALLOC_ARENA_MAX": "2",
+    # Arrow's CSV reader takes as much as a block has for each column of text and gives most of it
+    # back. Unless it comes from mmap it leaves holes that the next column does not fit into, and a
+    # block of 4 MiB with 1,000 columns fills 4 GiB of addresses. Setting the threshold also keeps
+    # glibc from raising it.
+    "MALLOC_MMAP_THRESHOLD_": "1048576",
     # Waiting OpenMP threads that spin burn 19 times the energy of the work on contended cores.
     "OMP_WAIT_POLICY": "PASSIVE",
     "GOMP_SPINCOUNT": "0",

@@ -71,6 +71,26 @@ def test_memory_is_limited() -> None:
     assert run("swallow_memory", {"n_bytes": 2**20}) == 2**20
 
 
+def test_a_wide_table_of_text_fits(tmp_path: Path) -> None:
+    header = ",".join(f"c{i}" for i in range(1_000))
+    row = ",".join(["text"] * 1_000)
+    (tmp_path / "wide.csv").write_text("\n".join([header, *[row] * 400]))
+    said = call(
+        "scheduler.reading:read_in",
+        {
+            "source": str(tmp_path / "wide.csv"),
+            "destination": str(tmp_path / "stored"),
+            "options": {},
+            "limits": {},
+            "watts": {"per_core": 4.0, "per_gb": 0.4},
+        },
+        memory_bytes=2**30,
+        cpu_seconds=120,
+        wall_seconds=120,
+    )
+    assert said["profile"]["n_columns"] == 1_000
+
+
 def test_wall_time_is_limited() -> None:
     with pytest.raises(ChildDied) as caught:
         run("sleep", {"seconds": 60}, wall_seconds=1)
