@@ -16,9 +16,9 @@ from automl.models.catalog import expected_cpu_seconds
 from automl.search.fitted import Fitted
 from automl.search.journal import Arrays
 from automl.search.metrics import average_precision, interval, recall_at_alert_rate, roc_auc
-from automl.search.parts import fit_parts
+from automl.search.parts import fit_parts, trees_of_part
 from automl.search.problem import Problem
-from automl.trial import Candidate, Proposal, Trial
+from automl.trial import Proposal, Trial
 
 Floats = npt.NDArray[np.float64]
 
@@ -84,12 +84,15 @@ def evaluate(
     return Outcome(trial=trial, out_of_fold=arrays, models=models)
 
 
-def expected_cost(candidate: Candidate, problem: Problem, *, n_rows: int) -> Cost:
-    """What a proposal is expected to take: a pure function of candidate and shapes."""
+def expected_cost(proposal: Proposal, problem: Problem) -> Cost:
+    """What a proposal is expected to take: a pure function of the proposal and shapes."""
+    n_trees = trees_of_part(proposal.rung, problem)
     seconds = 0.0
     for part in problem.validation.parts:
-        share = len(part.train) / problem.dataset.n_rows
-        seconds += expected_cpu_seconds(candidate, round(n_rows * share), problem.n_columns)
+        n_rows = round(proposal.n_rows * len(part.train) / problem.dataset.n_rows)
+        seconds += expected_cpu_seconds(
+            proposal.candidate, n_rows, problem.n_columns, n_trees=n_trees
+        )
     return expected_seconds(seconds)
 
 

@@ -114,7 +114,7 @@ class Ledger:
         if self.stopped is not None:
             return None
         candidate = proposal.candidate
-        expected = expected_cost(candidate, self.problem, n_rows=proposal.n_rows)
+        expected = expected_cost(proposal, self.problem)
         n_trials = sum(not is_ensemble(trial) for trial in self.trials)
         refusal = self._budget.refusal(
             self.spent,

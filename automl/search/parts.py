@@ -51,6 +51,11 @@ def fit_parts(
     return tuple(models), np.concatenate(logits), predicting
 
 
+def trees_of_part(rung: str, problem: Problem) -> int:
+    """A rung's trees are shared over its parts; together they are the forest."""
+    return ceil(N_TREES[rung] / len(problem.validation.parts))
+
+
 def _fit(proposal: Proposal, problem: Problem, *, part: Part) -> Fitted:
     rows = problem.rows_to_fit(proposal.n_rows, part)
     dataset = problem.dataset
@@ -60,8 +65,7 @@ def _fit(proposal: Proposal, problem: Problem, *, part: Part) -> Fitted:
         encoder_info=problem.info,
         seed=problem.seed,
         rung=proposal.rung,
-        # A rung's trees are shared over its parts; together they are the forest.
-        n_trees=ceil(N_TREES[proposal.rung] / len(problem.validation.parts)),
+        n_trees=trees_of_part(proposal.rung, problem),
     ).fit(
         problem.matrix[rows],
         dataset.y[rows],

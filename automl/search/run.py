@@ -22,7 +22,7 @@ from automl.search.refine import propose
 from automl.search.refit import crown, fit_member
 from automl.search.strategies import SearchEnd, Shape, Strategy, successive_halving
 from automl.search.validation import FEW_POSITIVES
-from automl.trial import Candidate, Trial
+from automl.trial import Candidate, Proposal, Trial
 
 PICKS = ("recommended", "most_accurate", "most_frugal")
 
@@ -154,13 +154,16 @@ def _strategy(problem: Problem, *, mode: str, effort: Effort) -> Strategy:
         around = max(own, key=lambda t: (t.score or 0.0, -t.number)).candidate
         return propose(around, trials, seed=problem.seed)
 
+    def expected(candidate: Candidate, n_rows: int) -> float:
+        rung = "final" if n_rows >= problem.final_rows else "screening"
+        proposal = Proposal(candidate=candidate, rung=rung, n_rows=n_rows)
+        return expected_cost(proposal, problem).cpu_seconds
+
     shape = Shape(
         screening_rows=problem.screening_rows,
         final_rows=problem.final_rows,
         family=family,
-        expected=lambda candidate, n_rows: (
-            expected_cost(candidate, problem, n_rows=n_rows).cpu_seconds
-        ),
+        expected=expected,
         fit_seconds=expected_cpu_seconds(models.first[0], problem.final_rows, problem.n_columns),
         propose=refinement,
     )

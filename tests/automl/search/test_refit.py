@@ -12,7 +12,9 @@ from scipy.special import expit
 from automl.cost import ZERO
 from automl.meta.portfolio import NAMED
 from automl.meters.cpu_time import CpuTimeMeter
+from automl.models.catalog import expected_cpu_seconds
 from automl.search.calibration import fit_platt
+from automl.search.evaluate import expected_cost
 from automl.search.fitted import Fitted
 from automl.search.parts import fit_parts, like_parts
 from automl.search.problem import Problem, prepare
@@ -131,3 +133,20 @@ def test_use_is_expected_to_cost_more_with_more_trees(problem: Problem) -> None:
     assert joules("ETs", 20) < joules("ETs", 60)
     linear = expected_predict_joules(trial(problem, "LRq", parts=[{}]))
     assert 0 < linear < joules("ETs", 60)
+
+
+def test_a_forest_is_expected_to_cost_what_its_trees_do(problem: Problem) -> None:
+    """A rung's trees are shared over its parts; the expectation follows those that are grown."""
+    for rung, n_rows in (("screening", 400), ("final", problem.final_rows)):
+        proposal = Proposal(candidate=NAMED["ETs"], rung=rung, n_rows=n_rows)
+        models, _, _ = fit_parts(proposal, problem, meter=CpuTimeMeter())
+        seconds = sum(
+            expected_cpu_seconds(
+                proposal.candidate,
+                round(n_rows * len(part.train) / problem.dataset.n_rows),
+                problem.n_columns,
+                n_trees=fitted.model.details["n_trees"],
+            )
+            for part, fitted in zip(problem.validation.parts, models, strict=True)
+        )
+        assert expected_cost(proposal, problem).cpu_seconds == pytest.approx(seconds)
