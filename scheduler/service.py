@@ -218,6 +218,7 @@ class Service:
         try:
             job = self._store.release_job(job_id, epoch=epoch, now=self._clock(), died=died)
         except LostLease:  # it ended, or somebody else has it
+            self._clear(job_id)
             return
         except StoreUnavailable as problem:
             # Its lease ends by itself, and it is claimed then.
@@ -226,6 +227,15 @@ class Service:
         if job.state is JobState.QUARANTINED:
             self._artifacts.delete(f"jobs/{job_id}")
         log.info("job %s: %s after %d deaths", job_id, job.state, job.deaths)
+
+    def _clear(self, job_id: str) -> None:
+        """Delete what a process left that ended its job and itself at once: its data were deleted.
+
+        Of deleted data nothing stays, not even predictions, until the sweep of the day.
+        """
+        with contextlib.suppress(FrugalError):  # the sweep comes anyway
+            if self._store.job(job_id).state.is_final:
+                self._artifacts.delete(f"jobs/{job_id}")
 
     def _watch(self, now: datetime) -> None:
         """End our own processes that are frozen: alive, but their lease has ended.

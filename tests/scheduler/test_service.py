@@ -135,6 +135,26 @@ def test_three_deaths_are_quarantine(
     assert found.problem["code"] == "quarantined"
 
 
+def test_nothing_of_deleted_data_stays_when_their_job_ends(
+    service: Service,
+    store: Store,
+    artifacts: ArtifactStore,
+    executor: ManualExecutor,
+    submit: Callable[[], Job],
+) -> None:
+    job = submit()
+    service.tick(NOW)
+    artifacts.put_stream(f"jobs/{job.id}/0.npz", [b"logits"], max_bytes=10)
+    assert artifacts.exists(f"jobs/{job.id}")
+    store.delete_dataset(job.project_id, job.dataset_id, force=True, now=NOW)
+    # The job's process hears of it, ends the job and leaves.
+    state = JobState.CANCELLED
+    store.finish_job(job.id, epoch=1, state=state, stop_reason="deleted", now=NOW)
+    executor.die(job.id)
+    assert store.job(job.id).deaths == 0
+    assert not artifacts.exists(f"jobs/{job.id}")
+
+
 def test_a_frozen_process_is_ended_and_its_job_starts_anew(
     service: Service,
     store: Store,
