@@ -18,14 +18,12 @@ from urllib.parse import unquote, urlsplit
 from automl.errors import FrugalError
 from scheduler.errors import Corrupt, StorageFull, TooLarge, UnknownRecord
 
-_CHUNK = 2**20
 # Keys are made by the service from ids and fixed words, so this refuses mistakes, not users.
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}(/[A-Za-z0-9][A-Za-z0-9._-]{0,127}){0,7}")
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _TEMPORARY = "tmp"
 # What is younger may belong to somebody who has not yet written the row that makes it visible.
 GRACE_SECONDS = 3600.0
-RESERVE_BYTES = 64 * 2**20
 
 
 class UnsupportedScheme(FrugalError):
@@ -158,14 +156,6 @@ class ArtifactStore:
     def free_bytes(self) -> int:
         """Bytes that may still be written to the disk."""
         return shutil.disk_usage(self.root).free
-
-    def require_room(self, n_bytes: int) -> None:
-        """Refuse early what cannot fit beside a reserve of 64 MiB. Raises StorageFull."""
-        free = self.free_bytes()
-        if n_bytes > free - RESERVE_BYTES:
-            raise StorageFull(
-                f"{n_bytes} bytes do not fit: {free} are free, 64 MiB stay in reserve"
-            )
 
     def names(self) -> list[str]:
         """The path from the root of every stored file, in order: a key, or below a key."""

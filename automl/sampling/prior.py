@@ -20,11 +20,6 @@ from __future__ import annotations
 
 from math import log
 
-import numpy as np
-import numpy.typing as npt
-
-Floats = npt.NDArray[np.float64]
-
 
 def logit_shift(*, sampled_rate: float, true_rate: float) -> float:
     """What to add to a logit fitted at `sampled_rate` positives.
@@ -41,19 +36,3 @@ def logit_shift(*, sampled_rate: float, true_rate: float) -> float:
         if not 0 < rate < 1:
             raise ValueError(f"{name} is {rate}; it must be strictly between 0 and 1")
     return log(true_rate / (1 - true_rate)) - log(sampled_rate / (1 - sampled_rate))
-
-
-def correct_logit(logit: Floats, *, sampled_rate: float, true_rate: float) -> Floats:
-    """Logits at the true prevalence, same shape."""
-    return logit + logit_shift(sampled_rate=sampled_rate, true_rate=true_rate)
-
-
-def correct(probability: Floats, *, sampled_rate: float, true_rate: float) -> Floats:
-    """Probabilities at the true prevalence, same shape; 0 and 1 stay what they are.
-
-    >>> correct(np.array([0.0, 0.5, 1.0]), sampled_rate=0.5, true_rate=0.01).round(6).tolist()
-    [0.0, 0.01, 1.0]
-    """
-    shift = logit_shift(sampled_rate=sampled_rate, true_rate=true_rate)
-    corrected: Floats = probability / (probability + (1 - probability) * np.exp(-shift))
-    return corrected

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.special import expit, logit
 from sklearn.linear_model import LogisticRegression
 
-from automl.sampling.prior import correct, correct_logit, logit_shift
+from automl.sampling.prior import logit_shift
 
 rates = st.floats(0.001, 0.999)
 
@@ -18,11 +19,8 @@ def test_agrees_with_bayes_rule(sampled: float, true: float, p: float) -> None:
     # Count per row of the population: a positive is kept with s1, a negative with s0.
     s1, s0 = sampled / true, (1 - sampled) / (1 - true)
     population = (p / s1) / (p / s1 + (1 - p) / s0)
-    got = correct(np.array([p]), sampled_rate=sampled, true_rate=true)[0]
+    got = expit(logit(p) + logit_shift(sampled_rate=sampled, true_rate=true))
     assert got == pytest.approx(population, rel=1e-9)
-    logit = np.array([np.log(p / (1 - p))])
-    shifted = correct_logit(logit, sampled_rate=sampled, true_rate=true)[0]
-    assert 1 / (1 + np.exp(-shifted)) == pytest.approx(population, rel=1e-9)
 
 
 @given(rate=rates)
@@ -41,7 +39,8 @@ def test_a_model_fitted_to_a_case_control_sample_is_calibrated_again() -> None:
     kept = np.flatnonzero(y | (rng.random(n) < 10 * y.mean()))
     fitted = LogisticRegression(C=1e6).fit(X[kept], y[kept])
     raw = fitted.predict_proba(X)[:, 1]
-    corrected = correct(raw, sampled_rate=y[kept].mean(), true_rate=y.mean())
+    shift = logit_shift(sampled_rate=y[kept].mean(), true_rate=y.mean())
+    corrected = expit(fitted.decision_function(X) + shift)
     assert raw.mean() > 4 * truth.mean()
     assert corrected.mean() == pytest.approx(truth.mean(), rel=0.03)
     for low, high in ((0, 0.5), (0.5, 0.9), (0.9, 0.99), (0.99, 1)):
