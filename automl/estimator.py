@@ -159,9 +159,7 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def decision_function(self, X: Any) -> Array:
         """Log-odds of `classes_[1]`, shape (n_rows,); above 0 is what `predict` says."""
-        calibration = self.champion_.calibration
-        logit = self.champion_.decision(self._rows(X))
-        event = calibration.slope * logit + calibration.intercept
+        event = self.champion_.calibration.log_odds(self.champion_.decision(self._rows(X)))
         return event if self._event == 1 else -event
 
     def predict_proba(self, X: Any) -> Array:

@@ -26,9 +26,13 @@ class Platt:
     slope: float = 1.0
     intercept: float = 0.0
 
+    def log_odds(self, score: Floats) -> Floats:
+        """Calibrated logits of logits, shape (n_rows,)."""
+        return self.slope * score + self.intercept
+
     def probability(self, score: Floats) -> Floats:
         """Probabilities of logits, shape (n_rows,)."""
-        return np.asarray(expit(self.slope * score + self.intercept))
+        return np.asarray(expit(self.log_odds(score)))
 
 
 def fit_platt(y: npt.ArrayLike, score: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> Platt:

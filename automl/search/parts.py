@@ -93,7 +93,7 @@ def _at_scale(
         slope=platt.slope * fitted.slope,
         shift=platt.slope * fitted.shift + platt.intercept,
     )
-    return scaled, platt.slope * logit + platt.intercept
+    return scaled, platt.log_odds(logit)
 
 
 def like_parts(fitted: Fitted, parts: tuple[Fitted, ...], problem: Problem) -> Fitted:
