@@ -76,7 +76,7 @@ def test_rapl_where_it_can_be_read_else_cpu_time(
 ) -> None:
     machine = Powercap(tmp_path)
     info = cpuinfo(tmp_path, "")
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", logger="automl.meters.detect"):
         meter = detect_meter(root=machine.root, cpuinfo=info, watts_per_core=2.0)
         assert isinstance(meter, CpuTimeMeter)
         assert (meter.watts_per_core, meter.source) == (2.0, "settings")
