@@ -16,6 +16,7 @@ from api.context import parts, project_id
 from api.schemas import LeaderboardQuery
 from api.schemas_answers import LeaderboardAnswer, LeaderboardRow
 from automl.search.pareto import Point, pareto_front
+from automl.trial import RUNGS
 from scheduler.carbon.typical import yearly_mean
 from scheduler.records import Job, StoredTrial
 
@@ -23,7 +24,6 @@ leaderboard = APIBlueprint("leaderboard", __name__, url_prefix="/v1", tag="Jobs"
 
 CSV = "text/csv"
 CSV_PAGE = 1000
-RUNG_ORDER = ("screening", "refinement", "final")
 MAX_LIVE_TRIALS = 2000  # of a running job, whose front is not stored yet
 
 
@@ -123,7 +123,7 @@ def live_front(trials: list[StoredTrial]) -> list[int]:
                 name=trial.candidate.id,
             )
             points.setdefault(trial.proposal.rung, []).append(point)
-    for rung in reversed(RUNG_ORDER):
+    for rung in reversed(RUNGS):
         if rung in points:
             return [point.number for point in pareto_front(points[rung])]
     return []

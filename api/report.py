@@ -10,11 +10,13 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from automl.search.pareto import PICKS
+from automl.trial import RUNGS
+
 Json = Mapping[str, Any]
 
-PICKS = ("recommended", "most_accurate", "most_frugal")
-RUNGS = {"screening": "screen", "refinement": "refine"}
-RUNG_ORDER = {"final": 0, "refinement": 1, "screening": 2}
+SHORT = {"screening": "screen", "refinement": "refine"}
+BEST_FIRST = {rung: place for place, rung in enumerate(reversed(RUNGS))}
 LEGEND = (
     "AP average precision with its 90 % interval; J/1k joules to predict 1,000 rows.\n"
     "F Pareto front; R recommended, A most accurate, E most frugal: by expected\n"
@@ -56,7 +58,7 @@ def leaderboard_table(rows: Sequence[Json], *, limit: int = 12) -> Group:
     Shows at most `limit` trials, those of the front and the picks among them, and says how many
     are left out.
     """
-    by_rung = sorted(rows, key=lambda row: RUNG_ORDER.get(row["rung"], len(RUNG_ORDER)))
+    by_rung = sorted(rows, key=lambda row: BEST_FIRST.get(row["rung"], len(BEST_FIRST)))
     ranked = list(enumerate(by_rung, start=1))
     shown = [pair for pair in ranked if pair[1]["front"] or pair[1]["picks"]]
     for pair in ranked:
@@ -91,7 +93,7 @@ def leaderboard_table(rows: Sequence[Json], *, limit: int = 12) -> Group:
         table.add_row(
             str(rank),
             row["model"],
-            Text(RUNGS.get(rung, rung), style="dim"),
+            Text(SHORT.get(rung, rung), style="dim"),
             _score(row),
             number(row["cpu_seconds"]),
             number(row["joules"]),

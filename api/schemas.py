@@ -18,6 +18,17 @@ MAX_COLUMNS = 5000
 
 METRIC = "average_precision"
 POLICY = "now"
+# `scheduler.records.JobState` as a schema.
+JobStateName = Literal[
+    "SUBMITTED",
+    "PLANNED",
+    "RUNNING",
+    "PAUSED",
+    "DONE",
+    "FAILED",
+    "CANCELLED",
+    "QUARANTINED",
+]
 
 
 def _integral(value: Any) -> Any:
@@ -193,19 +204,7 @@ class PageQuery(Query):
 class JobsQuery(PageQuery):
     """One page of the jobs, newest first."""
 
-    state: (
-        Literal[
-            "SUBMITTED",
-            "PLANNED",
-            "RUNNING",
-            "PAUSED",
-            "DONE",
-            "FAILED",
-            "CANCELLED",
-            "QUARANTINED",
-        ]
-        | None
-    ) = None
+    state: JobStateName | None = None
 
 
 class DeleteQuery(Query):

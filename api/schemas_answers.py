@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from api.errors import of_upload
+from api.schemas import JobStateName
 from automl.cost import Cost
 from scheduler.records import Event, Job, Model, StoredDataset, StoredTrial
 
@@ -111,16 +112,7 @@ class JobAnswer(Answer):
     id: str
     dataset: str
     model: str = Field(description="name under which the champion is registered")
-    state: Literal[
-        "SUBMITTED",
-        "PLANNED",
-        "RUNNING",
-        "PAUSED",
-        "DONE",
-        "FAILED",
-        "CANCELLED",
-        "QUARANTINED",
-    ]
+    state: JobStateName
     cancel_requested: bool
     submitted_at: datetime
     started_at: datetime | None

@@ -10,6 +10,8 @@ from typing import Any
 
 from automl.cost import Cost
 
+RUNGS = ("screening", "refinement", "final")  # only scores of one rung compare
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Candidate:
@@ -37,7 +39,7 @@ class Proposal:
     """A candidate to try on the first so many rows of the sampler's order."""
 
     candidate: Candidate
-    rung: str  # "screening", "refinement" or "final": only scores of one rung compare
+    rung: str  # one of RUNGS
     n_rows: int
 
     def to_json(self) -> dict[str, Any]:

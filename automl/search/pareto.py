@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+PICKS = ("recommended", "most_accurate", "most_frugal")
 # Half a percent of the best score is below what any validation set here can tell apart
 # (docs/method.md, Validation: 5-20 % between folds), so it is not worth a joule.
 TOLERANCE = 0.005

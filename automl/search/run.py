@@ -17,14 +17,13 @@ from automl.search.evaluate import expected_cost
 from automl.search.finish import Finish, finish
 from automl.search.journal import Journal, MemoryJournal
 from automl.search.ledger import Ledger, members_of
+from automl.search.pareto import PICKS
 from automl.search.problem import Problem, prepare
 from automl.search.refine import propose
 from automl.search.refit import crown, fit_member
 from automl.search.strategies import SearchEnd, Shape, Strategy, successive_halving
 from automl.search.validation import FEW_POSITIVES
 from automl.trial import Candidate, Proposal, Trial
-
-PICKS = ("recommended", "most_accurate", "most_frugal")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 from api.jobs import model_name
+from api.schemas import JobStateName
 from automl.errors import DataError
 from scheduler.records import JobState
 from tests.api.parts import NOW, Site, build
@@ -190,3 +192,7 @@ def test_times_are_utc(site: Site) -> None:
     site.finish(site.claim())
     job = site.get("/v1/jobs").json["items"][0]
     assert job["finished_at"] == NOW.isoformat().replace("+00:00", "Z")
+
+
+def test_every_state_of_a_job_is_in_the_description() -> None:
+    assert get_args(JobStateName) == tuple(state.value for state in JobState)
