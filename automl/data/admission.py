@@ -190,7 +190,7 @@ def _check_leaks(
     request: Mapping[str, Any],
     warnings: list[dict[str, Any]],
 ) -> None:
-    leaks = find_leaks(file, y, features)
+    leaks = find_leaks(lambda name: _read(file, name), y, features)
     accepted = set(request.get("accept_leakage") or ())
     same = [leak.column for leak in leaks if leak.identical and leak.column not in accepted]
     if same:

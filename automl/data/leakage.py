@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 SUSPECT_AUC = 0.995  # an honest column can reach it (depth of water in forest cover): a warning
 SAMPLE_POSITIVES = 5_000
 SAMPLE_NEGATIVES = 20_000
+FEWEST_TO_HINT = 20  # rows of the rarer value: fewer are separated by chance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,12 +28,13 @@ class Leak:
 
 
 def find_leaks(
-    file: pq.ParquetFile, y: npt.NDArray[np.int8], features: Sequence[str]
+    read: Callable[[str], pa.Array], y: npt.NDArray[np.int8], features: Sequence[str]
 ) -> list[Leak]:
     """Columns with an AUC above 0.995 alone.
 
     Parameters
     ----------
+    read : gives a column by its name, all rows
     y : int8 array of shape (n_rows,)
         1, 0, or -1 where unknown.
 
@@ -47,14 +50,36 @@ def find_leaks(
     labels = y[places]
     leaks = []
     for name in features:
-        column = file.reader.read_column(file.schema_arrow.get_field_index(name))
-        array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        array = read(name)
         sample = array.take(pa.array(places))
         auc = _alone(sample, labels)
         identical = _separates(sample, labels) and _separates(array, y)
         if identical or auc > SUSPECT_AUC:
             leaks.append(Leak(column=name, auc=auc, identical=identical))
     return leaks
+
+
+def leaks_to(
+    target: str, *, stored: Path, features: Sequence[str], n_rows: int
+) -> list[tuple[str, float]]:
+    """Columns that alone tell a column of two values, and their AUC, by the first `n_rows` rows.
+
+    A hint for whoever has not named a target yet; a job looks at the target that it names, and
+    at all rows.
+    """
+    with pq.ParquetFile(stored) as file:
+        names = list(file.schema_arrow.names)
+        batch = next(file.iter_batches(batch_size=n_rows), None)
+    if batch is None:
+        return []
+    coded = pc.dictionary_encode(batch.column(names.index(target)))
+    codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    counts = [int((codes == side).sum()) for side in (0, 1)]
+    if len(coded.dictionary) != 2 or min(counts) < FEWEST_TO_HINT:
+        return []
+    y = np.where(codes < 0, -1, codes == int(np.argmin(counts))).astype(np.int8)
+    found = find_leaks(lambda name: batch.column(names.index(name)), y, features)
+    return [(leak.column, leak.auc) for leak in found]
 
 
 def _spread(y: npt.NDArray[np.int8], side: int, size: int) -> npt.NDArray[np.intp]:

@@ -185,7 +185,7 @@ class Profiler:
             "format": dialect.format,
             "dialect": dialect.to_json(),
             "columns": columns,
-            "warnings": self._warnings(dialect),
+            "warnings": [*self._warnings(dialect), *_suspected(columns)],
             "duplicate_rows": self._repeats.repeats(),
             "duplicate_rows_is_approximate": not self._repeats.exact,
             "target_candidates": rank_targets(columns, n_rows=self.n_rows),
@@ -237,6 +237,21 @@ class Profiler:
                     plan.name,
                 )
         return found
+
+
+def _suspected(columns: list[dict[str, Any]]) -> list[dict[str, str]]:
+    """A warning for each column that tells the likeliest target outright."""
+    return [
+        {
+            "code": "leakage_suspected",
+            "detail": f"'{column['name']}' alone tells '{role.removeprefix('leaks:')}'; exclude it "
+            "if it is known only afterwards",
+            "column": column["name"],
+        }
+        for column in columns
+        for role in column["roles"]
+        if role.startswith("leaks:")
+    ]
 
 
 def _null_tokens(profile: ColumnProfile) -> int:

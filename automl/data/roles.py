@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
+from automl.data.leakage import leaks_to
 from automl.data.unique import first_repeat
 
 # Words that people give to keys, groups, times and targets; only hints, the values must agree.
@@ -29,6 +30,9 @@ TARGET_WORDS = re.compile(
 ID_RATIO = 0.95
 HIGH_CARDINALITY = 100
 MAX_UNIQUE_CHECKS = 4
+NOT_LEARNT_FROM = {"key", "id_like", "constant", "all_missing"}
+# Rows that are looked at for columns that tell the target, and what they may take as Arrow arrays.
+LEAK_ROWS, LEAK_BYTES = 100_000, 64 * 2**20
 
 
 class Counted(Protocol):
@@ -61,9 +65,35 @@ def assign_roles(
             and "key" not in column["roles"]
         ):
             _give(column, "high_cardinality", f"{column['n_distinct']:,} different texts")
-    for candidate in rank_targets(columns, n_rows=n_rows):
+    candidates = rank_targets(columns, n_rows=n_rows)
+    for candidate in candidates:
         column = next(one for one in columns if one["name"] == candidate["name"])
         _give(column, "target_candidate", candidate["why"])
+    if candidates:
+        _leaks(columns, counted, n_rows=n_rows, stored=stored, target=candidates[0]["name"])
+
+
+def _leaks(
+    columns: list[dict[str, Any]],
+    counted: Sequence[Counted],
+    *,
+    n_rows: int,
+    stored: Path,
+    target: str,
+) -> None:
+    """Say which columns tell the likeliest target outright, by as many rows as memory allows."""
+    features = [
+        column["name"]
+        for column in columns
+        if column["name"] != target and not NOT_LEARNT_FROM & set(column["roles"])
+    ]
+    row_bytes = sum(profile.text_bytes for profile in counted) / n_rows + 9 * len(columns)
+    looked_at = max(1, min(LEAK_ROWS, int(LEAK_BYTES / row_bytes)))
+    leaks = dict(leaks_to(target, stored=stored, features=features, n_rows=looked_at))
+    for column in columns:
+        if column["name"] in leaks:
+            auc = leaks[column["name"]]
+            _give(column, f"leaks:{target}", f"alone ranks it with an AUC of {auc:.4f}")
 
 
 def _give(column: dict[str, Any], role: str, why: str) -> None:
