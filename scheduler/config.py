@@ -113,6 +113,11 @@ class Settings(BaseSettings):
             raise InvalidSetting("; ".join(reasons)) from None
 
     @property
+    def watts(self) -> dict[str, float | None]:
+        """What the meter of a child or a job is made with: see `scheduler.reading.meter_of`."""
+        return {"per_core": self.watts_per_core, "per_gb": self.watts_per_gb}
+
+    @property
     def resolved_database_url(self) -> str:
         """The database URL, SQLite in the data folder where none was given."""
         return self.database_url or f"sqlite:///{self.data_dir.absolute() / 'frugal.db'}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from automl.errors import FrugalError
+from typing import Any
+
+from automl.errors import DataError, FrugalError
 
 
 class UnknownRecord(FrugalError, LookupError):
@@ -87,3 +89,19 @@ class InvalidSetting(FrugalError):
     """A setting in the environment has a value that cannot be used; one line says which and why."""
 
     code = "invalid_setting"
+
+
+def problem(code: str, detail: str) -> dict[str, Any]:
+    """Return a problem as the store keeps it."""
+    return {"code": code, "detail": detail}
+
+
+def problem_of(error: FrugalError) -> dict[str, Any]:
+    """Return all that an error says, of a DataError also where, as the store keeps it."""
+    found = problem(error.code, str(error))
+    if isinstance(error, DataError):
+        where = {"table": error.table, "column": error.column, "row": error.row}
+        found |= {name: value for name, value in where.items() if value is not None}
+        if error.details:
+            found["details"] = dict(error.details)
+    return found

@@ -14,15 +14,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from automl.cost import ZERO, Budget, Cost
 from automl.data.options import for_more_rows
-from automl.errors import BudgetExhausted, DataError, FrugalError
+from automl.errors import BudgetExhausted, FrugalError
 from scheduler.artifacts import ArtifactStore
 from scheduler.carbon.typical import Intensity, yearly_mean
 from scheduler.child import where
 from scheduler.clock import Clock, utc_now
 from scheduler.config import Settings
-from scheduler.errors import Gone, LostLease, StoreUnavailable
+from scheduler.errors import Gone, LostLease, StoreUnavailable, problem, problem_of
 from scheduler.heartbeat import Heartbeat, Progress
-from scheduler.ingestion import problem, problem_of
 from scheduler.job_process import Stopping, set_up, stopping_on_sigterm
 from scheduler.journal import StoreJournal
 from scheduler.reading import ROWS_FILE, meter_of
@@ -126,14 +125,13 @@ def execute(
     try:
         heart.beat()
         heart.start()
-        watts = {"per_core": settings.watts_per_core, "per_gb": settings.watts_per_gb}
         work = _Work(
             job=store.job(job_id),
             epoch=epoch,
             store=store,
             artifacts=artifacts,
             settings=settings,
-            meter=meter_of(watts),
+            meter=meter_of(settings.watts),
             clock=clock,
             progress=progress,
             heart=heart,
@@ -163,13 +161,11 @@ def _finished(work: _Work) -> Job:
     except BudgetExhausted as error:
         if work.heart.cancel_requested.is_set():
             return _end(work, state=JobState.CANCELLED, stop_reason=f"stopped: {CANCELLED}")
-        return _end(work, state=JobState.FAILED, problem=problem(error.code, str(error)))
-    except DataError as error:
         return _end(work, state=JobState.FAILED, problem=problem_of(error))
     except LostLease:
         raise
     except FrugalError as error:  # e.g. files that rotted, or not one model that could be fitted
-        return _end(work, state=JobState.FAILED, problem=problem(error.code, str(error)))
+        return _end(work, state=JobState.FAILED, problem=problem_of(error))
     except MemoryError:
         told = problem("out_of_memory", "the job needs more memory than this machine gives it")
         return _end(work, state=JobState.FAILED, problem=told)

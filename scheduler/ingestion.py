@@ -22,7 +22,7 @@ from scheduler.artifacts import ArtifactStore
 from scheduler.child import call
 from scheduler.clock import Clock, utc_now
 from scheduler.config import Settings
-from scheduler.errors import ChildDied, Conflict, StoreUnavailable
+from scheduler.errors import ChildDied, Conflict, StoreUnavailable, problem, problem_of
 from scheduler.reading import ROWS_FILE
 from scheduler.records import DatasetState, StoredDataset
 from scheduler.store import Store
@@ -220,10 +220,7 @@ class Ingestor:
                         "max_columns": settings.max_columns,
                         "max_cell_bytes": settings.max_cell_bytes,
                     },
-                    "watts": {
-                        "per_core": settings.watts_per_core,
-                        "per_gb": settings.watts_per_gb,
-                    },
+                    "watts": settings.watts,
                 },
                 memory_bytes=settings.child_memory_bytes,
                 cpu_seconds=INGEST_SECONDS,
@@ -289,10 +286,10 @@ class Ingestor:
             log.warning("data set %s: the store is out of reach; tried again later", dataset.id)
             return
         told = refusal(error, self._upload_head(reading.upload))
-        if isinstance(told, DataError):
+        if isinstance(told, FrugalError):
             self._invalidate(dataset, problem_of(told))
         else:
-            self._invalidate(dataset, problem(getattr(told, "code", "internal_error"), str(told)))
+            self._invalidate(dataset, problem("internal_error", str(told)))
 
     def _invalidate(self, dataset: StoredDataset, why: Mapping[str, Any]) -> None:
         try:
@@ -378,17 +375,3 @@ def refusal(error: Exception, head: bytes) -> Exception:
     else:
         code = "corrupt_parquet" if head == b"PAR1" else "unreadable"
     return DataError(f"the file cannot be read: {error}", code=code)
-
-
-def problem(code: str, detail: str) -> dict[str, Any]:
-    """Return a problem as the store keeps it."""
-    return {"code": code, "detail": detail}
-
-
-def problem_of(error: DataError) -> dict[str, Any]:
-    """Return all that a DataError says, as the store keeps it."""
-    told = {"table": error.table, "column": error.column, "row": error.row}
-    found = problem(error.code, str(error)) | {k: v for k, v in told.items() if v is not None}
-    if error.details:
-        found["details"] = dict(error.details)
-    return found

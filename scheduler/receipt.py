@@ -38,12 +38,9 @@ def bill(name: str, cost: Cost, *, grams_per_kwh: float) -> dict[str, Any]:
     """
     return {
         "name": name,
-        "cpu_seconds": cost.cpu_seconds,
-        "wall_seconds": cost.wall_seconds,
-        "joules": cost.joules,
+        **cost.to_json(),
         "kwh": cost.joules / JOULES_PER_KWH,
         "gco2e": cost.grams(grams_per_kwh),
-        "meter": cost.meter,
     }
 
 
