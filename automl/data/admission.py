@@ -22,6 +22,7 @@ from automl.data.positives import (
     read_labels,
 )
 from automl.data.role_columns import check_group, check_time, check_weight
+from automl.data.stored import StoredColumns
 from automl.errors import DataError
 
 # Below this share of repeated rows what they lend a score is far below its interval, and dealing
@@ -75,23 +76,23 @@ def admit(rows: Path, request: Mapping[str, Any], *, profile: Mapping[str, Any])
     target = request["target"]
     warnings: list[dict[str, Any]] = []
     with pq.ParquetFile(rows) as file:
-        array = _read(file, target)
-        assert array is not None
+        stored = StoredColumns(file)
+        array = stored.read(target)
         y, values = read_labels(array, columns[target], request)
         check_values(array, request, warnings)
         check_missing(y, request, warnings)
         check_counts(y, warnings)
-        time = _read(file, request.get("time_column"))
+        time = _read(stored, request.get("time_column"))
         if time is not None:
             check_time(time, y, request["time_column"])
-        group = _read(file, request.get("group_column"))
+        group = _read(stored, request.get("group_column"))
         if group is not None:
             check_group(group, y, request["group_column"], warnings)
-        weight = _read(file, request.get("weight_column"))
+        weight = _read(stored, request.get("weight_column"))
         if weight is not None:
             check_weight(weight, y, request["weight_column"])
         features, excluded = _features(columns, request)
-        _check_leaks(file, y, features, request, warnings)
+        _check_leaks(stored, y, features, request, warnings)
     group_identical = _check_overlap(rows, y, features, request, profile, warnings)
     if not features:
         raise DataError(
@@ -145,11 +146,8 @@ def _check_names(request: Mapping[str, Any], names: list[str]) -> None:
             )
 
 
-def _read(file: pq.ParquetFile, name: str | None) -> pa.Array | None:
-    if name is None:
-        return None
-    column = file.reader.read_column(file.schema_arrow.get_field_index(name))
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+def _read(stored: StoredColumns, name: str | None) -> pa.Array | None:
+    return None if name is None else stored.read(name)
 
 
 def _features(
@@ -184,13 +182,13 @@ WHY = {
 
 
 def _check_leaks(
-    file: pq.ParquetFile,
+    stored: StoredColumns,
     y: Labels,
     features: list[str],
     request: Mapping[str, Any],
     warnings: list[dict[str, Any]],
 ) -> None:
-    leaks = find_leaks(lambda name: _read(file, name), y, features)
+    leaks = find_leaks(stored.read, y, features)
     accepted = set(request.get("accept_leakage") or ())
     same = [leak.column for leak in leaks if leak.identical and leak.column not in accepted]
     if same:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from automl.data.bodies import read_rows
 from automl.data.dataset import Dataset
 from automl.data.series import to_series
+from automl.data.stored import StoredColumns
 from automl.data.target import labels, wanted
 from automl.errors import DataError
 
@@ -65,7 +66,8 @@ def load(
         role_columns["weight_column"],
     }
     with pq.ParquetFile(rows) as file:
-        names = file.schema_arrow.names
+        stored = StoredColumns(file)
+        names = list(stored.positions)
         if target not in names:
             raise DataError("the target is not a column of the data", code="target_not_found")
         for name in role_columns.values():
@@ -75,13 +77,13 @@ def load(
                 )
         features = [name for name in names if name not in left_out]
         needed = list(dict.fromkeys([target, *features, *filter(None, role_columns.values())]))
-        y = labels(_column(file, target), wanted(request.get("positive")))
+        y = labels(stored.read(target), wanted(request.get("positive")))
         keep = np.flatnonzero(y >= 0)
         everything = len(keep) == len(y)
         series: dict[str, pd.Series[Any]] = {}
         for name in needed:
             if name != target or name in role_columns.values():
-                array = _column(file, name)
+                array = stored.read(name)
                 series[name] = to_series(array if everything else array.take(pa.array(keep)))
     frame = pd.DataFrame({name: series[name] for name in features}, index=pd.RangeIndex(len(keep)))
     group = _codes(series, role_columns["group_column"])
@@ -94,12 +96,6 @@ def load(
         group=group,
         weight=_weights(series, role_columns["weight_column"]),
     )
-
-
-def _column(file: pq.ParquetFile, name: str) -> pa.Array:
-    """One column; its index is looked up because a dotted name would mean a nested field."""
-    column = file.reader.read_column(file.schema_arrow.get_field_index(name))
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
 
 
 def _times(series: dict[str, Any], name: str | None) -> npt.NDArray[Any] | None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from automl.data.sketch import Hashes, hash_values
+from automl.data.stored import StoredColumns
 
 MAX_ROWS = 2**22  # rows whose hashes are compared; of more rows only a part of the hash space
 
@@ -35,7 +36,8 @@ def count_overlap(rows: Path, y: npt.NDArray[np.int8], features: Sequence[str]) 
     labels: list[npt.NDArray[np.int8]] = []
     start = 0
     with pq.ParquetFile(rows) as file:
-        indices = [file.schema_arrow.get_field_index(name) for name in features]
+        positions = StoredColumns(file).positions
+        indices = [positions[name] for name in features]
         for at in range(file.num_row_groups):
             n_rows = file.metadata.row_group(at).num_rows
             hashes = np.zeros(n_rows, dtype=np.uint64)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from automl.data.loading import load, read_rows
@@ -195,3 +196,19 @@ def test_other_content_types() -> None:
     with pytest.raises(DataError) as caught:
         read_rows(b"<a/>", "application/xml", limits=LIMITS)
     assert caught.value.code == "unsupported_format"
+
+
+def test_the_schema_is_asked_for_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is made anew each time, which for thousands of columns took most of an admission."""
+    table = pa.table({**{f"c{i}": np.arange(40) * i % 7 for i in range(60)}, "y": [0, 1] * 20})
+    rows = stored(tmp_path, parquet_bytes(table))
+    schema = pq.ParquetFile.schema_arrow
+    asked: list[pq.ParquetFile] = []
+
+    def counted(file: pq.ParquetFile) -> pa.Schema:
+        asked.append(file)
+        return schema.__get__(file)
+
+    monkeypatch.setattr(pq.ParquetFile, "schema_arrow", property(counted))
+    assert load(rows, {"target": "y"}, excluded=[]).X.shape == (40, 60)
+    assert len(asked) == 1
