@@ -6,6 +6,8 @@ import base64
 import hashlib
 import io
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from apiflask import APIBlueprint
@@ -19,7 +21,8 @@ from api.errors import UnsupportedMediaType
 from api.pagination import cursor
 from api.schemas import ModelQuery, PageQuery
 from api.schemas_answers import ModelAnswer, ModelsAnswer, PredictionsAnswer
-from scheduler.errors import UnknownRecord
+from automl.errors import DataError
+from scheduler.errors import Corrupt, UnknownRecord
 from scheduler.records import Model
 
 models = APIBlueprint("models", __name__, url_prefix="/v1", tag="Models")
@@ -39,6 +42,17 @@ ZIP = "application/zip"
 
 def _model(name: str, query: ModelQuery) -> Model:
     return parts().store.get_model(project_id(), _known(name), version=query.version)
+
+
+@contextmanager
+def _unless_deleted(name: str, query: ModelQuery) -> Iterator[None]:
+    """Files that are gone because the model was deleted meanwhile are a 410, not damage."""
+    try:
+        yield
+    except (DataError, Corrupt) as error:
+        if error.code == "corrupt_model":
+            _model(name, query)
+        raise
 
 
 def _known(name: str) -> str:
@@ -95,12 +109,13 @@ def predict(name: str, query_data: ModelQuery) -> Any:
     model = _model(name, query_data)
     if request.mimetype not in ROW_TYPES:
         raise UnsupportedMediaType(f"send rows as {', '.join(ROW_TYPES)}")
-    body, content_type, headers = parts().predictor.predict(
-        model,
-        request.get_data(cache=False),
-        content_type=request.mimetype,
-        accept=negotiated(*ANSWER_TYPES),
-    )
+    with _unless_deleted(name, query_data):
+        body, content_type, headers = parts().predictor.predict(
+            model,
+            request.get_data(cache=False),
+            content_type=request.mimetype,
+            accept=negotiated(*ANSWER_TYPES),
+        )
     response = Response(body, content_type=content_type, headers=dict(headers))
     response.headers["Model-Version"] = str(model.version)
     return response
@@ -128,12 +143,13 @@ def card(name: str, query_data: ModelQuery) -> Any:
 def export(name: str, query_data: ModelQuery) -> Any:
     """The model as a zip: weights (LightGBM text or skops), manifest with checksums, loader."""
     model = _model(name, query_data)
-    body = archive(
-        parts().artifacts.path(model.artifact),
-        name=model.name,
-        version=model.version,
-        sha256=model.sha256,
-    )
+    with _unless_deleted(name, query_data):
+        body = archive(
+            parts().artifacts.path(model.artifact),
+            name=model.name,
+            version=model.version,
+            sha256=model.sha256,
+        )
     digest = hashlib.sha256(body).digest()
     response = send_file(
         io.BytesIO(body),

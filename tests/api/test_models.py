@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import zipfile
+from typing import Any
 
 import pytest
 
@@ -77,6 +78,20 @@ def test_refusals_of_the_predictor(site: Site, error: DataError, status: int) ->
     site.predictor.refusal = error
     answer = site.post(f"/v1/models/{name}/predict", json=ROWS)
     assert (answer.status_code, answer.json["code"]) == (status, error.code)
+
+
+def test_a_model_deleted_during_a_prediction_is_gone(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name = site.model().name
+
+    def deleted(*_args: Any, **_kwargs: Any) -> Any:
+        site.call("DELETE", f"/v1/models/{name}")
+        raise DataError("champion.json is missing", code="corrupt_model")
+
+    monkeypatch.setattr(site.predictor, "predict", deleted)
+    answer = site.post(f"/v1/models/{name}/predict", json=ROWS)
+    assert (answer.status_code, answer.json["code"]) == (410, "deleted")
 
 
 def test_predict_refuses_other_types(site: Site) -> None:
