@@ -11,6 +11,7 @@ import threading
 import time
 import uuid
 from concurrent.futures import Future
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import IO, Any
 
@@ -37,6 +38,14 @@ STOP_SECONDS = 8.0
 START_SECONDS = 300.0
 SWEEP_SECONDS = 24 * 3600.0
 NEVER_WEEKS = 1000
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Run:
+    """A job that runs in a process of ours: under which epoch, and since when."""
+
+    epoch: int
+    started: datetime
 
 
 class Service:
@@ -67,8 +76,7 @@ class Service:
         self._ingestor = ingestor or Ingestor(store, artifacts, settings, clock=clock)
         self._clock = clock
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
-        self._running: dict[str, int] = {}  # job -> epoch
-        self._started: dict[str, datetime] = {}
+        self._running: dict[str, _Run] = {}  # by job
         self._lock = threading.RLock()
         self._ticking = threading.Lock()
         self._waking = threading.Event()
@@ -183,8 +191,7 @@ class Service:
             self._settings.job_processes,
         )
         with self._lock:
-            self._running[job.id] = job.epoch
-            self._started[job.id] = now
+            self._running[job.id] = _Run(epoch=job.epoch, started=now)
         try:
             future = self._executor.submit(
                 run_job, job.id, job.epoch, self._settings.model_dump_json()
@@ -202,7 +209,6 @@ class Service:
         error = future.exception()
         with self._lock:
             self._running.pop(job_id, None)
-            self._started.pop(job_id, None)
         try:
             if error is None:
                 log.info("job %s: its process ended, %s", job_id, future.result()["state"])
@@ -244,11 +250,11 @@ class Service:
         """
         with self._lock:
             running = dict(self._running)
-        for job_id, epoch in running.items():
-            if self._executor.pid(job_id) is None and self._renewed(job_id, epoch, now):
+        for job_id, run in running.items():
+            if self._executor.pid(job_id) is None and self._renewed(job_id, run, now):
                 continue
             job = self._store.job(job_id)
-            lost = job.epoch != epoch or job.state is not JobState.RUNNING
+            lost = job.epoch != run.epoch or job.state is not JobState.RUNNING
             late = job.lease_until is not None and job.lease_until <= now
             if lost and job.finished_at is not None:
                 lost = now - job.finished_at > timedelta(seconds=self._settings.lease_seconds)
@@ -257,13 +263,12 @@ class Service:
                 self._executor.kill(job_id)
                 self._wait_for_end(job_id)
 
-    def _renewed(self, job_id: str, epoch: int, now: datetime) -> bool:
-        began = self._started.get(job_id, now)
-        if (now - began).total_seconds() > START_SECONDS:
+    def _renewed(self, job_id: str, run: _Run, now: datetime) -> bool:
+        if (now - run.started).total_seconds() > START_SECONDS:
             return False
         try:
             self._store.heartbeat(
-                job_id, epoch=epoch, lease_seconds=self._settings.lease_seconds, now=now
+                job_id, epoch=run.epoch, lease_seconds=self._settings.lease_seconds, now=now
             )
         except LostLease:
             return False
