@@ -64,31 +64,22 @@ _BALANCED = Effort(
     frugal=True,
     whole=False,
 )
-_ECO = Effort(
+_ECO = replace(
+    _BALANCED,
     expansion_gain=0.0,
     early_refinement_gain=0.0,
     late_refinement_gain=0.0,
-    least_rate=0.1,
     refinements=0,
     plateau=1,
-    families_refined=1,
-    members=3,
-    members_per_family=2,
-    tolerance=0.10,
-    frugal=True,
-    whole=False,
 )
-_BEST = Effort(
-    expansion_gain=0.25,
-    early_refinement_gain=0.02,
-    late_refinement_gain=0.02 / 26,
+_BEST = replace(
+    _BALANCED,
     least_rate=0.0,
     refinements=40,
     plateau=12,
     families_refined=3,
     members=4,
     members_per_family=3,
-    tolerance=0.10,
     frugal=False,
     whole=True,
 )
