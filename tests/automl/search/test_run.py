@@ -225,6 +225,17 @@ def test_no_trial_begins_once_the_budget_is_spent(joules: float) -> None:
     assert "joules" in result.stop_reason
 
 
+def test_the_end_of_a_search_is_kept_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the budget has no room for the end, nothing comes after the first score."""
+    monkeypatch.setattr(ledger, "CLOSING_SECONDS", 1e4)
+    for limits in ({"cpu_seconds": 1e3}, {"joules": 1e3}, {"wall_seconds": 1e3}):
+        result = run(rare(600, n_positive=60), mode="best", budget=Budget(**limits))
+        assert len(result.trials) == 1
+        assert result.stop_reason.startswith(f"budget: {next(iter(limits))}: ")
+        n_parts = result.champion.provenance["validation"]["n_parts"]
+        assert [len(member.models) for member in result.champion.members] == [n_parts], "refitted"
+
+
 @pytest.mark.parametrize("trials", [1, 2, 3])
 def test_a_budget_of_trials_is_kept_to_the_trial(trials: int) -> None:
     result = run(rare(), budget=Budget(trials=trials))
