@@ -30,7 +30,7 @@ def markdown(model: Model) -> str:
         ("Alerts", _alerts(card)),
         ("What it is made of", _members(card.pop("members", ()))),
         ("Columns it reads", _columns(card)),
-        ("Columns left out", _left_out(card.pop("dropped_columns", ()))),
+        ("Columns left out", _left_out(card)),
         ("What it took", _cost(card)),
         ("Warnings", _warnings(card.pop("warnings", ()))),
         ("Provenance", _provenance(card, model)),
@@ -119,8 +119,11 @@ def _columns(card: dict[str, Any]) -> Iterator[str]:
         yield from _table(("Column", "Type"), rows)
 
 
-def _left_out(columns: Sequence[Any]) -> Iterator[str]:
-    yield from _body(columns, depth=0)
+def _left_out(card: dict[str, Any]) -> Iterator[str]:
+    columns = [*card.pop("excluded", ()), *card.pop("dropped_columns", ())]
+    if columns:
+        rows = ((column.get("column"), column.get("why")) for column in columns)
+        yield from _table(("Column", "Why"), rows)
 
 
 def _cost(card: dict[str, Any]) -> Iterator[str]:

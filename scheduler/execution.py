@@ -277,6 +277,7 @@ def _register(
         | {
             "target": job.request["target"],
             "positive": job.request.get("positive"),
+            "excluded": _left_out(job),
             # How rows to predict are read; an integer column may well get 3.5 some day.
             "types": {
                 name: "number" if types.get(name) == "integer" else types[name]
@@ -306,6 +307,15 @@ def _register(
     if (done.problem or {}).get("code") == "data_deleted":
         work.artifacts.delete(key)
     return done
+
+
+def _left_out(job: Job) -> list[dict[str, Any]]:
+    """Columns that the model never saw, each with the reason."""
+    roles = ("time_column", "group_column", "weight_column")
+    named = [(job.request.get(role), f"named as {role}") for role in roles]
+    named += [(name, "excluded by the request") for name in job.request.get("exclude") or ()]
+    said = [{"column": name, "why": why} for name, why in named if name is not None]
+    return said + list((job.request.get("admission") or {}).get("excluded", ()))
 
 
 def _data_of(work: _Work) -> StoredDataset:

@@ -96,6 +96,16 @@ def test_a_card_tells_recall_from_precision(site: Site) -> None:
     assert "| precision: of all alerts, the share that is positive | 0.756672 |" in text
 
 
+def test_a_card_names_the_columns_left_out(site: Site) -> None:
+    model = site.model()
+    left_out = [{"column": "duration", "why": "excluded by the request"}]
+    dropped = [{"column": "x|y", "why": "constant"}]
+    card = {**model.card, "excluded": left_out, "dropped_columns": dropped}
+    text = markdown(replace(model, card=card))
+    assert "## Columns left out\n\n| Column | Why |" in text
+    assert "| duration | excluded by the request |\n| x\\|y | constant |" in text
+
+
 def test_metrics_count_routes_not_ids(site: Site) -> None:
     dataset_id = site.upload()
     site.get(f"/v1/datasets/{dataset_id}")

@@ -108,6 +108,18 @@ def test_a_job_ends_done_with_model_front_and_receipt(
     assert not artifacts.exists(f"jobs/{job.id}")
 
 
+def test_the_card_names_the_columns_left_out(
+    store: Store, start: Start, run: Callable[[Job], Job]
+) -> None:
+    why = "nearly every row has its own value"
+    admission = {"excluded": [{"column": "income", "why": why}]}
+    job = run(start(exclude=["town"], admission=admission))
+    assert store.get_model(job.project_id, "bank-y").card["excluded"] == [
+        {"column": "town", "why": "excluded by the request"},
+        {"column": "income", "why": why},
+    ]
+
+
 def test_the_bill_adds_up_and_agrees_with_codecarbon(
     store: Store, start: Start, run: Callable[[Job], Job]
 ) -> None:
