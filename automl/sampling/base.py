@@ -16,3 +16,11 @@ class Sampler(Protocol):
     def order(self, dataset: Dataset, *, seed: int) -> npt.NDArray[np.intp]:
         """Return a permutation of the rows, shape (n_rows,)."""
         ...
+
+    def screening_rows(self, dataset: Dataset) -> int:
+        """How long the prefix is that families race on."""
+        ...
+
+    def final_rows(self, dataset: Dataset) -> int:
+        """How long the prefix is that finalists are judged and refitted on."""
+        ...

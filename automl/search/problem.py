@@ -10,6 +10,7 @@ import numpy.typing as npt
 from automl.data.dataset import Dataset
 from automl.data.encoding import EncoderInfo, TableEncoder
 from automl.errors import DataError
+from automl.sampling.base import Sampler
 from automl.sampling.prior import logit_shift
 from automl.sampling.stratified import CaseControl
 from automl.sampling.temporal import RecentFirst
@@ -99,7 +100,7 @@ def prepare(dataset: Dataset, *, alert_rate: float, seed: int, whole: bool = Fal
         )
     encoder = TableEncoder().fit(dataset.X)
     matrix = encoder.transform(dataset.X)
-    sampler = CaseControl() if dataset.time is None else RecentFirst()
+    sampler: Sampler = CaseControl() if dataset.time is None else RecentFirst()
     return Problem(
         dataset=dataset,
         encoder=encoder,

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from automl.data.dataset import Dataset
+from automl.sampling.base import Sampler
 from automl.sampling.stratified import CaseControl
 from automl.sampling.temporal import RecentFirst
 
-SAMPLERS: list[Any] = [CaseControl(), RecentFirst(), CaseControl(n_positive=3)]
+SAMPLERS: list[Sampler] = [CaseControl(), RecentFirst(), CaseControl(n_positive=3)]
 
 
 def dataset(y: Any, time: Any = None) -> Dataset:
