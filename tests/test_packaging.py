@@ -37,7 +37,7 @@ FORBIDDEN_TEXT = re.compile(
             "/ho" + "me/[a-z]",
             "/opt/" + "wheels",
             "pypi" + r"\.org",
-            "pythonhosted" + r"\.org",
+            "python" + r"hosted\.org",
             "deb" + r"\.debian\.org",
             "registry" + r"\.npmjs",
             "--(extra-)?index" + "-url [^ ]",
