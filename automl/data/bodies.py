@@ -17,6 +17,7 @@ from automl.data import delimited, jsonlines, parquet
 from automl.data.columns import ColumnPlan, Widening, misfit_error, share_tokens
 from automl.data.dialect import check_names
 from automl.data.formats import detect
+from automl.data.mixed import as_text
 from automl.data.options import ReadingLimits, ReadingOptions
 from automl.data.series import to_series
 from automl.errors import DataError
@@ -105,9 +106,9 @@ def _json_rows(
             if options.types.get(column) in ("number", "boolean") and isinstance(cell, str):
                 plan = ColumnPlan(name=column, type=options.types[column])
                 raise misfit_error(plan, "bad", row=number)
-    plans = [
-        jsonlines.plan_column(name, [row.get(name) for row in rows], options) for name in names
-    ]
+    plans = as_text(
+        [jsonlines.plan_column(name, [row.get(name) for row in rows], options) for name in names]
+    )
     while True:
         try:
             return jsonlines.rows_table(rows, plans, before=0, options=options, limits=limits)
@@ -165,6 +166,7 @@ def _file_rows(
         if form.name == "parquet" and form.compressed:
             raise DataError("Parquet inside gzip is not read here", code="unsupported_format")
         dialect, plans = reader.examine(path, form, options=options, limits=limits)
+        plans = as_text(plans)
     except DataError as error:
         if error.code in ("no_rows", "empty_file", "no_columns"):
             return pa.table({})

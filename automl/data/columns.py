@@ -33,12 +33,26 @@ ARROW = {
 
 
 @dataclass(frozen=True, kw_only=True)
+class Strays:
+    """The few cells of a sample that are not of the type that nearly all are.
+
+    `n_other` of `n_cells` cells (those that mean missing not counted), the first in `first_row`.
+    """
+
+    type: str
+    n_cells: int
+    n_other: int
+    first_row: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class ColumnPlan:
     """How one column of text becomes values.
 
     `style` is how numbers are written: plain (``1234.5``), comma (``1 234,5``), grouped
     (``1 234.5``). `format` is the date format (None: ISO 8601); `aware` whether times carry
-    an offset; `tokens` whether NA and the like mean missing. `why` is said in the profile.
+    an offset; `tokens` whether NA and the like mean missing; `strays` the cells that alone make
+    a column text, or are refused. `why` is said in the profile.
     """
 
     name: str
@@ -48,6 +62,7 @@ class ColumnPlan:
     aware: bool = False
     declared: bool = False
     tokens: bool = False
+    strays: Strays | None = None
     why: str = ""
 
 

@@ -29,6 +29,7 @@ from automl.data.columns import (
 from automl.data.dates import localize
 from automl.data.dialect import Dialect, guess_dialect, guess_encoding
 from automl.data.formats import Format
+from automl.data.mixed import settle
 from automl.data.options import ReadingLimits, ReadingOptions
 from automl.data.records import (
     NEWLINE,
@@ -92,15 +93,13 @@ def _plans(
         data = data[: cut or len(data)]
     data = data.replace(b"\0", b"")
     strings = _parse(data, dialect, list(dialect.names), {}, options, lenient=True)
-    return [
-        guess(
-            name,
-            strings.column(name).combine_chunks(),
-            comma=dialect.decimal == ",",
-            options=options,
-        )
-        for name in dialect.names
-    ]
+    comma = dialect.decimal == ","
+    plans = []
+    for name in dialect.names:
+        texts = strings.column(name).combine_chunks()
+        plan = guess(name, texts, comma=comma, options=options)
+        plans.append(settle(plan, texts, comma=comma, options=options))
+    return plans
 
 
 def read(

@@ -28,6 +28,7 @@ from automl.data.columns import (
 )
 from automl.data.dialect import Dialect, check_names
 from automl.data.formats import Format, utf8_chunks
+from automl.data.mixed import settle
 from automl.data.options import ReadingLimits, ReadingOptions
 from automl.errors import DataError
 
@@ -153,11 +154,13 @@ def plan_column(name: str, cells: list[Any], options: ReadingOptions) -> ColumnP
         texts = pa.array(
             [None if cell in options.null_values else cell for cell in cells], pa.string()
         )
-        plan = guess(name, texts, comma=False, options=options)
-        # A JSON text of digits was meant as text; only dates have no other way to be written.
-        return (
-            plan if plan.type == "timestamp" else ColumnPlan(name=name, type="string", why="text")
+        plan = settle(
+            guess(name, texts, comma=False, options=options), texts, comma=False, options=options
         )
+        # A JSON text of digits was meant as text; only dates have no other way to be written.
+        if "timestamp" in (plan.type, plan.strays and plan.strays.type):
+            return plan
+        return ColumnPlan(name=name, type="string", why="text")
     if declared is not None:
         whole = declared == "timestamp" and int in kinds
         texts = pa.array([cell for cell in cells if isinstance(cell, str)], pa.string())

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from automl.data.columns import NULL_TOKENS, ColumnPlan
+from automl.data.columns import NULL_TOKENS, ColumnPlan, Strays
 from automl.data.dates import n_folded
 from automl.data.dialect import Dialect
 from automl.data.options import ReadingOptions
@@ -211,6 +211,8 @@ class Profiler:
                     f"'{plan.name}' has integers above 2^53 and is kept as text",
                     plan.name,
                 )
+            if plan.strays is not None:
+                warn("mixed_types", _mixed(plan.name, plan.strays), plan.name)
             if plan.tokens and "NA means missing" in plan.why:
                 warn(
                     "null_tokens_guessed",
@@ -237,6 +239,15 @@ class Profiler:
                     plan.name,
                 )
         return found
+
+
+def _mixed(name: str, strays: Strays) -> str:
+    kind = "times" if strays.type == "timestamp" else "numbers"
+    return (
+        f"'{name}' is text only because {strays.n_other:,} of the {strays.n_cells:,} cells that "
+        f"decide its type are not {kind}, the first in row {strays.first_row:,}; correct them, "
+        "declare null_values if they mean missing, or the column's type in types"
+    )
 
 
 def _suspected(columns: list[dict[str, Any]]) -> list[dict[str, str]]:
