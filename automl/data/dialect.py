@@ -131,8 +131,8 @@ def guess_dialect(
     if not body:
         raise _no_body(text, quote=quote, limits=limits)
     widths = {len(row) for row in body}
-    torn = bool(quote) and text.count(quote) % 2 == 1  # reading will say where
-    if header and len(widths) == 1 and widths != {n_columns} and not (torn and len(body) == 1):
+    # one row of another width is a bad row, several alike mean that the header is
+    if header and len(widths) == 1 < len(body) and widths != {n_columns}:
         raise DataError(
             f"the header names {n_columns:,} columns and every row has {widths.pop():,}",
             code="header_mismatch",
@@ -238,6 +238,8 @@ def _delimiter(text: str, *, quote: str, complete: bool) -> str:
             details={"delimiters": [NAMES[one] for one in full]},
         )
     best = sorted((one for one in shares if len(splits[one][0]) > 1), key=lambda one: -shares[one])
+    if len(best) == 1 and all(len(row) > 1 for row in splits[best[0]]):
+        return best[0]  # rows of another width than the header; reading says which
     if len(best) == 1 and quote and text.count(quote) % 2:
         return best[0]  # a torn quote hides the rest; reading says where
     if not best or shares[best[0]] < 0.2:
