@@ -134,8 +134,10 @@ def _parse(raw: bytes) -> list[dict[str, Any]]:
         raise DataError("the body is not UTF-8", code="encoding") from None
     except DataError:
         raise
-    except (ValueError, RecursionError):
+    except (json.JSONDecodeError, RecursionError):
         raise fail("is not JSON") from None
+    except ValueError:  # Python's own limit on the digits of an integer
+        raise fail("has a number of too many digits") from None
     rows = document.get("rows") if isinstance(document, dict) else None
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise fail('is not {"rows": [{...}, ...]}')

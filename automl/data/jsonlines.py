@@ -102,8 +102,10 @@ def parse_line(line: bytes, *, row: int) -> Row:
         raise DataError(f"row {row:,} is not UTF-8", code="encoding", row=row) from None
     except DataError:
         raise
-    except (ValueError, RecursionError):
+    except (json.JSONDecodeError, RecursionError):
         raise fail("is not a JSON object") from None
+    except ValueError:  # Python's own limit on the digits of an integer
+        raise fail("has a number of too many digits") from None
     if isinstance(value, list):
         raise fail("begins a JSON array; write one object per line")
     if not isinstance(value, dict):

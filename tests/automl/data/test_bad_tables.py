@@ -106,6 +106,18 @@ def test_16_a_row_too_short() -> None:
     assert (error.code, error.row) == ("ragged_row", 2)
 
 
+@pytest.mark.parametrize("rows", ["1,2\n", "1,2\n1,2,3\n"])
+def test_16_rows_far_shorter_than_the_header(rows: str) -> None:
+    error = refused(",".join(f"c{i}" for i in range(21)) + "\n" + rows)
+    assert (error.code, error.row) == ("ragged_row", 1)
+    assert error.details == {"expected": 21, "actual": 2}
+
+
+def test_15_the_only_row_is_too_long() -> None:
+    error = refused("a,b\n1,2,3\n")
+    assert (error.code, error.row) == ("ragged_row", 1)
+
+
 def test_17_all_rows_one_too_long() -> None:
     assert refused_at_once("a,b\n1,2,3\n4,5,6\n7,8,9\n").code == "header_mismatch"
 
@@ -295,6 +307,13 @@ def test_38_parquet_that_claims_to_be_csv() -> None:
 def test_39_bad_lines(line: str, column: str | None) -> None:
     error = refused_at_once('{"a": 1, "b": 2}\n' + line + "\n")
     assert (error.code, error.row, error.column) == ("jsonl", 2, column)
+
+
+def test_39_a_number_too_long_is_called_that() -> None:
+    error = refused_at_once('{"a": 1, "b": 2}\n{"a": ' + "7" * 5_000 + ', "b": 2}\n')
+    assert (error.code, error.row) == ("jsonl", 2)
+    assert "too many digits" in str(error)
+    assert "777" not in str(error)
 
 
 def test_39_an_array_file_says_what_to_do() -> None:

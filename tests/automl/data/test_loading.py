@@ -212,3 +212,18 @@ def test_the_schema_is_asked_for_once(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(pq.ParquetFile, "schema_arrow", property(counted))
     assert load(rows, {"target": "y"}, excluded=[]).X.shape == (40, 60)
     assert len(asked) == 1
+
+
+def test_a_csv_body_far_shorter_than_its_header_is_ragged() -> None:
+    body = (",".join(f"c{i}" for i in range(21)) + "\n1,2\n").encode()
+    with pytest.raises(DataError) as caught:
+        read_rows(body, "text/csv", limits=LIMITS, types={"c0": "number"})
+    assert (caught.value.code, caught.value.row) == ("ragged_row", 1)
+
+
+def test_a_number_too_long_in_a_json_body_is_called_that() -> None:
+    body = b'{"rows": [{"a": ' + b"7" * 5_000 + b"}]}"
+    with pytest.raises(DataError) as caught:
+        read_rows(body, "application/json", limits=LIMITS)
+    assert caught.value.code == "jsonl"
+    assert "too many digits" in str(caught.value)
