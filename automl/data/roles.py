@@ -64,7 +64,11 @@ def assign_roles(
             and column["n_distinct"] > HIGH_CARDINALITY
             and "key" not in column["roles"]
         ):
-            _give(column, "high_cardinality", f"{column['n_distinct']:,} different texts")
+            _give(
+                column,
+                "high_cardinality",
+                f"{_about(column)}{column['n_distinct']:,} different texts",
+            )
     candidates = rank_targets(columns, n_rows=n_rows)
     for candidate in candidates:
         column = next(one for one in columns if one["name"] == candidate["name"])
@@ -99,6 +103,11 @@ def _leaks(
 def _give(column: dict[str, Any], role: str, why: str) -> None:
     column["roles"].append(role)
     column["why"] += f"; {role}: {why}"
+
+
+def _about(column: dict[str, Any]) -> str:
+    """A word before each number that is made of an estimate."""
+    return "about " if column["distinct_is_approximate"] else ""
 
 
 def _empty_and_equal(
@@ -155,7 +164,8 @@ def _keys(
         if unique:
             found = True
             _give(column, "key", "unique in every row" + (", named like a key" if named else ""))
-        reason = "rises from row to row" if rises else f"{ratio:.0%} of its values are different"
+        share = f"{_about(column)}{ratio:.0%} of its values are different"
+        reason = "rises from row to row" if rises else share
         _give(column, "id_like", reason)
 
 
@@ -177,11 +187,8 @@ def _groups(columns: list[dict[str, Any]], *, n_rows: int) -> None:
             continue
         named = KEY_WORDS.search(column["name"]) and GROUP_WORDS.search(column["name"])
         if named and MIN_GROUPS <= column["n_distinct"] <= 0.9 * n_rows:
-            _give(
-                column,
-                "group_candidate",
-                f"named like an entity, {n_rows / column['n_distinct']:.1f} rows each",
-            )
+            each = f"{_about(column)}{n_rows / column['n_distinct']:.1f} rows each"
+            _give(column, "group_candidate", f"named like an entity, {each}")
 
 
 MIN_GROUPS = 20

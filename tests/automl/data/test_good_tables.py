@@ -313,3 +313,16 @@ def test_any_values_come_back(rows: list[tuple[Any, ...]]) -> None:
     _, table = read(text, types=kinds, delimiter=",", header=True)
     expected = [(*row[:3], row[3] and row[3].replace(tzinfo=UTC)) for row in rows]
     assert [tuple(row.values()) for row in table.to_pylist()] == expected
+
+
+@pytest.mark.parametrize(("n_rows", "words"), [(1_000, ""), (20_000, "about ")])
+def test_what_is_said_of_an_estimate_says_so(n_rows: int, words: str) -> None:
+    data = "note,customer_id,y\n" + "".join(
+        f"text {n // 2},{n // 2},{n % 2}\n" for n in range(n_rows)
+    )
+    profile, _ = read(data)
+    note, customer, _ = profile["columns"]
+    assert note["distinct_is_approximate"] == bool(words)
+    assert f"high_cardinality: {words}{note['n_distinct']:,} different" in note["why"]
+    rows_each = n_rows / customer["n_distinct"]
+    assert f"named like an entity, {words}{rows_each:.1f} rows each" in customer["why"]
