@@ -227,6 +227,7 @@ def _check_overlap(
     overlap = count_overlap(rows, y, features)
     free = request.get("group_column") is None and request.get("time_column") is None
     forced = free and overlap.duplicates >= FEW_DUPLICATES * int((y >= 0).sum())
+    about = "about " if overlap.approximate else ""
     if overlap.duplicates:
         treatment = (
             "rows alike are kept on one side of every split"
@@ -238,7 +239,7 @@ def _check_overlap(
         warnings.append(
             {
                 "code": "duplicate_rows",
-                "detail": f"{overlap.duplicates:,} row(s) repeat the features of another; "
+                "detail": f"{about}{overlap.duplicates:,} row(s) repeat the features of another; "
                 f"{treatment}",
                 "n": overlap.duplicates,
             }
@@ -247,8 +248,8 @@ def _check_overlap(
         warnings.append(
             {
                 "code": "conflicting_duplicates",
-                "detail": f"{overlap.conflicting:,} row(s) have the features of a row with the "
-                f"other label; no model can be right on more than "
+                "detail": f"{about}{overlap.conflicting:,} row(s) have the features of a row with "
+                f"the other label; no model can be right on more than "
                 f"{floor(overlap.ceiling * 1e6) / 1e4}% of the rows",
                 "n": overlap.conflicting,
                 "accuracy_ceiling": round(overlap.ceiling, 6),

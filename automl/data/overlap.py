@@ -19,11 +19,13 @@ MAX_ROWS = 2**22  # rows whose hashes are compared; of more rows only a part of 
 @dataclass(frozen=True, kw_only=True)
 class Overlap:
     """Labelled rows that repeat another's features, rows among them where labels differ, and the
-    best accuracy that any model of these features can reach on these rows."""
+    best accuracy that any model of these features can reach on these rows; `approximate` where
+    only a part of the rows was compared."""
 
     duplicates: int
     conflicting: int
     ceiling: float
+    approximate: bool = False
 
 
 def count_overlap(rows: Path, y: npt.NDArray[np.int8], features: Sequence[str]) -> Overlap:
@@ -56,7 +58,7 @@ def count_overlap(rows: Path, y: npt.NDArray[np.int8], features: Sequence[str]) 
 
 def _overlap(hashes: Hashes, labels: npt.NDArray[np.int8], n_parts: int) -> Overlap:
     if not len(hashes):
-        return Overlap(duplicates=0, conflicting=0, ceiling=1.0)
+        return Overlap(duplicates=0, conflicting=0, ceiling=1.0, approximate=n_parts > 1)
     order = np.argsort(hashes, kind="stable")
     ordered, sides = hashes[order], labels[order].astype(np.int64)
     starts = np.flatnonzero(np.append(True, ordered[1:] != ordered[:-1]))
@@ -68,4 +70,5 @@ def _overlap(hashes: Hashes, labels: npt.NDArray[np.int8], n_parts: int) -> Over
         duplicates=(len(ordered) - len(starts)) * n_parts,
         conflicting=int(size[mixed].sum()) * n_parts,
         ceiling=float(1 - wrong / len(ordered)),
+        approximate=n_parts > 1,
     )

@@ -308,3 +308,12 @@ def test_weights_must_be_finite_and_above_0(spoil: Callable[[Any], Any]) -> None
 def test_equal_columns_are_used_once() -> None:
     admission = job(table(copy=X1))
     assert [one["column"] for one in admission.excluded] == ["copy"]
+
+
+def test_59_counts_made_from_a_part_of_the_rows_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = {"a": np.arange(N) % 50, "b": np.arange(N) % 2, "y": Y}
+    assert "about" not in str(job(columns).warnings)
+    monkeypatch.setattr("automl.data.overlap.MAX_ROWS", N // 2)
+    said = [one["detail"] for one in job(columns).warnings if "duplicate" in one["code"]]
+    assert len(said) == 2
+    assert all(detail.startswith("about ") for detail in said)
