@@ -226,7 +226,12 @@ class EventsQuery(Query):
 class LeaderboardQuery(Query):
     """Which trials, in which order."""
 
-    sort: Literal["score", "joules", "predict_joules", "number"] = "score"
+    sort: Literal["score", "joules", "predict_joules", "number"] = Field(
+        "score",
+        description="score: trials of the final rung first, then refinement, then screening, and "
+        "by score within a rung, because scores of two rungs do not compare; ascending is the "
+        "reverse, and failed trials are last in both",
+    )
     order: Literal["ascending", "descending"] | None = Field(
         None, description="absent: best first, that is score descending, else ascending"
     )

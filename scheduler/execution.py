@@ -210,6 +210,7 @@ def _searched(work: _Work) -> Job:
             epoch=work.epoch,
             clock=work.clock,
             progress=work.progress.enter,
+            on_cancel=work.heart.cancel_requested.set,
         )
 
         earlier = [trial for trial in journal.finished() if not is_ensemble(trial)]

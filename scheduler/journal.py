@@ -27,6 +27,7 @@ class StoreJournal:
     ----------
     progress : called with the trial and the CPU-seconds expected when one begins, and with
         (None, 0) when it ended.
+    on_cancel : called when a write finds that the job's cancellation was asked for.
     """
 
     def __init__(
@@ -38,10 +39,11 @@ class StoreJournal:
         epoch: int,
         clock: Clock,
         progress: Callable[[int | None, float], None] = lambda number, seconds: None,
+        on_cancel: Callable[[], None] = lambda: None,
     ) -> None:
         self._store, self._artifacts = store, artifacts
         self._job_id, self._epoch, self._clock = job_id, epoch, clock
-        self._progress = progress
+        self._progress, self._on_cancel = progress, on_cancel
 
     def finished(self) -> Sequence[Trial]:
         """Return every ended trial, failed ones too, ordered by number."""
@@ -70,7 +72,7 @@ class StoreJournal:
         if running is not None:
             raise ValueError(f"trial {running.number} has not ended")
         try:
-            self._store.begin_trial(
+            cancel_requested = self._store.begin_trial(
                 self._job_id,
                 epoch=self._epoch,
                 number=number,
@@ -80,6 +82,8 @@ class StoreJournal:
             )
         except Conflict as error:
             raise ValueError(f"trial {number} was begun before") from error
+        if cancel_requested:
+            self._on_cancel()
         self._progress(number, expected.cpu_seconds)
 
     def end(self, trial: Trial, out_of_fold: Arrays | None) -> None:
@@ -101,7 +105,8 @@ class StoreJournal:
             buffer = io.BytesIO()
             np.savez(buffer, allow_pickle=False, **dict(out_of_fold))
             self._artifacts.put_stream(self._key(trial.number), [buffer.getvalue()])
-        self._store.end_trial(self._job_id, epoch=self._epoch, trial=trial, now=self._clock())
+        if self._store.end_trial(self._job_id, epoch=self._epoch, trial=trial, now=self._clock()):
+            self._on_cancel()
         self._progress(None, 0.0)
 
     def out_of_fold(self, number: int) -> Arrays | None:

@@ -131,6 +131,8 @@ class QueueStore(Database):
 
         When the data were deleted meanwhile the job is CANCELLED with the problem `data_deleted`
         and registers no model, whatever is asked for: the caller compares and deletes its artifact.
+        One that would be DONE but was asked to stop is CANCELLED too, and keeps its model: the
+        client was told so, however late the worker hears of it.
 
         Raises LostLease; ValueError when `state` is not final.
         """
@@ -151,6 +153,9 @@ class QueueStore(Database):
             job = to_job(row)
             if job.problem is not None and job.problem.get("code") == "data_deleted":
                 state, model, problem, result = JobState.CANCELLED, None, job.problem, None
+            elif job.cancel_requested and state is JobState.DONE:
+                state = JobState.CANCELLED
+                stop_reason = f"cancelled on request at its end: {stop_reason or 'done'}"
             version = None if model is None else _add_model(connection, model, now=now)
             data = {"state": state, "stop_reason": stop_reason, "problem": problem}
             if model is not None:

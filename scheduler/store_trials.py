@@ -10,7 +10,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, func, insert, select, update
 
 from automl.cost import Cost
-from automl.trial import Proposal, Trial
+from automl.trial import RUNGS, Proposal, Trial
 from scheduler.errors import Conflict
 from scheduler.records import Event, JobState, Json, Phase, StoredTrial
 from scheduler.store_engine import Database
@@ -25,11 +25,13 @@ from scheduler.store_rows import (
 from scheduler.tables import events, jobs, phases, trials
 
 LeaderboardSort = Literal["score", "joules", "predict_joules", "number"]
+# The last column of each is the one that a trial may have no value in. Only scores of one rung
+# compare, so the rung comes before them.
 _SORT = {
-    "score": trials.c.score,
-    "joules": trials.c.joules,
-    "predict_joules": trials.c.predict_joules,
-    "number": trials.c.number,
+    "score": (trials.c.rung, trials.c.score),
+    "joules": (trials.c.joules,),
+    "predict_joules": (trials.c.predict_joules,),
+    "number": (trials.c.number,),
 }
 
 
@@ -45,10 +47,13 @@ class TrialStore(Database):
         proposal: Proposal,
         expected: Cost,
         now: datetime,
-    ) -> None:
-        """Say that a trial starts. Raises LostLease; Conflict when the number was begun before."""
+    ) -> bool:
+        """Say that a trial starts; returns whether the job's cancellation was asked for.
+
+        Raises LostLease; Conflict when the number was begun before.
+        """
         with self.write() as connection:
-            _fence(connection, job_id, epoch)
+            cancel_requested = _fence(connection, job_id, epoch)
             taken = connection.scalar(select(trials.c.number).where(*_is(job_id, number)))
             if taken is not None:
                 raise Conflict(f"trial {number} of job {job_id} was begun before")
@@ -60,14 +65,17 @@ class TrialStore(Database):
                     proposal=proposal.to_json(),
                     expected=expected.to_json(),
                     started_at=now,
+                    rung=RUNGS.index(proposal.rung),
                 )
             )
+        return cancel_requested
 
-    def end_trial(self, job_id: str, *, epoch: int, trial: Trial, now: datetime) -> None:
+    def end_trial(self, job_id: str, *, epoch: int, trial: Trial, now: datetime) -> bool:
         """Keep a finished trial for good, with its event.
 
-        One that took no run of its own (a mean of stored predictions) may end without having been
-        begun. Raises LostLease; Conflict when it ended before.
+        Returns whether the job's cancellation was asked for: a job of a second is over before
+        its next heartbeat. A trial that took no run of its own (a mean of stored predictions) may
+        end without having been begun. Raises LostLease; Conflict when it ended before.
         """
         ended: dict[str, Any] = {
             "finished_at": now,
@@ -100,6 +108,7 @@ class TrialStore(Database):
                         proposal=trial.proposal.to_json(),
                         expected=trial.expected.to_json(),
                         started_at=now,
+                        rung=RUNGS.index(trial.proposal.rung),
                         **ended,
                     )
                 )
@@ -107,6 +116,7 @@ class TrialStore(Database):
                 connection.execute(update(trials).where(*_is(job_id, trial.number)).values(**ended))
             else:
                 raise Conflict(f"trial {trial.number} of job {job_id} ended before")
+        return moved.cancel_requested
 
     def trials(self, job_id: str) -> list[StoredTrial]:
         """Every trial of a job that was begun, by number: what a resume replays."""
@@ -140,13 +150,16 @@ class TrialStore(Database):
     ) -> tuple[list[StoredTrial], int]:
         """A page of the finished trials, and how many there are in all.
 
-        Trials without the value that is sorted by (failed ones have no score) come last, by
-        number; `front` keeps only the trials of these numbers. Raises ValueError for another sort.
+        By score means by rung first (descending: final, refinement, screening), because scores
+        of two rungs do not compare. Trials without the value that is sorted by (failed ones have
+        no score) come last, by number; `front` keeps only the trials of these numbers. Raises
+        ValueError for another sort.
         """
         known_id(job_id, noun="job")
         if sort not in _SORT:
             raise ValueError(f"sort is {sort!r}; one of {', '.join(_SORT)}")
-        column = _SORT[sort]
+        columns = _SORT[sort]
+        column = columns[-1]
         # Every column asked about is in an index, so that counting reads no payload.
         ended = [trials.c.job_id == job_id, trials.c.joules.is_not(None)]
         if front is not None:
@@ -156,7 +169,7 @@ class TrialStore(Database):
         # best comes first.
         natural = descending == (sort == "score")
         by_number = trials.c.number.asc() if natural else trials.c.number.desc()
-        order = [column.desc() if descending else column.asc()]
+        order = [one.desc() if descending else one.asc() for one in columns]
         if sort != "number":
             order.append(by_number)
         # Two queries over one index each, because the two databases put nulls at opposite ends.
@@ -263,8 +276,10 @@ def _held(epoch: int) -> tuple[Any, ...]:
     return jobs.c.epoch == epoch, jobs.c.state == JobState.RUNNING
 
 
-def _fence(connection: Connection, job_id: str, epoch: int) -> None:
-    """Hold the job's row until the transaction ends. Raises LostLease."""
-    query = select(jobs.c.id).where(jobs.c.id == job_id, *_held(epoch)).with_for_update()
-    if connection.execute(query).first() is None:
+def _fence(connection: Connection, job_id: str, epoch: int) -> bool:
+    """Hold the job's row until the transaction ends; whether to cancel it. Raises LostLease."""
+    query = select(jobs.c.cancel_requested).where(jobs.c.id == job_id, *_held(epoch))
+    row = connection.execute(query.with_for_update()).first()
+    if row is None:
         raise lost(job_id, epoch)
+    return bool(row[0])

@@ -19,6 +19,7 @@ from sqlalchemy import (
     Index,
     Integer,
     MetaData,
+    SmallInteger,
     String,
     Table,
     Text,
@@ -208,6 +209,7 @@ trials = Table(
     Column("started_at", Instant, nullable=False),
     Column("finished_at", Instant),
     # Real columns beside the payload, so that a page of 10,000 trials is read from an index.
+    Column("rung", SmallInteger, nullable=False),  # its place in `automl.trial.RUNGS`
     Column("score", Float(53)),
     Column("joules", Float(53)),
     Column("predict_joules", Float(53)),
@@ -216,7 +218,13 @@ trials = Table(
     Index("ix_trials_job_id_predict_joules_number", "job_id", "predict_joules", "number"),
 )
 
-Index("ix_trials_job_id_score_number", trials.c.job_id, trials.c.score.desc(), trials.c.number)
+Index(
+    "ix_trials_job_id_rung_score_number",
+    trials.c.job_id,
+    trials.c.rung.desc(),
+    trials.c.score.desc(),
+    trials.c.number,
+)
 
 phases = Table(
     "phases",

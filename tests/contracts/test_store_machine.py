@@ -175,7 +175,8 @@ class LifeOfJobs(RuleBasedStateMachine):
             self.store.finish_job(
                 job.id, epoch=epoch, state=state, model=model, now=at(self.seconds)
             )
-            job.state = state
+            stopped = job.cancel and state is JobState.DONE
+            job.state = JobState.CANCELLED if stopped else state
             if model is not None:
                 self.version += 1
                 job.version = self.version

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import insert
 
 from automl.cost import Cost
+from automl.trial import RUNGS
 from scheduler.errors import Conflict, LostLease, UnknownRecord
 from scheduler.records import JobState, Phase
 from scheduler.store import LeaderboardSort, Store
@@ -18,6 +19,7 @@ from tests.contracts.conftest import NOW, at
 from tests.contracts.records import (
     COST,
     EXPECTED,
+    a_model,
     a_proposal,
     a_tenant,
     a_trial,
@@ -150,6 +152,8 @@ def test_the_leaderboard_is_in_order_and_pages_are_whole(
             cost=replace(COST, joules=float(chance.randrange(5))),
             predict_joules=float(chance.randrange(4)),
         )
+        rung = RUNGS[chance.randrange(3)]
+        trial = replace(trial, proposal=replace(trial.proposal, rung=rung))
         if number % 5 == 0:
             trial = replace(trial, score=None, predict_joules=None, error="it failed")
         if number == 7:
@@ -163,10 +167,11 @@ def test_the_leaderboard_is_in_order_and_pages_are_whole(
         found = trial.cost.joules if sort == "joules" else getattr(trial, sort)
         return None if found is None or found != found else float(found)
 
-    def key(number: int) -> tuple[float, int]:
+    def key(number: int) -> tuple[int, float, int]:
         natural = descending == (sort == "score")
         sign = -1 if descending else 1
-        return sign * (value(number) or 0.0), number if natural else -number
+        rung = RUNGS.index(made[number].proposal.rung) if sort == "score" else 0
+        return sign * rung, sign * (value(number) or 0.0), number if natural else -number
 
     valued = [number for number in range(23) if value(number) is not None]
     expected = sorted(valued, key=key) + [n for n in range(23) if value(n) is None]
@@ -188,6 +193,25 @@ def test_the_leaderboard_is_in_order_and_pages_are_whole(
     assert store.leaderboard(job.id, limit=9, front=[]) == ([], 0)
 
 
+def test_a_cancel_is_heard_at_every_write_and_ends_the_job_cancelled(store: Store) -> None:
+    job = submit(store, a_tenant(store))
+    running = claim(store)
+    proposal = a_proposal(1)
+    assert not store.end_trial(job.id, epoch=1, trial=a_trial(0), now=NOW)
+    store.request_cancel(job.project_id, job.id, now=NOW)
+    assert store.begin_trial(
+        job.id, epoch=1, number=1, proposal=proposal, expected=EXPECTED, now=NOW
+    )
+    assert store.end_trial(job.id, epoch=1, trial=a_trial(1), now=NOW)
+    done = store.finish_job(
+        job.id, epoch=1, state=JobState.DONE, model=a_model(running), now=NOW, stop_reason="flat"
+    )
+    assert done.state is JobState.CANCELLED
+    assert done.stop_reason == "cancelled on request at its end: flat"
+    assert store.get_model(job.project_id, job.model_name).version == 1
+    assert store.events(job.id)[-1].data["state"] == "CANCELLED"
+
+
 def test_another_sort_is_refused(store: Store) -> None:
     with pytest.raises(ValueError, match="sort"):
         store.leaderboard(new_id(), sort="score; DROP TABLE jobs", limit=1)  # type: ignore[arg-type]
@@ -207,6 +231,7 @@ def test_a_page_of_ten_thousand_trials_is_read_from_an_index(store: Store) -> No
                     "expected": EXPECTED.to_json(),
                     "started_at": NOW,
                     "finished_at": NOW,
+                    "rung": 0,
                     "score": (number * 7919 % 10_000) / 10_000,
                     "joules": float(number),
                     "predict_joules": float(-number),
@@ -219,7 +244,7 @@ def test_a_page_of_ten_thousand_trials_is_read_from_an_index(store: Store) -> No
     assert total == 10_000
     assert [row.number * 7919 % 10_000 for row in rows] == [4999, 4998, 4997]
     plan = _plan_of_leaderboard(store, job.id)
-    assert "ix_trials_job_id_score_number" in plan
+    assert "ix_trials_job_id_rung_score_number" in plan
     assert "TEMP B-TREE" not in plan
     assert "Sort" not in plan
 
@@ -231,7 +256,7 @@ def _plan_of_leaderboard(store: Store, job_id: str) -> str:
         connection.exec_driver_sql("ANALYZE")
         rows = connection.exec_driver_sql(
             f"{explain}SELECT * FROM trials WHERE job_id = '{job_id}'"  # noqa: S608
-            " AND score IS NOT NULL ORDER BY score DESC, number LIMIT 100"
+            " AND score IS NOT NULL ORDER BY rung DESC, score DESC, number LIMIT 100"
         ).all()
     return "\n".join(str(row[-1]) for row in rows)
 

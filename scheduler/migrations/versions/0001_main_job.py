@@ -185,6 +185,7 @@ def upgrade() -> None:
         sa.Column("expected", sa.JSON(none_as_null=True), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("rung", sa.SmallInteger(), nullable=False),
         sa.Column("score", sa.Float(precision=53), nullable=True),
         sa.Column("joules", sa.Float(precision=53), nullable=True),
         sa.Column("predict_joules", sa.Float(precision=53), nullable=True),
@@ -202,7 +203,9 @@ def upgrade() -> None:
         unique=False,
     )
     op.create_index(
-        "ix_trials_job_id_score_number", "trials", ["job_id", sa.text("score DESC"), "number"]
+        "ix_trials_job_id_rung_score_number",
+        "trials",
+        ["job_id", sa.text("rung DESC"), sa.text("score DESC"), "number"],
     )
 
 
