@@ -128,6 +128,7 @@ CODE_OF_STATUS = {
 }
 RETRY_AFTER_SECONDS = {429: 30, 503: 5}
 NOT_FOUND = "there is no such record in this project"
+NO_PAGE = "there is no such page; /openapi.json lists those there are"
 
 
 def status_of(error: BaseException) -> int:
@@ -234,7 +235,7 @@ def _http_error(error: HTTPException) -> Response:
     if isinstance(error, RequestedRangeNotSatisfiable) and error.length is not None:
         headers["Content-Range"] = f"bytes */{error.length}"
     if status == 404:
-        return problem(404, "not_found", NOT_FOUND)
+        return problem(404, "not_found", NO_PAGE)
     code = CODE_OF_STATUS.get(status, "http_error")
     # Werkzeug's descriptions are fixed sentences, except that of 400, which may quote the input.
     detail = HTTPStatus(status).description or HTTPStatus(status).phrase

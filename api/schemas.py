@@ -45,6 +45,15 @@ def _only(supported: str) -> Any:
     return check
 
 
+def _not_empty(value: Any) -> Any:
+    # Before the union: of what fits none of its types pydantic names them all, its own words.
+    if value == [] and isinstance(value, list):
+        raise PydanticCustomError(
+            "too_short", "name at least one value of the target, or leave it out"
+        )
+    return value
+
+
 # The validator stands after Field, else the schema says "ge" instead of "minimum".
 Integer = BeforeValidator(_integral)
 NO_NUL = r"^[^\x00]*$"  # strict_json refuses it first; here it is said
@@ -114,7 +123,10 @@ class JobRequest(Body):
 
     dataset: str = Field(min_length=1, max_length=64, description="id of a data set")
     target: ColumnName = Field(description="column that says whether the event happened")
-    positive: Label | Annotated[list[Label], Field(min_length=1, max_length=100)] | None = Field(
+    positive: Annotated[
+        Label | Annotated[list[Label], Field(min_length=1, max_length=100)] | None,
+        BeforeValidator(_not_empty),
+    ] = Field(
         None, description="value or values of the target that are the rare event; needed unless 0/1"
     )
     time_column: ColumnName | None = Field(

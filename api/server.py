@@ -84,8 +84,10 @@ def start_logging(level: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(LineFormatter() if sys.stderr.isatty() else JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
-    for name in ("alembic", "apscheduler", "waitress.queue"):
+    for name in ("alembic", "apscheduler"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLevelName(level)))
+    # It warns of every small burst, which the queue is there for.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
 
 
 def serve(

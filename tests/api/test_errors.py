@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import logging
 from typing import Any
 
 import pytest
 
 from api.errors import STATUS_OF_CLASS, of_upload, status_of
+from api.server import start_logging
 from automl.errors import BudgetExhausted, DataError, FrugalError, MeterUnavailable
 from scheduler import errors
 from tests.api.parts import Site
@@ -45,6 +47,32 @@ def test_problems(
     assert answer.json["status"] == status
     assert answer.json["title"]
     assert answer.json["detail"]
+
+
+def test_a_path_that_is_none_is_not_called_a_record(site: Site) -> None:
+    assert "no such page" in site.get("/v3/jobs").json["detail"]
+    assert "no such record" in site.get("/v1/jobs/" + "0" * 32).json["detail"]
+
+
+def test_no_positive_value_is_said_in_words(site: Site) -> None:
+    answer = site.submit(positive=[])
+    assert answer.status_code == 422
+    assert [item["field"] for item in answer.json["errors"]] == ["positive"]
+    assert answer.json["detail"].startswith("positive: name at least one value")
+
+
+def test_bursts_that_the_queue_is_for_are_no_warning() -> None:
+    queue = logging.getLogger("waitress.queue")
+    root, before = logging.getLogger(), queue.level
+    handlers, level = root.handlers[:], root.level
+    try:
+        start_logging("INFO")
+        assert not queue.isEnabledFor(logging.WARNING)
+        assert queue.isEnabledFor(logging.ERROR)
+    finally:
+        queue.setLevel(before)
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 def test_405_names_what_is_allowed(site: Site) -> None:
