@@ -276,6 +276,7 @@ def _register(
         sha256=sha256,
         card=found.champion.card()
         | {
+            "provenance": _provenance(found, job),
             "target": job.request["target"],
             "positive": job.request.get("positive"),
             "excluded": _left_out(job),
@@ -308,6 +309,16 @@ def _register(
     if (done.problem or {}).get("code") == "data_deleted":
         work.artifacts.delete(key)
     return done
+
+
+def _provenance(found: SearchResult, job: Job) -> dict[str, Any]:
+    """The champion's provenance, which groups were kept together in words."""
+    provenance = dict(found.champion.provenance)
+    validation = dict(provenance.get("validation") or {})
+    if validation.get("by_group"):
+        named = job.request.get("group_column") is not None
+        validation["by_group"] = "named" if named else "identical rows"
+    return provenance | {"validation": validation}
 
 
 def _left_out(job: Job) -> list[dict[str, Any]]:

@@ -120,6 +120,22 @@ def test_the_card_names_the_columns_left_out(
     ]
 
 
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        ({}, False),
+        ({"admission": {"group_identical": True}}, "identical rows"),
+        ({"group_column": "age"}, "named"),
+    ],
+)
+def test_the_card_says_which_rows_were_kept_together(
+    store: Store, start: Start, run: Callable[[Job], Job], request_: dict[str, Any], said: object
+) -> None:
+    job = run(start(**request_))
+    card = store.get_model(job.project_id, "bank-y").card
+    assert card["provenance"]["validation"]["by_group"] == said
+
+
 def test_the_bill_adds_up_and_agrees_with_codecarbon(
     store: Store, start: Start, run: Callable[[Job], Job]
 ) -> None:
