@@ -58,7 +58,11 @@ def _purpose(card: dict[str, Any], model: Model) -> Iterator[str]:
 def _scores(scores: Mapping[str, Any], alert_rate: float | None) -> Iterator[str]:
     if scores:
         scores = _with_precision(scores, alert_rate)
-        yield "On rows that the judged models had not seen, weighted to the true prevalence:"
+        yield (
+            "On rows that the judged models were not fitted to, weighted to the true prevalence. "
+            "The same rows chose the model, when boosting stops and how members weigh: with few "
+            "positives the figures are optimistic."
+        )
         yield ""
         yield from _table(
             ("Figure", "Value"),
