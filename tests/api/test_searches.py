@@ -114,7 +114,8 @@ def test_a_group_column_is_on_one_side(site: Site, dataset: str, planned: list[V
     (validation,) = planned
     for part in validation.parts:
         assert not set(customers[part.train]) & set(customers[part.valid])
-    assert site.get("/v1/models/grouped/card").json["provenance"]["validation"]["by_group"] is True
+    validated = site.get("/v1/models/grouped/card").json["provenance"]["validation"]
+    assert validated["by_group"] == "named"
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ import requests
 from sklearn.metrics import average_precision_score, brier_score_loss
 
 from api.local_service import LocalService
+from automl.trial import RUNGS
 
 pytestmark = [pytest.mark.server, pytest.mark.data, pytest.mark.slow]
 
@@ -160,8 +161,10 @@ def test_from_a_raw_table_to_predictions_and_a_bill(
     page = session.get(f"{job_url}/leaderboard", params={"limit": 1000}).json()
     trials = page["items"]
     assert len(trials) == page["total"] == sum(event["kind"] == "trial" for event in events)
-    scores = [trial["score"] for trial in trials if trial["score"] is not None]
-    assert scores == sorted(scores, reverse=True)
+    # The final rung first: scores of different rungs do not compare.
+    order = [(RUNGS.index(t["rung"]), t["score"]) for t in trials if t["score"] is not None]
+    assert order == sorted(order, reverse=True)
+    assert order[0][0] == RUNGS.index("final")
     assert len({trial["model"] for trial in trials}) >= 3
     front = session.get(f"{job_url}/leaderboard", params={"front": "true"}).json()["items"]
     assert front
