@@ -1,0 +1,57 @@
+"""The ensemble of the finalists as a trial of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+
+from automl.cost import Cost
+from automl.meters.base import measure
+from automl.search.ensemble import equal_weights, greedy_weights, mean_logit
+from automl.search.evaluate import score_logit
+from automl.search.ledger import ENSEMBLE, Ledger
+from automl.search.metrics import average_precision, interval
+from automl.trial import Candidate, Proposal, Trial
+
+Floats = npt.NDArray[np.float64]
+
+
+def weigh(ledger: Ledger, finalists: Mapping[int, Trial], logits: Mapping[int, Floats]) -> Trial:
+    """The ensemble of the finalists as a trial of its own."""
+    problem = ledger.problem
+    y, weight = problem.validation.y, problem.validation.weight
+    with measure(ledger.meter) as reading:
+        if problem.validation.few_positives:
+            weights = equal_weights(list(logits))
+        else:
+            weights = greedy_weights(
+                logits, score=lambda logit: average_precision(y, logit, weight)
+            )
+        whole = mean_logit(logits, weights)
+        scores = score_logit(problem, whole)
+        replicates = problem.validation.bootstrap.average_precisions(whole)
+    members = [finalists[number] for number in sorted(weights)]
+    expected = Cost(cpu_seconds=0.0, joules=0.0, meter="expected")
+    cost = reading.cost
+    for member in members:
+        cost, expected = cost + member.cost, expected + member.expected
+    candidate = Candidate(
+        model=ENSEMBLE, params={"members": {str(n): weights[n] for n in sorted(weights)}}
+    )
+    trial = Trial(
+        number=ledger.next_number,
+        proposal=Proposal(
+            candidate=candidate, rung="final", n_rows=max(m.proposal.n_rows for m in members)
+        ),
+        cost=cost,
+        expected=expected,
+        score=scores["average_precision"],
+        interval=interval(replicates),
+        scores=scores,
+        predict_joules=sum(member.predict_joules or 0.0 for member in members),
+        peak_memory_bytes=max(member.peak_memory_bytes or 0 for member in members),
+        details={"cost_includes_members": True},
+    )
+    return ledger.record(trial, {"rows": problem.validation.rows.astype(np.int64), "logit": whole})
