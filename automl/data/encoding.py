@@ -151,6 +151,18 @@ class TableEncoder:
                 names.append(name)
         return names
 
+    @property
+    def origins(self) -> list[str]:
+        """The table's own name for each encoded column, without its part."""
+        names: list[str] = []
+        for spec in self.columns:
+            name = spec["name"]
+            n_parts = len(spec["parts"]) if spec["kind"] == "datetime" else 1
+            if spec["kind"] == "category" and self._levels[name].frequencies:
+                n_parts = 2
+            names += [name] * n_parts
+        return names
+
     def transform(self, X: pd.DataFrame) -> Array:
         """Encode rows; float32 of shape (n_rows, n_columns), C order.
 

@@ -58,6 +58,9 @@ class Champion:
     scores: Mapping[str, Any] = field(default_factory=dict)  # out of fold, of the whole
     # Finalists' scores on the validation rows: rows, y, weight, logit, and member_<trial> each.
     out_of_fold: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    # Encoded cells that rows are compared with for reasons, shape (n_columns,); None where it was
+    # saved before there were any.
+    typical: npt.NDArray[np.float32] | None = None
 
     @property
     def columns(self) -> list[str]:
@@ -72,6 +75,10 @@ class Champion:
         DataError
             ``missing_columns`` or ``wrong_type``; extra columns are ignored.
         """
+        return self._decision(self.matrix(X))
+
+    def matrix(self, X: pd.DataFrame) -> npt.NDArray[np.float32]:
+        """Encoded cells, shape (n_rows, n_encoded); raises as `decision`."""
         absent = self._missing(X)
         if absent:
             raise DataError(
@@ -80,11 +87,15 @@ class Champion:
                 column=absent[0],
                 details={"columns": absent},
             )
-        if not len(X):
-            return np.empty(0)
-        matrix = self.encoder.transform(X)
-        total = np.zeros(len(X))
-        for member in self.members:
+        return self.encoder.transform(X) if len(X) else np.empty((0, 0), dtype=np.float32)
+
+    def logit(self, matrix: npt.NDArray[np.float32]) -> Floats:
+        """Calibrated logits of encoded rows, shape (n_rows,)."""
+        return self.calibration.log_odds(self._decision(matrix))
+
+    def _decision(self, matrix: npt.NDArray[np.float32]) -> Floats:
+        total = np.zeros(len(matrix))
+        for member in self.members if len(matrix) else ():
             total += member.weight * member.decision(matrix)
         return total
 

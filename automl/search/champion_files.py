@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from automl.data.encoding import TableEncoder
 from automl.errors import DataError
@@ -67,6 +68,7 @@ def write(champion: Champion, folder: Path) -> str:
         "threshold": champion.threshold,
         "alert_rate": champion.alert_rate,
         "scores": dict(champion.scores),
+        "typical": None if champion.typical is None else _cells(champion.typical),
     }
     _write_json(folder / STATE, state)
     with (folder / ARRAYS).open("wb") as file:
@@ -103,9 +105,22 @@ def read(folder: Path, *, sha256: str | None) -> Champion:
             provenance=manifest["provenance"],
             scores=state["scores"],
             out_of_fold=out_of_fold,
+            typical=_typical(state.get("typical"), len(encoder.names)),
         )
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise _corrupt(f"the model's files cannot be read ({type(error).__name__})") from error
+
+
+def _cells(row: npt.NDArray[np.float32]) -> list[float | None]:
+    return [None if np.isnan(cell) else float(cell) for cell in row]
+
+
+def _typical(cells: list[float | None] | None, n_columns: int) -> npt.NDArray[np.float32] | None:
+    if cells is None:
+        return None
+    if len(cells) != n_columns:
+        raise ValueError(f"{len(cells)} typical cells for {n_columns} columns")
+    return np.array([np.nan if cell is None else cell for cell in cells], dtype=np.float32)
 
 
 def _member(folder: Path, value: Mapping[str, Any]) -> Member:

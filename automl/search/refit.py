@@ -21,6 +21,7 @@ from automl.search.fitted import Fitted
 from automl.search.metrics import alert_threshold
 from automl.search.parts import BOOSTED, fit_parts, like_parts
 from automl.search.problem import Problem
+from automl.search.reasons import typical_row
 from automl.trial import Trial
 
 Floats = npt.NDArray[np.float64]
@@ -146,6 +147,7 @@ def crown(
         provenance=provenance,
         scores=scores,
         out_of_fold=arrays,
+        typical=typical_row(problem.matrix, problem.info),
     )
 
 
