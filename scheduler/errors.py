@@ -50,9 +50,16 @@ class Corrupt(FrugalError):
 
 
 class ChildDied(FrugalError):
-    """A child process crashed, ran out of memory or took too long; the message says which."""
+    """A child process crashed, ran out of memory or took too long; the message says which.
+
+    `status` is what it exited with (below 0: the signal that ended it), None when nobody knows.
+    """
 
     code = "child_died"
+
+    def __init__(self, message: str, *, code: str | None = None, status: int | None = None) -> None:
+        super().__init__(message, code=code)
+        self.status = status
 
 
 class ForecastUnavailable(FrugalError):

@@ -297,8 +297,10 @@ def _death(status: int | None) -> ChildDied:
         return ChildDied("the server of job processes died", code="child_crashed")
     if status < 0:
         name = signal.Signals(-status).name
-        return ChildDied(f"the job's process was ended by {name}", code="child_crashed")
-    return ChildDied(f"the job's process exited with {status}", code="child_crashed")
+        return ChildDied(
+            f"the job's process was ended by {name}", code="child_crashed", status=status
+        )
+    return ChildDied(f"the job's process exited with {status}", code="child_crashed", status=status)
 
 
 def make_executor(url: str, *, nice: int = 10) -> JobExecutor:

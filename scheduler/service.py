@@ -23,9 +23,10 @@ from automl.errors import FrugalError
 from scheduler.artifacts import ArtifactStore
 from scheduler.clock import Clock, utc_now
 from scheduler.config import Settings
-from scheduler.errors import Conflict, LostLease, StoreUnavailable
+from scheduler.errors import ChildDied, Conflict, LostLease, StoreUnavailable
 from scheduler.execution import run_job
 from scheduler.executor import JobExecutor, make_executor
+from scheduler.heartbeat import EXIT_DATA_DELETED
 from scheduler.ingestion import Ingestor
 from scheduler.records import Job, JobState
 from scheduler.store import Store
@@ -213,7 +214,9 @@ class Service:
             if error is None:
                 log.info("job %s: its process ended, %s", job_id, future.result()["state"])
             elif not self._stopping.is_set():
-                log.warning("job %s: %s", job_id, error)
+                # It ended itself because its data were deleted: that was asked for.
+                meant = isinstance(error, ChildDied) and error.status == EXIT_DATA_DELETED
+                log.log(logging.INFO if meant else logging.WARNING, "job %s: %s", job_id, error)
                 self._give_back(job_id, epoch)
             else:
                 self._give_back(job_id, epoch, died=False)

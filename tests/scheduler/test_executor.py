@@ -65,8 +65,9 @@ def test_an_unexpected_error_shows_no_value(executor: ForkserverExecutor) -> Non
 
 
 def test_a_crash_is_known_at_once(executor: ForkserverExecutor) -> None:
-    with pytest.raises(ChildDied, match="SIGSEGV"):
+    with pytest.raises(ChildDied, match="SIGSEGV") as died:
         executor.submit(children.job_crash, "a").result(timeout=30)
+    assert died.value.status == -signal.SIGSEGV
 
 
 @pytest.mark.parametrize("state", ["running", "stopped"])

@@ -15,6 +15,7 @@ from scheduler.artifacts import ArtifactStore
 from scheduler.child import environment
 from scheduler.config import Settings
 from scheduler.errors import ChildDied, Conflict
+from scheduler.heartbeat import EXIT_DATA_DELETED
 from scheduler.records import Job, JobState
 from scheduler.service import Service
 from scheduler.store import Store
@@ -153,6 +154,23 @@ def test_nothing_of_deleted_data_stays_when_their_job_ends(
     executor.die(job.id)
     assert store.job(job.id).deaths == 0
     assert not artifacts.exists(f"jobs/{job.id}")
+
+
+@pytest.mark.parametrize(("status", "level"), [(EXIT_DATA_DELETED, "INFO"), (75, "WARNING")])
+def test_an_end_that_was_asked_for_is_no_warning(
+    service: Service,
+    executor: ManualExecutor,
+    submit: Callable[[], Job],
+    caplog: pytest.LogCaptureFixture,
+    status: int,
+    level: str,
+) -> None:
+    job = submit()
+    service.tick(NOW)
+    with caplog.at_level("INFO", logger="scheduler.service"):
+        executor.futures[job.id].set_exception(ChildDied(f"exited with {status}", status=status))
+    (said,) = [one for one in caplog.records if "exited with" in one.getMessage()]
+    assert said.levelname == level
 
 
 def test_a_frozen_process_is_ended_and_its_job_starts_anew(
