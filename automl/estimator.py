@@ -18,6 +18,7 @@ from automl.cost import Budget, Cost
 from automl.data.dataset import Dataset
 from automl.meters.cpu_time import CpuTimeMeter
 from automl.search.champion import Champion
+from automl.search.objective import Objective
 from automl.search.run import SearchResult, search
 
 Array = npt.NDArray[Any]
@@ -153,7 +154,7 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             budget=self._budget(),
             seed=self._seed(),
             mode=self.mode,
-            alert_rate=self.alert_rate,
+            objective=Objective(alert_rate=self.alert_rate),
         )
         return self
 

@@ -73,6 +73,7 @@ class Trial:
     score: float | None = None
     interval: tuple[float, float] | None = None  # 90 % percentile bootstrap
     scores: Mapping[str, float] = field(default_factory=dict)
+    intervals: Mapping[str, tuple[float, float]] = field(default_factory=dict)  # of the scores
     predict_joules: float | None = None
     peak_memory_bytes: int | None = None
     details: Mapping[str, Any] = field(default_factory=dict)  # e.g. best_iteration, members
@@ -92,6 +93,7 @@ class Trial:
             "score": self.score,
             "interval": None if self.interval is None else list(self.interval),
             "scores": dict(self.scores),
+            "intervals": {name: list(spread) for name, spread in self.intervals.items()},
             "predict_joules": self.predict_joules,
             "peak_memory_bytes": self.peak_memory_bytes,
             "details": dict(self.details),
@@ -109,6 +111,9 @@ class Trial:
             score=value["score"],
             interval=None if interval is None else (interval[0], interval[1]),
             scores=value["scores"],
+            intervals={
+                name: (low, high) for name, (low, high) in value.get("intervals", {}).items()
+            },
             predict_joules=value["predict_joules"],
             peak_memory_bytes=value["peak_memory_bytes"],
             details=value["details"],

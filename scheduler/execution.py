@@ -8,7 +8,7 @@ import time
 import uuid
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -32,6 +32,7 @@ from scheduler.store import Store
 if TYPE_CHECKING:
     from automl.data.dataset import Dataset
     from automl.meters.reference import Reference
+    from automl.search.objective import Objective
     from automl.search.run import SearchResult
 
 log = logging.getLogger(__name__)
@@ -226,7 +227,7 @@ def _searched(work: _Work) -> Job:
             budget=budget_of(request, grams_per_kwh=work.intensity.grams_per_kwh),
             seed=int(request.get("seed") or 0),
             mode=request.get("mode") or "balanced",
-            alert_rate=float((request.get("objective") or {}).get("alert_rate") or 0.01),
+            objective=objective_of(request),
             pick=(request.get("objective") or {}).get("pick") or "recommended",
             journal=journal,
             stop=lambda: CANCELLED if work.heart.cancel_requested.is_set() else None,
@@ -367,6 +368,15 @@ def budget_of(request: Mapping[str, Any], *, grams_per_kwh: float) -> Budget:
     names = ("gco2e", "joules", "cpu_seconds", "wall_seconds", "trials")
     given = {n: inf if limits.get(n) is None else float(limits[n]) for n in names}
     return Budget(**given, grams_per_kwh=grams_per_kwh)
+
+
+def objective_of(request: Mapping[str, Any]) -> Objective:
+    """Return what a job's request calls a good model; what is missing or null is the default."""
+    from automl.search.objective import Objective
+
+    asked = request.get("objective") or {}
+    names = (field.name for field in fields(Objective))
+    return Objective(**{name: asked[name] for name in names if asked.get(name) is not None})
 
 
 def _phases(work: _Work, stored: StoredDataset) -> dict[str, Cost]:

@@ -15,7 +15,6 @@ from automl.meters.cpu_time import WATTS_PER_CORE
 from automl.models.catalog import expected_cpu_seconds
 from automl.search.fitted import Fitted
 from automl.search.journal import Arrays
-from automl.search.metrics import average_precision, interval, recall_at_alert_rate, roc_auc
 from automl.search.parts import fit_parts, trees_of_part
 from automl.search.problem import Problem
 from automl.trial import Proposal, Trial
@@ -53,7 +52,7 @@ def evaluate(
             if not np.isfinite(logit).all():
                 raise FloatingPointError("the model's scores are not all finite")
             scores = score_logit(problem, logit)
-            spread = interval(problem.validation.bootstrap.average_precisions(logit))
+            intervals = problem.objective.intervals(problem.validation.bootstrap, logit)
         except Exception as failure:  # whatever a model may raise, MemoryError too
             error = f"{type(failure).__name__}: {str(failure)[:LONGEST_ERROR]}"
     peak = peak_memory_bytes()
@@ -73,9 +72,10 @@ def evaluate(
         proposal=proposal,
         cost=reading.cost,
         expected=expected,
-        score=scores["average_precision"],
-        interval=spread,
+        score=scores[problem.objective.score_name],
+        interval=intervals.get(problem.objective.score_name),
         scores=scores,
+        intervals=intervals,
         predict_joules=predicting.joules / n_predicted * 1000,
         peak_memory_bytes=peak,
         details={"parts": [dict(fitted.model.details) for fitted in models]},
@@ -103,15 +103,8 @@ def expected_seconds(seconds: float) -> Cost:
 
 def score_logit(problem: Problem, logit: Floats) -> dict[str, float]:
     """The scores of out-of-fold logits at the true prevalence, by name; nan ones left out."""
-    y, weight = problem.validation.y, problem.validation.weight
-    scores = {
-        "average_precision": average_precision(y, logit, weight),
-        "roc_auc": roc_auc(y, logit, weight),
-        "recall_at_alert_rate": recall_at_alert_rate(
-            y, logit, alert_rate=problem.alert_rate, weight=weight
-        ),
-    }
-    return {name: score for name, score in scores.items() if np.isfinite(score)}
+    validation = problem.validation
+    return problem.objective.scores(validation.y, logit, validation.weight)
 
 
 def reset_peak_memory() -> None:

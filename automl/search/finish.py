@@ -64,12 +64,12 @@ def finish(ledger: Ledger, end: SearchEnd) -> Finish:
         for trial in eligible.values()
     ]
     front = pareto_front(points)
-    bootstrap = ledger.problem.validation.bootstrap
+    bootstrap, objective = ledger.problem.validation.bootstrap, ledger.problem.objective
 
     @cache
     def replicates(number: int) -> Floats:
         weights = members_of(eligible[number])
-        return bootstrap.average_precisions(mean_logit(logits, weights))
+        return objective.replicates(bootstrap, mean_logit(logits, weights))
 
     def standard_error(one: int, other: int) -> float:
         difference = replicates(one) - replicates(other)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,104 @@ class Ranking:
         return cls(order=order, last=last)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Steps:
+    """What is found and what it takes at every possible threshold: all that a score here needs.
+
+    Both are sums of weights at and above each group of equal scores, from the highest down, of
+    shape (n_replicates, n_groups): one row per set of weights.
+    """
+
+    found: Floats  # positives
+    alerted: Floats  # rows of either class
+
+    @classmethod
+    def of(cls, y: Floats, ranking: Ranking, weights: Floats) -> Steps:
+        """Of `weights`, shape (n_replicates, n_rows), for rows ranked once."""
+        ranked = weights[:, ranking.order]
+        return cls(
+            found=np.cumsum(ranked * y[ranking.order], axis=1)[:, ranking.last],
+            alerted=np.cumsum(ranked, axis=1)[:, ranking.last],
+        )
+
+
+def average_precisions(steps: Steps) -> Floats:
+    """Area under the precision-recall steps, shape (n_replicates,); nan without a positive."""
+    gained = np.diff(steps.found, axis=1, prepend=0.0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        # A replicate may give the first group no weight at all: its precision counts for nothing.
+        precision = np.where(steps.alerted > 0, steps.found / steps.alerted, 0.0)
+        return np.asarray((precision * gained).sum(axis=1) / steps.found[:, -1])
+
+
+def roc_aucs(steps: Steps) -> Floats:
+    """Share of (positive, negative) pairs in the right order, ties half; nan with one class."""
+    found = np.pad(steps.found, ((0, 0), (1, 0)))
+    false = np.pad(steps.alerted - steps.found, ((0, 0), (1, 0)))
+    area = np.trapezoid(found, false, axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        pairs = found[:, -1] * false[:, -1]
+        return np.where(pairs > 0, area / pairs, np.nan)
+
+
+def recalls_at_alert_rate(steps: Steps, alert_rate: float) -> Floats:
+    """Share of the positives among the `alert_rate` rows (by weight) of highest score.
+
+    A group of equal scores that straddles the limit counts in part, as if drawn at random.
+    """
+    everything = steps.alerted[:, -1:]
+    limit = alert_rate * everything
+    at = (steps.alerted < limit).sum(axis=1, keepdims=True)  # the group that straddles it
+    at = np.minimum(at, steps.alerted.shape[1] - 1)
+    found = np.pad(steps.found, ((0, 0), (1, 0)))
+    alerted = np.pad(steps.alerted, ((0, 0), (1, 0)))
+    low, high = np.take_along_axis(alerted, at, 1), np.take_along_axis(alerted, at + 1, 1)
+    below, above = np.take_along_axis(found, at, 1), np.take_along_axis(found, at + 1, 1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        within = np.where(high > low, (limit - low) / (high - low), 0.0)
+        shares = (below + within * (above - below)) / steps.found[:, -1:]
+    return np.asarray(shares[:, 0])
+
+
+# Sums of weights in another order differ in their last digits; a recall this close is reached.
+SAME_RECALL = 1e-9
+
+
+def precisions_at_recall(steps: Steps, recall: float) -> Floats:
+    """The highest precision of a threshold that finds at least `recall` of the positives."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        precision = np.where(steps.alerted > 0, steps.found / steps.alerted, 0.0)
+        enough = steps.found >= (recall - SAME_RECALL) * steps.found[:, -1:]
+        best = np.where(enough, precision, 0.0).max(axis=1)
+    return np.where(steps.found[:, -1] > 0, best, np.nan)
+
+
+def least_costs(steps: Steps, *, missed_cost: float, alert_cost: float) -> Floats:
+    """Cost per row at the cheapest threshold, alerting nobody and everybody included.
+
+    A missed positive costs `missed_cost` and an alert on a negative `alert_cost`; the rest is
+    free. Elkan, "The foundations of cost-sensitive learning", IJCAI 2001.
+    """
+    positives, everything = steps.found[:, -1:], steps.alerted[:, -1]
+    false = steps.alerted - steps.found
+    total = missed_cost * (positives - steps.found) + alert_cost * false
+    nobody = missed_cost * positives[:, 0]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.minimum(total.min(axis=1), nobody) / everything)
+
+
+def cost_savings(steps: Steps, *, missed_cost: float, alert_cost: float) -> Floats:
+    """Share of the cost saved against the better of alerting nobody and everybody, in [0, 1].
+
+    0 is a ranking that helps nothing, 1 one that separates the classes; nan with one class.
+    """
+    positives, everything = steps.found[:, -1], steps.alerted[:, -1]
+    idle = np.minimum(missed_cost * positives, alert_cost * (everything - positives))
+    least = least_costs(steps, missed_cost=missed_cost, alert_cost=alert_cost) * everything
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(idle > 0, np.clip(1 - least / idle, 0.0, 1.0), np.nan)
+
+
 def average_precision(
     y: npt.ArrayLike, score: npt.ArrayLike, weight: npt.ArrayLike | None = None
 ) -> float:
@@ -42,33 +141,12 @@ def average_precision(
     >>> round(average_precision([0, 1, 0, 1], [0.1, 0.4, 0.35, 0.8]), 3)
     1.0
     """
-    y, score, weight = _rows(y, score, weight)
-    ranking = Ranking.of(score)
-    return float(_average_precision(y, ranking, weight[None, :])[0])
-
-
-def _average_precision(y: Floats, ranking: Ranking, weights: Floats) -> Floats:
-    """One average precision per row of `weights`, shape (n_replicates, n_rows)."""
-    ranked = weights[:, ranking.order]
-    positive = np.cumsum(ranked * y[ranking.order], axis=1)[:, ranking.last]
-    everything = np.cumsum(ranked, axis=1)[:, ranking.last]
-    gained = np.diff(positive, axis=1, prepend=0.0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        # A replicate may give the first group no weight at all: its precision counts for nothing.
-        precision = np.where(everything > 0, positive / everything, 0.0)
-        return np.asarray((precision * gained).sum(axis=1) / positive[:, -1])
+    return float(average_precisions(steps_of(y, score, weight))[0])
 
 
 def roc_auc(y: npt.ArrayLike, score: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> float:
     """Share of (positive, negative) pairs in the right order, ties half; nan with one class."""
-    y, score, weight = _rows(y, score, weight)
-    ranking = Ranking.of(score)
-    positive = np.cumsum((weight * y)[ranking.order])[ranking.last]
-    negative = np.cumsum((weight * (1 - y))[ranking.order])[ranking.last]
-    if positive[-1] <= 0 or negative[-1] <= 0:
-        return float("nan")
-    area = np.trapezoid(np.append(0.0, positive), np.append(0.0, negative))
-    return float(area / (positive[-1] * negative[-1]))
+    return float(roc_aucs(steps_of(y, score, weight))[0])
 
 
 def recall_at_alert_rate(
@@ -80,20 +158,18 @@ def recall_at_alert_rate(
 ) -> float:
     """Share of the positives among the `alert_rate` rows (by weight) of highest score.
 
-    A group of equal scores that straddles the limit counts in part, as if drawn at random.
-
     >>> recall_at_alert_rate([1, 0, 0, 1], [0.9, 0.5, 0.3, 0.1], alert_rate=0.25)
     0.5
     """
-    y, score, weight = _rows(y, score, weight)
-    ranking = Ranking.of(score)
-    positive = np.cumsum((weight * y)[ranking.order])[ranking.last]
-    everything = np.cumsum(weight[ranking.order])[ranking.last]
-    if positive[-1] <= 0:
-        return float("nan")
-    limit = alert_rate * everything[-1]
-    found = np.interp(limit, np.append(0.0, everything), np.append(0.0, positive))
-    return float(found / positive[-1])
+    return float(recalls_at_alert_rate(steps_of(y, score, weight), alert_rate)[0])
+
+
+def steps_of(y: npt.ArrayLike, score: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> Steps:
+    """The steps of one set of weights, or of ones: the first row of each array."""
+    labels = np.asarray(y, dtype=np.float64)
+    weights = np.ones(len(labels)) if weight is None else np.asarray(weight, dtype=np.float64)
+    ranking = Ranking.of(np.asarray(score, dtype=np.float64))
+    return Steps.of(labels, ranking, weights[None, :])
 
 
 def alert_threshold(
@@ -135,15 +211,27 @@ class Bootstrap:
         rng = np.random.default_rng(seed)
         self._counts = rng.poisson(1.0, size=(n, len(self.y))).astype(np.uint8)
 
+    def replicates(
+        self, score: npt.ArrayLike, metrics: Mapping[str, Callable[[Steps], Floats]]
+    ) -> dict[str, Floats]:
+        """Each metric of `score` in every replicate, shape (n,); nan where it says nothing.
+
+        The rows are ranked and added up once for all of them.
+        """
+        ranking = Ranking.of(np.asarray(score, dtype=np.float64))
+        size = max(1, BLOCK_CELLS // max(len(self.y), 1))
+        found: dict[str, list[Floats]] = {name: [] for name in metrics}
+        for k in range(0, len(self._counts), size):
+            steps = Steps.of(self.y, ranking, self._counts[k : k + size] * self.weight)
+            for name, metric in metrics.items():
+                found[name].append(metric(steps))
+        return {name: np.concatenate(blocks) for name, blocks in found.items()}
+
     def average_precisions(self, score: npt.ArrayLike) -> Floats:
         """Average precision of `score` in every replicate, shape (n,); nan without a positive."""
-        ranking = Ranking.of(np.asarray(score, dtype=np.float64))
-        step = max(1, BLOCK_CELLS // max(len(self.y), 1))
-        blocks = [
-            _average_precision(self.y, ranking, self._counts[k : k + step] * self.weight)
-            for k in range(0, len(self._counts), step)
+        return self.replicates(score, {"average_precision": average_precisions})[
+            "average_precision"
         ]
-        return np.concatenate(blocks)
 
 
 def interval(replicates: Floats, *, level: float = 0.9) -> tuple[float, float] | None:
@@ -153,12 +241,3 @@ def interval(replicates: Floats, *, level: float = 0.9) -> tuple[float, float] |
         return None
     low, high = np.quantile(finite, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
-
-
-def _rows(
-    y: npt.ArrayLike, score: npt.ArrayLike, weight: npt.ArrayLike | None
-) -> tuple[Floats, Floats, Floats]:
-    labels = np.asarray(y, dtype=np.float64)
-    scores = np.asarray(score, dtype=np.float64)
-    weights = np.ones(len(labels)) if weight is None else np.asarray(weight, dtype=np.float64)
-    return labels, scores, weights

@@ -14,6 +14,7 @@ from automl.sampling.base import Sampler
 from automl.sampling.prior import logit_shift
 from automl.sampling.stratified import CaseControl
 from automl.sampling.temporal import RecentFirst
+from automl.search.objective import Objective
 from automl.search.validation import Part, Validation, plan_validation
 
 Rows = npt.NDArray[np.intp]
@@ -35,8 +36,12 @@ class Problem:
     screening_rows: int
     final_rows: int
     validation: Validation
-    alert_rate: float
+    objective: Objective
     seed: int
+
+    @property
+    def alert_rate(self) -> float:
+        return self.objective.alert_rate
 
     @property
     def n_columns(self) -> int:
@@ -77,7 +82,9 @@ class Problem:
         return logit_shift(sampled_rate=rates[0], true_rate=rates[1])
 
 
-def prepare(dataset: Dataset, *, alert_rate: float, seed: int, whole: bool = False) -> Problem:
+def prepare(
+    dataset: Dataset, *, seed: int, objective: Objective | None = None, whole: bool = False
+) -> Problem:
     """Encode the table, order its rows, and choose who validates.
 
     `whole` lets the final rung use all rows however many there are.
@@ -109,6 +116,6 @@ def prepare(dataset: Dataset, *, alert_rate: float, seed: int, whole: bool = Fal
         screening_rows=sampler.screening_rows(dataset),
         final_rows=dataset.n_rows if whole else sampler.final_rows(dataset),
         validation=plan_validation(dataset, seed=seed),
-        alert_rate=alert_rate,
+        objective=Objective() if objective is None else objective,
         seed=seed,
     )

@@ -17,6 +17,7 @@ from automl.search.evaluate import expected_cost
 from automl.search.finish import Finish, finish
 from automl.search.journal import Journal, MemoryJournal
 from automl.search.ledger import Ledger, members_of
+from automl.search.objective import Objective
 from automl.search.pareto import PICKS
 from automl.search.problem import Problem, prepare
 from automl.search.refine import propose
@@ -57,10 +58,10 @@ def search(
     dataset: Dataset,
     *,
     meter: Meter,
+    objective: Objective | None = None,
     budget: Budget | None = None,
     seed: int = 0,
     mode: str = "balanced",
-    alert_rate: float = 0.01,
     pick: str = "recommended",
     journal: Journal | None = None,
     stop: Callable[[], str | None] | None = None,
@@ -77,11 +78,11 @@ def search(
     dataset : Dataset
         With at least two positives and two negatives.
     meter : the energy counter that every trial is read from
+    objective : what a good model is; average precision, alerts for 1 % of the rows by default
     budget : a hard limit over search and refit; no limit by default
     seed : of folds, samples, models and proposals
     mode : ``eco`` (a few models, no search), ``balanced``, or ``best`` (spends its
         budget, or goes on until nothing is gained)
-    alert_rate : the share of rows that may be alerted, for the threshold
     pick : which of the three picks becomes the champion
     journal : where trials are written before the next begins; in memory by default
     stop : asked before each trial; a text ends the search with what it has so far
@@ -94,21 +95,19 @@ def search(
     BudgetExhausted
         The budget or `stop` ended the search before one candidate was scored.
     ValueError
-        An unknown mode or pick, or an alert rate outside (0, 1).
+        An unknown mode or pick.
     """
     if mode not in EFFORTS:
         raise ValueError(f"mode {mode!r} is not one of {', '.join(EFFORTS)}")
     if pick not in PICKS:
         raise ValueError(f"pick {pick!r} is not one of {', '.join(PICKS)}")
-    if not 0 < alert_rate < 1:
-        raise ValueError(f"alert_rate is {alert_rate}; it must be between 0 and 1")
     budget = Budget() if budget is None else budget
     tell = on_phase or (lambda name, cost: None)
     costs: dict[str, Cost] = {}
     effort = effort_of(mode, limited=budget != Budget(grams_per_kwh=budget.grams_per_kwh))
 
     with measure(meter) as features:
-        problem = prepare(dataset, alert_rate=alert_rate, seed=seed, whole=effort.whole)
+        problem = prepare(dataset, objective=objective, seed=seed, whole=effort.whole)
     costs["features"] = features.cost
     tell("features", features.cost)
 

@@ -12,7 +12,6 @@ from automl.meters.base import measure
 from automl.search.ensemble import equal_weights, greedy_weights, mean_logit
 from automl.search.evaluate import score_logit
 from automl.search.ledger import ENSEMBLE, Ledger
-from automl.search.metrics import average_precision, interval
 from automl.trial import Candidate, Proposal, Trial
 
 Floats = npt.NDArray[np.float64]
@@ -27,11 +26,11 @@ def weigh(ledger: Ledger, finalists: Mapping[int, Trial], logits: Mapping[int, F
             weights = equal_weights(list(logits))
         else:
             weights = greedy_weights(
-                logits, score=lambda logit: average_precision(y, logit, weight)
+                logits, score=lambda logit: problem.objective.score(y, logit, weight)
             )
         whole = mean_logit(logits, weights)
         scores = score_logit(problem, whole)
-        replicates = problem.validation.bootstrap.average_precisions(whole)
+        intervals = problem.objective.intervals(problem.validation.bootstrap, whole)
     members = [finalists[number] for number in sorted(weights)]
     expected = Cost(cpu_seconds=0.0, joules=0.0, meter="expected")
     cost = reading.cost
@@ -47,9 +46,10 @@ def weigh(ledger: Ledger, finalists: Mapping[int, Trial], logits: Mapping[int, F
         ),
         cost=cost,
         expected=expected,
-        score=scores["average_precision"],
-        interval=interval(replicates),
+        score=scores[problem.objective.score_name],
+        interval=intervals.get(problem.objective.score_name),
         scores=scores,
+        intervals=intervals,
         predict_joules=sum(member.predict_joules or 0.0 for member in members),
         peak_memory_bytes=max(member.peak_memory_bytes or 0 for member in members),
         details={"cost_includes_members": True},

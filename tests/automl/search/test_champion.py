@@ -16,6 +16,7 @@ from automl.errors import DataError
 from automl.meters.cpu_time import CpuTimeMeter
 from automl.search.champion import Champion
 from automl.search.metrics import average_precision
+from automl.search.objective import Objective
 from automl.search.run import SearchResult, search
 from tests.automl.search.problems import rare
 
@@ -218,7 +219,10 @@ def test_rows_are_predicted_one_by_one_as_all_at_once(champion: Champion) -> Non
 def test_the_threshold_alerts_about_the_wanted_share() -> None:
     for rate in (0.02, 0.1):
         found = search(
-            rare(8000, n_positive=800), meter=CpuTimeMeter(), mode="eco", alert_rate=rate
+            rare(8000, n_positive=800),
+            meter=CpuTimeMeter(),
+            mode="eco",
+            objective=Objective(alert_rate=rate),
         )
         other = rare(8000, n_positive=800, seed=9)
         assert found.champion.alert(other.X).mean() == pytest.approx(rate, rel=0.4)

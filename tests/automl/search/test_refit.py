@@ -16,6 +16,7 @@ from automl.models.catalog import expected_cpu_seconds
 from automl.search.calibration import fit_platt
 from automl.search.evaluate import expected_cost
 from automl.search.fitted import Fitted
+from automl.search.objective import Objective
 from automl.search.parts import fit_parts, like_parts
 from automl.search.problem import Problem, prepare
 from automl.search.refit import expected_predict_joules, fit_member, refit_rounds
@@ -25,7 +26,7 @@ from tests.automl.search.problems import rare
 
 @pytest.fixture(scope="module")
 def problem() -> Problem:
-    return prepare(rare(1500, n_positive=300), alert_rate=0.05, seed=0)
+    return prepare(rare(1500, n_positive=300), objective=Objective(alert_rate=0.05), seed=0)
 
 
 def trial(problem: Problem, name: str, *, parts: list[dict[str, Any]] | None = None) -> Trial:

@@ -117,7 +117,7 @@ def test_folds_are_as_many_as_the_positives_need(n_positive: int, n_parts: int) 
 
 def test_rungs_nest_and_keep_to_the_training_side() -> None:
     dataset = rare(12_000, n_positive=240)
-    problem = prepare(dataset, alert_rate=0.01, seed=0)
+    problem = prepare(dataset, seed=0)
     assert problem.screening_rows < problem.final_rows == 12_000
     for part in problem.validation.parts:
         small = problem.rows_to_fit(problem.screening_rows, part)
