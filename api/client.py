@@ -279,10 +279,16 @@ class FrugalClient:
         *,
         content_type: str | None = None,
         version: int | None = None,
+        reasons: int = 0,
     ) -> Json:
-        """Calibrated probabilities of rows given as mappings, or as a CSV or Parquet file."""
+        """Calibrated probabilities of rows given as mappings, or as a CSV or Parquet file.
+
+        With `reasons`, so many columns of each row that moved its score furthest.
+        """
         path = f"/v1/models/{quote(model, safe='')}/predict"
         params = {} if version is None else {"version": version}
+        if reasons:
+            params["reasons"] = reasons
         if isinstance(rows, Path):
             content_type = content_type or CONTENT_TYPES.get(rows.suffix, "text/csv")
             with rows.open("rb") as file:

@@ -19,7 +19,7 @@ from api.card import markdown
 from api.context import now, parts, project_id
 from api.errors import UnsupportedMediaType
 from api.pagination import cursor
-from api.schemas import ModelQuery, PageQuery
+from api.schemas import ModelQuery, PageQuery, PredictQuery
 from api.schemas_answers import ModelAnswer, ModelsAnswer, PredictionsAnswer
 from automl.errors import DataError
 from scheduler.errors import Corrupt, UnknownRecord
@@ -93,18 +93,19 @@ def delete(name: str) -> Any:
 
 
 @models.post("/models/<name>/predict")
-@models.input(ModelQuery, location="query")
+@models.input(PredictQuery, location="query")
 @models.output(PredictionsAnswer)
 @models.doc(
     operation_id="predict",
     responses={409: "Not ready", 410: "Deleted", 413: "Too many rows"},
 )
 @produces(*ANSWER_TYPES)
-def predict(name: str, query_data: ModelQuery) -> Any:
+def predict(name: str, query_data: PredictQuery) -> Any:
     """Calibrated probabilities of the rare event, in the order of the rows sent.
 
     The body is JSON `{"rows": [{column: value}]}`, CSV, Parquet or JSON Lines. Columns go by
-    name; unknown ones are ignored and listed, missing ones are a 422.
+    name; unknown ones are ignored and listed, missing ones are a 422. With `reasons=3` each row
+    also has the three columns that moved its score furthest from a typical row's.
     """
     model = _model(name, query_data)
     if request.mimetype not in ROW_TYPES:
@@ -115,6 +116,7 @@ def predict(name: str, query_data: ModelQuery) -> Any:
             request.get_data(cache=False),
             content_type=request.mimetype,
             accept=negotiated(*ANSWER_TYPES),
+            n_reasons=query_data.reasons,
         )
     response = Response(body, content_type=content_type, headers=dict(headers))
     response.headers["Model-Version"] = str(model.version)

@@ -260,6 +260,14 @@ class ModelQuery(Query):
     version: int | None = Field(None, ge=1, le=2**31 - 1, description="absent: the newest")
 
 
+class PredictQuery(ModelQuery):
+    """Which version predicts, and whether it says why."""
+
+    reasons: int = Field(
+        0, ge=0, le=20, description="so many columns of each row that moved its score furthest"
+    )
+
+
 class SubmitHeaders(BaseModel):
     """Headers of a submission."""
 

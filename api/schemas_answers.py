@@ -266,11 +266,23 @@ class ModelsAnswer(Answer):
     next_cursor: str | None
 
 
+class ReasonAnswer(Answer):
+    """A column and what it moved the score by, from that of a typical row."""
+
+    column: str
+    contribution: float = Field(
+        description="added to the log-odds; above 0 it speaks for the event"
+    )
+
+
 class Prediction(Answer):
     """Of one row."""
 
     probability: float = Field(description="calibrated, at the prevalence of the training data")
     alert: bool = Field(description="whether it is at or above the model's threshold")
+    reasons: list[ReasonAnswer] | None = Field(
+        None, description="furthest first; only where they were asked for"
+    )
 
 
 class PredictionsAnswer(Answer):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import DataError
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from automl.data.options import ReadingLimits, ReadingOptions
     from automl.search.champion import Champion
+    from automl.search.reasons import Reason
 
 JSON, CSV, PARQUET = "application/json", "text/csv", "application/vnd.apache.parquet"
 # A column of which more cells than this lie outside the range once seen has drifted.
@@ -37,8 +39,8 @@ def serve(
 ) -> None:
     """Answer requests until the starter hangs up.
 
-    A request is a JSON line ``{"content_type", "accept", "length"}`` and so many bytes; so is the
-    answer, ``{"result": {"content_type", "report", "length"}}``, or an error line alone.
+    A request is a JSON line ``{"content_type", "accept", "reasons", "length"}`` and so many bytes;
+    so is the answer, ``{"result": {"content_type", "report", "length"}}``, or an error line alone.
 
     Raises
     ------
@@ -65,7 +67,13 @@ def serve(
                 options=options,
                 max_rows=max_rows,
             )
-            content, report = answer(champion, frame, about=about, accept=request["accept"])
+            content, report = answer(
+                champion,
+                frame,
+                about=about,
+                accept=request["accept"],
+                n_reasons=request.get("reasons", 0),
+            )
         except Exception as error:
             channel.write_line(error_line(error))
             continue
@@ -111,9 +119,17 @@ def rows_of(
 
 
 def answer(
-    champion: Champion, frame: pd.DataFrame, *, about: Mapping[str, Any], accept: str
+    champion: Champion,
+    frame: pd.DataFrame,
+    *,
+    about: Mapping[str, Any],
+    accept: str,
+    n_reasons: int = 0,
 ) -> tuple[bytes, dict[str, Any]]:
     """Return probabilities and alerts in the order of the rows, and how the rows look.
+
+    With `n_reasons`, each row has so many columns that moved it furthest: in JSON a list, in a
+    table the columns ``reason_1``, ``contribution_1`` and so on.
 
     Returns
     -------
@@ -124,7 +140,8 @@ def answer(
     Raises
     ------
     DataError
-        ``missing_columns``, ``wrong_type``, ``non_finite``.
+        ``missing_columns``, ``wrong_type``, ``non_finite``, ``no_typical_row``,
+        ``too_many_rows`` for reasons.
     """
     report: dict[str, Any] = {
         "n_rows": len(frame),
@@ -146,14 +163,28 @@ def answer(
 
         probability = np.empty(0)
     alert = probability >= champion.threshold
+    why: list[tuple[Reason, ...]] = []
+    if n_reasons:
+        from automl.search.reasons import reasons
+
+        why = reasons(champion, frame, n_reasons=n_reasons)
     if accept == JSON:
         pairs = zip(probability.tolist(), alert.tolist(), strict=True)
-        predictions = [{"probability": p, "alert": a} for p, a in pairs]
+        predictions: list[dict[str, Any]] = [{"probability": p, "alert": a} for p, a in pairs]
+        for prediction, own in zip(predictions, why, strict=False):
+            prediction["reasons"] = [asdict(reason) for reason in own]
         content = {"predictions": predictions, **about, "report": report}
         return json.dumps(content, allow_nan=False).encode(), report
     import pyarrow as pa
 
-    table = pa.table({"probability": probability, "alert": alert})
+    columns: dict[str, Any] = {"probability": probability, "alert": alert}
+    for i in range(n_reasons):
+        nth = [row[i] if i < len(row) else None for row in why]
+        names = [reason.column if reason else None for reason in nth]
+        shares = [reason.contribution if reason else None for reason in nth]
+        columns[f"reason_{i + 1}"] = pa.array(names, pa.string())
+        columns[f"contribution_{i + 1}"] = pa.array(shares, pa.float64())
+    table = pa.table(columns)
     buffer = io.BytesIO()
     if accept == CSV:
         import pyarrow.csv

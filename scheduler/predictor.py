@@ -59,7 +59,7 @@ class Predictor:
         self._stopped = False
 
     def predict(
-        self, model: Model, body: bytes, *, content_type: str, accept: str
+        self, model: Model, body: bytes, *, content_type: str, accept: str, n_reasons: int = 0
     ) -> tuple[bytes, str, dict[str, str]]:
         """Return the predictions for a body of rows.
 
@@ -68,6 +68,7 @@ class Predictor:
         model : Model
             Which champion answers.
         content_type, accept : what the body is, and what the answer is to be: JSON, CSV, Parquet
+        n_reasons : so many columns of each row that moved its score furthest
 
         Returns
         -------
@@ -79,7 +80,7 @@ class Predictor:
         ------
         DataError
             The rows: ``missing_columns, wrong_type, non_finite, too_many_rows``, and those of
-            reading. The model: ``corrupt_model``.
+            reading. The model: ``corrupt_model``, ``no_typical_row`` for reasons.
         QueueFull
             ``predictor_busy``: others were still being answered after `wait_seconds`.
         ChildDied
@@ -89,7 +90,8 @@ class Predictor:
         """
         warm = self._claim(model)
         try:
-            head, content = self._ask(warm, model, body, content_type=content_type, accept=accept)
+            asked = {"content_type": content_type, "accept": accept, "reasons": n_reasons}
+            head, content = self._ask(warm, model, body, asked)
         finally:
             warm.used = time.monotonic()
             warm.turn.release()
@@ -122,9 +124,9 @@ class Predictor:
             warm.turn.release()  # it was let go while we waited
 
     def _ask(
-        self, warm: _Warm, model: Model, body: bytes, *, content_type: str, accept: str
+        self, warm: _Warm, model: Model, body: bytes, asked: dict[str, Any]
     ) -> tuple[dict[str, Any], bytes]:
-        request = {"content_type": content_type, "accept": accept, "length": len(body)}
+        request = {**asked, "length": len(body)}
         fresh = False
         while True:
             if warm.child is None or not warm.child.is_alive():

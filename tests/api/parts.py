@@ -124,7 +124,7 @@ class FakePredictor:
         self.calls: list[dict[str, Any]] = []
 
     def predict(
-        self, model: Model, body: bytes, *, content_type: str, accept: str
+        self, model: Model, body: bytes, *, content_type: str, accept: str, n_reasons: int = 0
     ) -> tuple[bytes, str, dict[str, str]]:
         self.calls.append({"model": model, "content_type": content_type, "accept": accept})
         if self.refusal is not None:

@@ -211,6 +211,27 @@ def test_the_card_says_what_it_was_trained_on(site: Site) -> None:
     assert "balance" in text
 
 
+def test_reasons_name_columns_of_the_table(site: Site) -> None:
+    path = "/v1/models/bank/predict?reasons=2"
+    plain = predict(site, [ROW]).json["predictions"][0]
+    assert "reasons" not in plain or plain["reasons"] is None
+    rows = [{**ROW, "balance": -900.0}, ROW]
+    answer = site.post(path, json={"rows": rows})
+    assert answer.status_code == 200, answer.text
+    assert answer.json["predictions"][1]["probability"] == plain["probability"]
+    for prediction in answer.json["predictions"]:
+        why = prediction["reasons"]
+        assert 1 <= len(why) <= 2
+        assert {reason["column"] for reason in why} <= set(ROW)
+    as_csv = site.post(path, json={"rows": rows}, headers={"Accept": "text/csv"})
+    table = list(csv_format.DictReader(io.StringIO(as_csv.text)))
+    first = answer.json["predictions"][0]["reasons"][0]
+    assert table[0]["reason_1"] == first["column"]
+    assert float(table[0]["contribution_1"]) == pytest.approx(first["contribution"])
+    assert site.post(path, json={"rows": []}).json["predictions"] == []
+    assert site.post("/v1/models/bank/predict?reasons=-1", json={"rows": rows}).status_code == 422
+
+
 def test_the_export_predicts_the_same_without_the_service(site: Site, tmp_path: Path) -> None:
     import pandas as pd
 
