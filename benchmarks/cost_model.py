@@ -22,9 +22,9 @@ from scipy.optimize import nnls
 
 from automl.data.encoding import EncoderInfo
 from automl.meta.portfolio import NAMED
-from automl.models.boosting import MOST_ROUNDS
 from automl.models.catalog import build
 from automl.models.expected import boosting_terms, forest_terms, linear_terms, typical_rounds
+from automl.models.rounds import MOST_ROUNDS
 from automl.trial import Candidate
 
 N_ROWS = (400, 1_500, 6_600, 20_000, 60_000)

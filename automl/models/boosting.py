@@ -25,11 +25,7 @@ from automl.models.base import (
     positive_rate,
     save_details,
 )
-
-# Rounds where nothing tells when to stop, and the most that are tried, at learning rate 0.05
-# (docs/method.md, Validation: 160 fixed rounds were within 3 % of early stopping; best iterations
-# lay below 300).
-ROUNDS, MOST_ROUNDS, AT_RATE = 160, 300, 0.05
+from automl.models.rounds import default_rounds, most_rounds
 
 FIXED = {
     "objective": "binary",
@@ -156,22 +152,3 @@ class Boosting:
             params |= {"pos_bagging_fraction": 1.0, "neg_bagging_fraction": share}
             params |= {"bagging_freq": 1}
         return params
-
-
-def default_rounds(params: Mapping[str, Any], rounds: int | None = None) -> int:
-    """Trees where nothing tells when to stop: as told, else in inverse of the learning rate."""
-    if rounds is not None:
-        return max(1, rounds)
-    if "rounds" in params:
-        return int(params["rounds"])
-    return _at_rate(params, ROUNDS)
-
-
-def most_rounds(params: Mapping[str, Any]) -> int:
-    """The most trees that are tried with early stopping."""
-    return _at_rate(params, MOST_ROUNDS)
-
-
-def _at_rate(params: Mapping[str, Any], rounds: int) -> int:
-    scaled = rounds * AT_RATE / float(params.get("learning_rate", 0.1))
-    return int(min(max(scaled, rounds / 3), 4 * rounds))

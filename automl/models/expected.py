@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from math import log2, sqrt
 from typing import Any
 
-from automl.models.boosting import most_rounds
+from automl.models.rounds import most_rounds
 from automl.trial import Candidate
 
 # Early stopping ended after this share of the rounds it might have used: share x n_rows ** power.

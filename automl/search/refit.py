@@ -11,8 +11,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from automl.meters.base import Meter
-from automl.models.boosting import default_rounds, most_rounds
 from automl.models.catalog import N_TREES, build, expected_cpu_seconds, family
+from automl.models.rounds import default_rounds, most_rounds
 from automl.search.calibration import expected_calibration_error, fit_platt
 from automl.search.champion import Champion, Member
 from automl.search.ensemble import mean_logit

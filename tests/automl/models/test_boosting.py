@@ -15,9 +15,10 @@ import pytest
 from automl.data.encoding import EncoderInfo
 from automl.errors import DataError
 from automl.meta.portfolio import NAMED
-from automl.models.boosting import MOST_ROUNDS, Boosting, default_rounds, most_rounds
+from automl.models.boosting import Boosting
 from automl.models.catalog import build
 from automl.models.resampling import SmoteBoosting
+from automl.models.rounds import MOST_ROUNDS, default_rounds, most_rounds
 from tests.contracts.test_models import INFO, rows
 
 L15 = NAMED["L15"].params
