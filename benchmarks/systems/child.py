@@ -1,0 +1,70 @@
+"""One system on one split in a fresh process of its environment.
+
+    python -m benchmarks.systems.child REQUEST.json ANSWER.npz
+
+The request names the system's module, the set, the seed and the options; the answer holds test
+probabilities by system and a JSON text with what it took: reading the data and imports apart,
+then search and fit together, then prediction. Only NumPy and pandas are needed here, so that it
+runs in a peer's environment.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.sets import load, split
+from benchmarks.systems.clock import cpu_seconds, peak_mb
+from benchmarks.systems.task import Task
+
+
+def main() -> None:
+    """Read the request, fit, predict, write the answer."""
+    request = json.loads(Path(sys.argv[1]).read_text("utf-8"))
+    table = load(request["set"])
+    train, test = split(table, request["seed"])
+    task = Task(
+        name=table.name,
+        X=table.X.iloc[train].reset_index(drop=True),
+        y=table.y[train],
+        time=None if table.time is None else table.time[train],
+        group=None if table.group is None else table.group[train],
+        seed=request["seed"],
+        options={**request["options"], "n_rows": table.n_rows},
+        folder=Path(request["folder"]),
+        trials=Path(request["trials"]) if request.get("trials") else None,
+    )
+    X_test = table.X.iloc[test].reset_index(drop=True)
+    table_mb = float(task.X.memory_usage(deep=True).sum()) / 2**20
+    del table
+    system = import_module(f"benchmarks.systems.{request['module']}")
+    before, loaded_mb = cpu_seconds(), peak_mb()
+    system.imports(task.options)
+    imported, wall = cpu_seconds(), time.monotonic()
+    answer = system.fit(task)
+    fitted, wall = cpu_seconds(), time.monotonic() - wall
+    fit_mb = peak_mb()
+    probabilities = {
+        name: np.asarray(predict(X_test), dtype=np.float64)
+        for name, predict in answer.predict.items()
+    }
+    took = {
+        "cpu_seconds": fitted - imported,
+        "import_cpu_seconds": imported - before,
+        "predict_cpu_seconds": cpu_seconds() - fitted,
+        "wall_seconds": wall,
+        "loaded_mb": loaded_mb,
+        "peak_mb": fit_mb,
+        "table_mb": table_mb,
+    }
+    text = json.dumps({"took": took, "details": dict(answer.details)}, default=str)
+    np.savez(sys.argv[2], **probabilities, _json=np.array(text))
+
+
+if __name__ == "__main__":
+    main()
