@@ -12,6 +12,9 @@ MAX_ITEMS = 200
 SCORES = {
     "average_precision": "average precision",
     "roc_auc": "area under the ROC curve",
+    "precision_at_recall": "precision at the recall asked for",
+    "cost_saving": "share of the cost saved against the better of alerting nobody and everybody",
+    "expected_cost": "cost per row at the cheapest threshold, in the unit of the request",
     "recall_at_alert_rate": "recall: of all positives, the share that is alerted",
     "precision_at_alert_rate": "precision: of all alerts, the share that is positive",
     "expected_calibration_error": "expected calibration error",

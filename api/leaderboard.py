@@ -13,7 +13,7 @@ from flask import Response
 
 from api.auth import negotiated, produces
 from api.context import parts, project_id
-from api.schemas import LeaderboardQuery
+from api.schemas import SCORE_NAMES, LeaderboardQuery
 from api.schemas_answers import LeaderboardAnswer, LeaderboardRow
 from automl.search.pareto import Point, pareto_front
 from automl.trial import RUNGS
@@ -65,6 +65,8 @@ class _Reader:
         self.descending = (
             query.order == "descending" if query.order is not None else query.sort == "score"
         )
+        asked = (job.request.get("objective") or {}).get("metric") or "average_precision"
+        self.metric = SCORE_NAMES.get(asked, asked)
         intensity = yearly_mean(parts().settings.zone)
         self.grams_per_kwh = intensity.grams_per_kwh
         self.source = f"{intensity.zone}: {intensity.source}"
@@ -84,7 +86,11 @@ class _Reader:
         )
         rows = [
             LeaderboardRow.of(
-                trial, grams_per_kwh=self.grams_per_kwh, front=self.front, picks=self.picks
+                trial,
+                grams_per_kwh=self.grams_per_kwh,
+                metric=self.metric,
+                front=self.front,
+                picks=self.picks,
             )
             for trial in trials
             if trial.trial is not None

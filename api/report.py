@@ -17,8 +17,16 @@ Json = Mapping[str, Any]
 
 SHORT = {"screening": "screen", "refinement": "refine"}
 BEST_FIRST = {rung: place for place, rung in enumerate(reversed(RUNGS))}
+# The head of the scores' column, and what it stands for.
+METRICS = {
+    "average_precision": ("AP", "average precision"),
+    "roc_auc": ("AUC", "area under the ROC curve"),
+    "recall_at_alert_rate": ("rec", "recall at the alert rate"),
+    "precision_at_recall": ("prec", "precision at the recall"),
+    "cost_saving": ("save", "share of the cost saved"),
+}
 LEGEND = (
-    "AP average precision with its 90 % interval; J/1k joules to predict 1,000 rows.\n"
+    "{short} {metric} with its 90 % interval; J/1k joules to predict 1,000 rows.\n"
     "F Pareto front; R recommended, A most accurate, E most frugal: by expected\n"
     "energy, which repeats exactly; CPU-s, J and mgCO2e are as measured in this run."
 )
@@ -68,6 +76,7 @@ def leaderboard_table(rows: Sequence[Json], *, limit: int = 12) -> Group:
             shown.append(pair)
     shown.sort(key=lambda pair: pair[0])
     hidden = len(rows) - len(shown)
+    short, metric = _metric(rows)
     table = Table(
         title="Leaderboard",
         title_justify="left",
@@ -80,7 +89,7 @@ def leaderboard_table(rows: Sequence[Json], *, limit: int = 12) -> Group:
         ("#", True),
         ("model", False),
         ("rung", False),
-        ("AP    90 %", False),
+        (f"{short:<6}90 %", False),
         ("CPU-s", True),
         ("J", True),
         ("mgCO2e", True),
@@ -103,7 +112,14 @@ def leaderboard_table(rows: Sequence[Json], *, limit: int = 12) -> Group:
             style="bold" if "recommended" in row["picks"] else None,
         )
     more = f"\n{hidden} more trials are in the job's leaderboard" if hidden else ""
-    return Group(table, Text(LEGEND + more, style="dim"))
+    legend = LEGEND.format(short=short, metric=metric)
+    return Group(table, Text(legend + more, style="dim"))
+
+
+def _metric(rows: Sequence[Json]) -> tuple[str, str]:
+    """Short and long name of what the scores are; all rows of a job have the same."""
+    name = str(rows[0]["metric"]) if rows else "average_precision"
+    return METRICS.get(name, ("score", name.replace("_", " ")))
 
 
 def _score(row: Json) -> str:
@@ -127,15 +143,16 @@ def picks_table(rows: Sequence[Json]) -> Table:
     table.show_header = False
     for justify in ("left", "left", "left"):
         table.add_column(justify=justify, no_wrap=True)
+    short, metric = _metric(rows)
     why = {
         "recommended": "R  good enough at the least energy",
-        "most_accurate": "A  highest average precision",
+        "most_accurate": f"A  highest {metric}",
         "most_frugal": "E  least energy on the front",
     }
     for name in PICKS:
         for row in rows:
             if name in row["picks"]:
-                score = "–" if row["score"] is None else f"AP {row['score']:.3f}"
+                score = "–" if row["score"] is None else f"{short} {row['score']:.3f}"
                 label = f"{row['model']} (trial {row['number']})"
                 table.add_row(Text(why[name], style="dim"), label, score)
     return table

@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from api.pagination import CURSOR
@@ -16,8 +25,19 @@ MAX_GRAMS = 1e9
 MAX_TRIALS = 1_000_000
 MAX_COLUMNS = 5000
 
-METRIC = "average_precision"
+MAX_COST = 1e12
 POLICY = "now"
+# As `automl.search.objective` has them: numpy stays out of the process that answers.
+MetricName = Literal[
+    "average_precision",
+    "roc_auc",
+    "recall_at_alert_rate",
+    "precision_at_recall",
+    "expected_cost",
+]
+# A cost is no score, since less of it is better.
+SCORE_NAMES = {"expected_cost": "cost_saving"}
+NEEDS = {"precision_at_recall": ("recall",), "expected_cost": ("missed_cost", "alert_cost")}
 # `scheduler.records.JobState` as a schema.
 JobStateName = Literal[
     "SUBMITTED",
@@ -43,6 +63,15 @@ def _only(supported: str) -> Any:
         return value
 
     return check
+
+
+def _needed(metric: str, names: Sequence[str]) -> dict[str, Any]:
+    """JSON Schema of: with this metric, these are numbers."""
+    given = {name: {"type": "number"} for name in names}
+    return {
+        "if": {"properties": {"metric": {"const": metric}}, "required": ["metric"]},
+        "then": {"properties": given, "required": list(names)},
+    }
 
 
 def _not_empty(value: Any) -> Any:
@@ -71,17 +100,52 @@ class Body(BaseModel):
 class Objective(Body):
     """What a good model is."""
 
-    metric: Annotated[
-        str,
-        WithJsonSchema({"type": "string", "const": METRIC}),
-        BeforeValidator(_only(METRIC)),
-    ] = Field(METRIC, description="average precision: the area under precision and recall")
+    model_config = ConfigDict(
+        json_schema_extra={"allOf": [_needed(metric, names) for metric, names in NEEDS.items()]}
+    )
+
+    metric: MetricName = Field(
+        "average_precision",
+        description="what models are compared by: average_precision, the area under precision and "
+        "recall; roc_auc; recall_at_alert_rate; precision_at_recall, which needs recall; "
+        "expected_cost, which needs missed_cost and alert_cost and scores the share of the cost "
+        "that is saved",
+    )
     alert_rate: float = Field(
-        0.01, gt=0, lt=1, description="share of rows that can be looked at; sets the threshold"
+        0.01,
+        gt=0,
+        lt=1,
+        description="share of rows that can be looked at; sets the threshold, save for "
+        "precision_at_recall and expected_cost, which have their own",
+    )
+    recall: float | None = Field(
+        None, gt=0, le=1, validate_default=True, description="share of the positives to be found"
+    )
+    missed_cost: float | None = Field(
+        None,
+        gt=0,
+        le=MAX_COST,
+        validate_default=True,
+        description="cost of a positive that is not alerted, in the unit of alert_cost",
+    )
+    alert_cost: float | None = Field(
+        None, gt=0, le=MAX_COST, validate_default=True, description="cost of alerting a negative"
     )
     pick: Literal["recommended", "most_accurate", "most_frugal"] = Field(
         "recommended", description="which model of the front becomes the champion"
     )
+
+    @field_validator("recall", "missed_cost", "alert_cost")
+    @classmethod
+    def _given(cls, value: float | None, info: ValidationInfo) -> float | None:
+        metric, name = info.data.get("metric"), str(info.field_name)
+        if value is None and name in NEEDS.get(str(metric), ()):
+            raise PydanticCustomError("missing", f"metric {metric} needs it")
+        if name == "alert_cost" and "missed_cost" in info.data:
+            other = info.data["missed_cost"]
+            if (value is None) != (other is None):
+                raise PydanticCustomError("missing", "missed_cost and alert_cost go together")
+        return value
 
 
 class Limits(Body):

@@ -179,10 +179,12 @@ class LeaderboardRow(Answer):
     params: JsonObject
     rung: str
     n_rows: int
-    score: float | None = Field(description="average precision on validation rows")
+    metric: str = Field(description="what the score is: the objective's metric, or cost_saving")
+    score: float | None = Field(description="on validation rows, higher is better, 0 to 1")
     score_low: float | None = Field(description="lower end of the 90 % interval")
     score_high: float | None
-    scores: JsonObject
+    scores: JsonObject = Field(description="every metric by name, the score among them")
+    intervals: JsonObject = Field(description="90 % interval of each of the scores")
     cpu_seconds: float
     joules: float = Field(description="as measured in this run")
     expected_joules: float = Field(description="as the catalog expects: what choices are made by")
@@ -199,6 +201,7 @@ class LeaderboardRow(Answer):
         stored: StoredTrial,
         *,
         grams_per_kwh: float | None,
+        metric: str,
         front: frozenset[int],
         picks: dict[str, int],
     ) -> LeaderboardRow:
@@ -211,10 +214,12 @@ class LeaderboardRow(Answer):
             params=dict(trial.candidate.params),
             rung=trial.proposal.rung,
             n_rows=trial.proposal.n_rows,
+            metric=metric,
             score=trial.score,
             score_low=None if trial.interval is None else trial.interval[0],
             score_high=None if trial.interval is None else trial.interval[1],
             scores=dict(trial.scores),
+            intervals={name: list(spread) for name, spread in trial.intervals.items()},
             cpu_seconds=trial.cost.cpu_seconds,
             joules=trial.cost.joules,
             expected_joules=trial.expected.joules,

@@ -25,6 +25,9 @@ def test_accepted_with_every_default_said(site: Site) -> None:
     assert request["objective"] == {
         "metric": "average_precision",
         "alert_rate": 0.01,
+        "recall": None,
+        "missed_cost": None,
+        "alert_cost": None,
         "pick": "recommended",
     }
     assert request["limits"] == dict.fromkeys(

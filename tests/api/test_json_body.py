@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
+from api import schemas
+from automl.search import objective as search
 from tests.api.parts import Site
 
 OK = {"dataset": "0" * 32, "target": "y"}
@@ -114,9 +116,48 @@ def test_other_policies_are_not_supported(site: Site, when: dict[str, Any]) -> N
     assert (answer.status_code, answer.json["code"]) == (422, "not_supported")
 
 
-def test_other_metrics_are_not_supported(site: Site) -> None:
-    answer = site.post("/v1/jobs", json={**OK, "objective": {"metric": "roc_auc"}})
-    assert (answer.status_code, answer.json["code"]) == (422, "not_supported")
+@pytest.mark.parametrize(
+    ("objective", "fields"),
+    [
+        ({"metric": "f1"}, ["metric"]),
+        ({"metric": "precision_at_recall"}, ["recall"]),
+        ({"metric": "precision_at_recall", "recall": None}, ["recall"]),
+        ({"recall": 1.01}, ["recall"]),
+        ({"metric": "expected_cost"}, ["missed_cost", "alert_cost"]),
+        ({"metric": "expected_cost", "missed_cost": 50}, ["alert_cost"]),
+        ({"missed_cost": 50}, ["alert_cost"]),
+        ({"missed_cost": 0, "alert_cost": 1}, ["missed_cost"]),
+        ({"missed_cost": 1e300, "alert_cost": 1}, ["missed_cost"]),
+    ],
+)
+def test_objectives_say_which_field_is_wrong(
+    site: Site, objective: dict[str, Any], fields: list[str]
+) -> None:
+    answer = site.post("/v1/jobs", json={**OK, "objective": objective})
+    assert (answer.status_code, answer.json["code"]) == (422, "invalid_request")
+    wrong = [error["field"] for error in answer.json["errors"]]
+    assert wrong == [f"objective.{name}" for name in fields]
+
+
+@pytest.mark.parametrize(
+    "objective",
+    [
+        {"metric": "roc_auc"},
+        {"metric": "recall_at_alert_rate", "alert_rate": 0.05},
+        {"metric": "precision_at_recall", "recall": 1},
+        {"metric": "expected_cost", "missed_cost": 50, "alert_cost": 1.5},
+        {"recall": 0.5, "missed_cost": 5, "alert_cost": 1},  # reported beside the score
+    ],
+)
+def test_objectives_are_taken_as_they_are_meant(site: Site, objective: dict[str, Any]) -> None:
+    asked = site.submit(objective=objective).json["request"]["objective"]
+    assert {name: asked[name] for name in objective} == objective
+
+
+def test_the_body_knows_the_objectives_of_the_search() -> None:
+    assert get_args(schemas.MetricName) == search.METRICS
+    assert dict(schemas.NEEDS) == dict(search.NEEDS)
+    assert dict(schemas.SCORE_NAMES) == dict(search.SCORE_NAMES)
 
 
 def test_whole_numbers_may_be_written_with_a_point(site: Site) -> None:

@@ -25,6 +25,7 @@ def trial(at: int, **values: Any) -> dict[str, Any]:
         "number": at,
         "model": f"model{at}",
         "rung": "refinement",
+        "metric": "average_precision",
         "score": score,
         "score_low": score - 0.05,
         "score_high": score + 0.05,
