@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -30,11 +31,15 @@ class Dataset:
         The entity; if given, no entity is on both sides of a split.
     weight : array of shape (n_rows,), optional
         Importance of the row, finite and above 0.
+    monotone : mapping, optional
+        By column of numbers: 1 where a higher value may never lower the score, -1 where it may
+        never raise it.
 
     Raises
     ------
     DataError
-        Lengths differ, or y has other values than 0 and 1.
+        Lengths differ, y has other values than 0 and 1, or a monotone column is none of X
+        (``column_not_found``) or its direction neither 1 nor -1.
     """
 
     X: pd.DataFrame
@@ -42,6 +47,7 @@ class Dataset:
     time: npt.NDArray[Any] | None = None
     group: npt.NDArray[Any] | None = None
     weight: npt.NDArray[np.float64] | None = None
+    monotone: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("y", "time", "group", "weight"):
@@ -52,6 +58,21 @@ class Dataset:
                 )
         if not np.isin(self.y, (0, 1)).all():
             raise DataError("the target has other values than 0 and 1", code="not_binary")
+        names = {str(name) for name in self.X.columns}
+        for name, direction in self.monotone.items():
+            if name not in names:
+                raise DataError(
+                    f"the monotone column {name!r} is not a feature",
+                    code="column_not_found",
+                    column=name,
+                )
+            if direction not in (-1, 1):
+                raise DataError(
+                    f"the direction of the monotone column {name!r} is {direction!r}; it must be "
+                    "1 or -1",
+                    code="monotone_direction",
+                    column=name,
+                )
 
     @property
     def n_rows(self) -> int:

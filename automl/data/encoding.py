@@ -37,6 +37,8 @@ class EncoderInfo:
 
     kinds: tuple[str, ...]
     cardinality: tuple[int, ...]  # number of codes; 0 for numbers
+    # 1 or -1 where the score may only rise or fall with the column, else 0; empty where all are 0.
+    monotone: tuple[int, ...] = ()
 
     @property
     def names(self) -> list[str]:
@@ -162,6 +164,25 @@ class TableEncoder:
                 n_parts = 2
             names += [name] * n_parts
         return names
+
+    def monotone(self, directions: Mapping[str, int]) -> tuple[int, ...]:
+        """Directions by the table's columns as directions of the encoded ones; empty if none.
+
+        Raises
+        ------
+        DataError
+            A column is not one of numbers (``monotone_not_numeric``). A constant one says nothing.
+        """
+        kinds = {spec["name"]: spec["kind"] for spec in self.columns}
+        for name in directions:
+            if kinds.get(name, "number") != "number":
+                raise DataError(
+                    f"column {name!r} is a {kinds[name]}; only numbers can be monotone",
+                    code="monotone_not_numeric",
+                    column=name,
+                )
+        found = tuple(directions.get(name, 0) for name in self.origins)
+        return found if any(found) else ()
 
     def transform(self, X: pd.DataFrame) -> Array:
         """Encode rows; float32 of shape (n_rows, n_columns), C order.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -63,6 +63,13 @@ class Portfolio:
 
     first: tuple[Candidate, ...]
     expand: Mapping[str, tuple[Candidate, ...]] = field(default_factory=dict)
+
+    def only(self, fit_for: Callable[[Candidate], bool]) -> Portfolio:
+        """The same without the candidates that are not fit for a problem."""
+        return Portfolio(
+            first=tuple(c for c in self.first if fit_for(c)),
+            expand={k: tuple(c for c in own if fit_for(c)) for k, own in self.expand.items()},
+        )
 
 
 _FIRST = tuple(NAMED[name] for name in ("L15", "LRq", "ETs"))

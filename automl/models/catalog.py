@@ -44,7 +44,8 @@ class Build(Protocol):
 class ModelSpec:
     """How to build a model and what it may be told.
 
-    `refine` suggests a neighbour of a candidate to an Optuna trial.
+    `refine` suggests a neighbour of a candidate to an Optuna trial; `monotone` says that the
+    model keeps to monotone columns.
     """
 
     family: str  # "boosting", "linear", "forest", "balanced" or "resampled"
@@ -52,6 +53,7 @@ class ModelSpec:
     params: frozenset[str]
     build: Build
     refine: Callable[[Candidate, optuna.trial.Trial], Candidate]
+    monotone: bool = False
 
 
 def _boosting(kind: type[Boosting]) -> Build:
@@ -106,6 +108,7 @@ CATALOG: dict[str, ModelSpec] = {
         params=_BOOSTING_PARAMS,
         build=_boosting(Boosting),
         refine=refine.boosting,
+        monotone=True,
     ),
     "logistic": ModelSpec(
         family="linear",
@@ -113,6 +116,7 @@ CATALOG: dict[str, ModelSpec] = {
         params=frozenset({"C", "n_quantiles"}),
         build=_logistic,
         refine=refine.linear,
+        monotone=True,
     ),
     "extra_trees": ModelSpec(
         family="forest",
@@ -120,6 +124,7 @@ CATALOG: dict[str, ModelSpec] = {
         params=_FOREST_PARAMS,
         build=_forest(ExtraTrees),
         refine=refine.forest,
+        monotone=True,
     ),
     "random_forest": ModelSpec(
         family="forest",
@@ -127,6 +132,7 @@ CATALOG: dict[str, ModelSpec] = {
         params=_FOREST_PARAMS,
         build=_forest(RandomForest),
         refine=refine.forest,
+        monotone=True,
     ),
     "balanced_forest": ModelSpec(
         family="balanced",
@@ -134,6 +140,7 @@ CATALOG: dict[str, ModelSpec] = {
         params=_FOREST_PARAMS,
         build=_forest(BalancedForest),
         refine=refine.forest,
+        monotone=True,
     ),
     "smote_lightgbm": ModelSpec(
         family="resampled",
@@ -141,6 +148,7 @@ CATALOG: dict[str, ModelSpec] = {
         params=_BOOSTING_PARAMS | {"positives_per_negative"},
         build=_boosting(SmoteBoosting),
         refine=refine.boosting,
+        monotone=True,
     ),
 }
 
@@ -168,6 +176,8 @@ def build(
     if candidate.model not in CATALOG:
         raise ValueError(f"model {candidate.model!r} is not in the catalog {sorted(CATALOG)}")
     spec = CATALOG[candidate.model]
+    if encoder_info.monotone and not spec.monotone:
+        raise ValueError(f"{candidate.model} cannot keep to monotone columns")
     unknown = sorted(set(candidate.params) - spec.params)
     if unknown:
         raise ValueError(
@@ -199,6 +209,11 @@ def load(folder: Path, stem: str) -> FittableModel:
             model: FittableModel = spec.kind.load(folder, stem)
             return model
     raise ValueError(f"model class {name!r} is not in the catalog")
+
+
+def monotone(candidate: Candidate) -> bool:
+    """Whether a candidate's model can keep to monotone columns."""
+    return CATALOG[candidate.model].monotone
 
 
 def family(candidate: Candidate) -> str:

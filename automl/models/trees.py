@@ -14,7 +14,7 @@ from sklearn.pipeline import Pipeline
 from automl.data.encoding import EncoderInfo
 from automl.errors import DataError
 from automl.models.base import Floats, Labels, SklearnModel, Valid, X, log_odds
-from automl.models.columns import for_trees
+from automl.models.columns import for_trees, tree_numbers
 
 
 class Forest(SklearnModel):
@@ -46,6 +46,26 @@ class Forest(SklearnModel):
             pipeline=Pipeline([("columns", for_trees(info)), ("model", forest)]),
             details={"n_trees": n_trees},
         )
+        self._info = info
+
+    def fit(
+        self,
+        X: X,
+        y: Labels,
+        *,
+        sample_weight: Floats | None = None,
+        valid: Valid | None = None,
+    ) -> Self:
+        """Fit on all of X; `valid` is not used."""
+        if self._info.monotone:
+            # How many columns there are for the trees is known once the levels are.
+            columns, forest = self.pipeline[0], self.pipeline[-1]
+            n_columns = columns.fit(X).transform(X[:1]).shape[1]
+            directions = [self._info.monotone[i] for i in tree_numbers(self._info)]
+            # A list: scikit-learn 1.9 turns the signs of an int8 array around in place, tree by
+            # tree.
+            forest.set_params(monotonic_cst=directions + [0] * (n_columns - len(directions)))
+        return super().fit(X, y, sample_weight=sample_weight, valid=valid)
 
     @classmethod
     def load(cls, folder: Path, stem: str) -> Self:

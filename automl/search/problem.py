@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -47,9 +48,10 @@ class Problem:
     def n_columns(self) -> int:
         return int(self.matrix.shape[1])
 
-    @property
+    @cached_property
     def info(self) -> EncoderInfo:
-        return self.encoder.info
+        monotone = self.encoder.monotone(self.dataset.monotone)
+        return replace(self.encoder.info, monotone=monotone)
 
     def rows_to_fit(self, n_rows: int, part: Part | None) -> Rows:
         """The rung's rows on the training side of a part, ascending; None is all rows.

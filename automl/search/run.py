@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from automl.cost import ZERO, Budget, Cost
 from automl.data.dataset import Dataset
 from automl.meta.portfolio import portfolio
 from automl.meters.base import Meter, measure
-from automl.models.catalog import expected_cpu_seconds, family
+from automl.models.catalog import family, monotone
 from automl.search.champion import Champion
 from automl.search.effort import EFFORTS, Effort, effort_of
-from automl.search.evaluate import expected_cost
+from automl.search.evaluate import default_fit_seconds, expected_cost, expected_seconds
 from automl.search.finish import Finish, finish
 from automl.search.journal import Journal, MemoryJournal
 from automl.search.ledger import Ledger, members_of
@@ -22,6 +22,7 @@ from automl.search.pareto import PICKS
 from automl.search.problem import Problem, prepare
 from automl.search.refine import propose
 from automl.search.refit import crown, fit_member
+from automl.search.stop import Stop, refused
 from automl.search.strategies import SearchEnd, Shape, Strategy, successive_halving
 from automl.search.validation import FEW_POSITIVES
 from automl.trial import Candidate, Proposal, Trial
@@ -40,9 +41,14 @@ class SearchResult:
     front: tuple[int, ...]  # numbers, cheapest first
     picks: Mapping[str, int]  # recommended, most_accurate, most_frugal -> number
     champion: Champion
-    stop_reason: str
+    stop: Stop
     warnings: tuple[Mapping[str, Any], ...]  # {"code", "detail"}
     costs: Mapping[str, Cost]  # by phase: features, search, refit
+
+    @property
+    def stop_reason(self) -> str:
+        """Why nothing more was tried, in words; `stop` has it in numbers."""
+        return self.stop.text
 
     @property
     def cost(self) -> Cost:
@@ -104,7 +110,7 @@ def search(
     budget = Budget() if budget is None else budget
     tell = on_phase or (lambda name, cost: None)
     costs: dict[str, Cost] = {}
-    effort = effort_of(mode, limited=budget != Budget(grams_per_kwh=budget.grams_per_kwh))
+    effort = effort_of(mode, limited=budget.is_limited)
 
     with measure(meter) as features:
         problem = prepare(dataset, objective=objective, seed=seed, whole=effort.whole)
@@ -120,6 +126,12 @@ def search(
         before=features.cost,
     )
     with measure(meter) as searching:
+        default = portfolio(mode).first[0]
+        brute = effort.brute_seconds(default_fit_seconds(default, problem))
+        if budget.least_gain_per_gram is not None:
+            effort = replace(
+                effort, least_rate=budget.least_gain_per_gram * percent_grams(brute, budget)
+            )
         end = _drive(_strategy(problem, mode=mode, effort=effort), ledger)
         outcome = finish(ledger, end)
     costs["search"] = ledger.replayed + searching.cost
@@ -134,7 +146,7 @@ def search(
         front=outcome.front,
         picks=outcome.picks,
         champion=champion,
-        stop_reason=_stop_reason(ledger, end),
+        stop=_stop(ledger, end, brute_seconds=brute, budget=budget),
         warnings=tuple(_warnings(problem, ledger)),
         costs=costs,
     )
@@ -142,6 +154,8 @@ def search(
 
 def _strategy(problem: Problem, *, mode: str, effort: Effort) -> Strategy:
     models = portfolio(mode)
+    if problem.info.monotone:
+        models = models.only(monotone)
     named = {c.id: c for c in (*models.first, *sum(models.expand.values(), start=()))}
 
     def refinement(name: str, trials: Sequence[Trial]) -> Candidate | None:
@@ -162,7 +176,7 @@ def _strategy(problem: Problem, *, mode: str, effort: Effort) -> Strategy:
         final_rows=problem.final_rows,
         family=family,
         expected=expected,
-        fit_seconds=expected_cpu_seconds(models.first[0], problem.final_rows, problem.n_columns),
+        fit_seconds=default_fit_seconds(models.first[0], problem),
         propose=refinement,
     )
     return successive_halving(models.first, models.expand, shape=shape, effort=effort)
@@ -219,12 +233,27 @@ def _crown(ledger: Ledger, outcome: Finish, *, pick: str, mode: str) -> Champion
     )
 
 
-def _stop_reason(ledger: Ledger, end: SearchEnd) -> str:
+def percent_grams(brute_seconds: float, budget: Budget) -> float:
+    """Grams of CO2e of one percent of brute force, by its expected CPU-seconds.
+
+    At the watts of expected costs, not at the machine's own: what a rate decides has to repeat.
+    """
+    return (expected_seconds(brute_seconds) * 0.01).grams(budget.grams_per_kwh or 0.0)
+
+
+def _stop(ledger: Ledger, end: SearchEnd, *, brute_seconds: float, budget: Budget) -> Stop:
     if ledger.stopped is not None:
-        return f"stopped: {ledger.stopped}"
+        return Stop(reason="stopped", text=f"stopped: {ledger.stopped}")
     if ledger.refusals:
-        return f"budget: {ledger.refusals[-1]}"
-    return end.reason
+        return refused(ledger.refusals[-1])
+    grams = percent_grams(brute_seconds, budget)
+    if not grams or end.stop.rate is None or end.stop.least_rate is None:
+        return end.stop
+    return replace(
+        end.stop,
+        rate_per_gram=end.stop.rate / grams,
+        least_rate_per_gram=end.stop.least_rate / grams,
+    )
 
 
 def _warnings(problem: Problem, ledger: Ledger) -> list[dict[str, Any]]:
