@@ -201,6 +201,11 @@ class JobRequest(Body):
     )
     weight_column: ColumnName | None = Field(None, description="importance of a row, above 0")
     exclude: ColumnNames = Field([], description="columns not to learn from")
+    monotone: Annotated[
+        dict[ColumnName, Literal["increasing", "decreasing"]], Field(max_length=MAX_COLUMNS)
+    ] = Field(
+        {}, description="columns of numbers that may only raise, or only lower, the probability"
+    )
     accept_leakage: ColumnNames = Field(
         [], description="columns that nearly equal the target and are meant to"
     )

@@ -43,6 +43,9 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Carbon intensity of the electricity used.
     alert_rate : float
         Share of the rows that may be alerted.
+    monotonic_cst : mapping, optional
+        By column of numbers, 1 where it may only raise the probability of the event, -1 where it
+        may only lower it.
     random_state : int, RandomState or None
         The same number, the same model.
 
@@ -81,6 +84,7 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         wall_seconds: float | None = None,
         trials: int | None = None,
         alert_rate: float = 0.01,
+        monotonic_cst: Mapping[str, int] | None = None,
         random_state: Any = 0,
     ) -> None:
         self.mode = mode
@@ -91,6 +95,7 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.wall_seconds = wall_seconds
         self.trials = trials
         self.alert_rate = alert_rate
+        self.monotonic_cst = monotonic_cst
         self.random_state = random_state
 
     def fit(
@@ -147,6 +152,7 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             time=None if time is None else np.asarray(time),
             group=None if groups is None else np.asarray(groups),
             weight=None if weights is None else np.asarray(weights, dtype=np.float64),
+            monotone=dict(self.monotonic_cst or {}),
         )
         self.result_: SearchResult = search(
             dataset,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from math import floor
 from pathlib import Path
@@ -69,6 +69,7 @@ def admit(rows: Path, request: Mapping[str, Any], *, profile: Mapping[str, Any])
     DataError
         ``target_not_found, column_not_found, target_missing, not_binary, positive_label_required,
         no_positives, too_few_positives, constant_target, time_is_text, fold_without_class,
+        monotone_not_numeric, monotone_not_feature,
         bad_weight, leakage_suspected, no_usable_features``.
     """
     columns = {column["name"]: column for column in profile["columns"]}
@@ -92,6 +93,7 @@ def admit(rows: Path, request: Mapping[str, Any], *, profile: Mapping[str, Any])
         if weight is not None:
             check_weight(weight, y, request["weight_column"])
         features, excluded = _features(columns, request)
+        _check_monotone(columns, features, excluded, request, warnings)
         _check_leaks(stored, y, features, request, warnings)
     group_identical = _check_overlap(rows, y, features, request, profile, warnings)
     if not features:
@@ -127,7 +129,7 @@ def _check_names(request: Mapping[str, Any], names: list[str]) -> None:
         for role in ("time_column", "group_column", "weight_column")
         if request.get(role) is not None
     ]
-    for role in ("exclude", "accept_leakage"):
+    for role in ("exclude", "accept_leakage", "monotone"):
         asked += [(role, name) for name in request.get(role) or ()]
     for role, name in asked:
         if name not in names:
@@ -143,6 +145,37 @@ def _check_names(request: Mapping[str, Any], names: list[str]) -> None:
                 code="target_has_two_roles",
                 column=name,
                 details={"field": role},
+            )
+
+
+def _check_monotone(
+    columns: Mapping[str, Mapping[str, Any]],
+    features: Sequence[str],
+    excluded: Sequence[Mapping[str, str]],
+    request: Mapping[str, Any],
+    warnings: list[dict[str, Any]],
+) -> None:
+    """Only a number that is learnt from can be monotone; one left out unasked is a warning."""
+    why = {one["column"]: one["why"] for one in excluded}
+    for name in request.get("monotone") or ():
+        kind = columns[name]["type"]
+        if kind not in ("integer", "number", "boolean"):
+            raise DataError(
+                f"column '{name}' is named in monotone and is a {kind}; only numbers have a "
+                "direction",
+                code="monotone_not_numeric",
+                column=name,
+                details={"field": "monotone", "type": kind},
+            )
+        if name in why:
+            detail = f"column '{name}' is named in monotone but not learnt from: {why[name]}"
+            warnings.append({"code": "monotone_unused", "detail": detail, "column": name})
+        elif name not in features:
+            raise DataError(
+                f"column '{name}' is named in monotone and has another role, or is excluded",
+                code="monotone_not_feature",
+                column=name,
+                details={"field": "monotone"},
             )
 
 

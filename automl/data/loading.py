@@ -21,6 +21,8 @@ from automl.errors import DataError
 
 __all__ = ["load", "read_rows"]
 
+DIRECTIONS = {"increasing": 1, "decreasing": -1}
+
 
 def load(
     rows: Path,
@@ -36,8 +38,8 @@ def load(
     rows : Path
         The Parquet that `tables.ingest` wrote.
     request : mapping
-        The job's request; `target, positive, time_column, group_column, weight_column, exclude`
-        are read.
+        The job's request; `target, positive, time_column, group_column, weight_column, exclude,
+        monotone` are read.
     excluded : sequence of str
         Columns that the admission left out.
     group_identical : bool
@@ -95,6 +97,11 @@ def load(
         time=_times(series, role_columns["time_column"]),
         group=group,
         weight=_weights(series, role_columns["weight_column"]),
+        monotone={
+            name: DIRECTIONS[direction]
+            for name, direction in (request.get("monotone") or {}).items()
+            if name in features
+        },
     )
 
 

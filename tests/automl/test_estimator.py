@@ -171,6 +171,19 @@ def test_time_groups_and_weights_reach_the_search() -> None:
     assert validation["by_group"]
 
 
+def test_monotone_columns_reach_the_search() -> None:
+    X = table()
+    y = (np.random.default_rng(0).random(len(X)) < 0.2).astype(int)
+    number = next(c for c in X.columns if pd.api.types.is_float_dtype(X[c]))
+    model = FrugalClassifier(mode="eco", trials=2, monotonic_cst={number: 1}).fit(X, y)
+    rows = pd.concat([X.head(1)] * 50, ignore_index=True)
+    rows[number] = np.linspace(X[number].min(), X[number].max(), 50)
+    event = model.champion_.decision(rows)
+    assert (np.diff(event) >= -1e-6).all()
+    with pytest.raises(ValueError, match="not a feature"):
+        FrugalClassifier(mode="eco", monotonic_cst={"none": 1}).fit(X, y)
+
+
 def test_random_states() -> None:
     dataset = rare(600, n_positive=60)
     first = [

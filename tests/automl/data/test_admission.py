@@ -317,3 +317,18 @@ def test_59_counts_made_from_a_part_of_the_rows_say_so(monkeypatch: pytest.Monke
     said = [one["detail"] for one in job(columns).warnings if "duplicate" in one["code"]]
     assert len(said) == 2
     assert all(detail.startswith("about ") for detail in said)
+
+
+def test_monotone_columns_are_numbers_that_are_learnt_from() -> None:
+    place = RNG.choice(["a", "b", "c"], N)
+    fine = job(
+        table(place=place, one=np.ones(N)), monotone={"x1": "increasing", "one": "decreasing"}
+    )
+    assert codes(fine) == ["monotone_unused"]  # constant, so that it says nothing
+    text = refused(table(place=place), monotone={"place": "increasing"})
+    assert (text.code, text.column) == ("monotone_not_numeric", "place")
+    other = refused(table(), monotone={"x1": "increasing"}, exclude=["x1"])
+    assert other.code == "monotone_not_feature"
+    absent = refused(table(), monotone={"x3": "increasing"})
+    assert (absent.code, absent.details["field"]) == ("column_not_found", "monotone")
+    assert refused(table(), monotone={"y": "increasing"}).code == "target_has_two_roles"

@@ -41,6 +41,7 @@ def test_load(tmp_path: Path) -> None:
         "group_column": "text",
         "weight_column": "w",
         "exclude": ["id"],
+        "monotone": {"n": "increasing", "big": "decreasing", "x": "increasing"},
     }
     dataset = load(stored(tmp_path, CSV.encode()), request, excluded=["x"])
     assert dataset.y.tolist() == [1, 0, 0]
@@ -58,6 +59,7 @@ def test_load(tmp_path: Path) -> None:
     assert dataset.group.tolist() == [0, 1, 0]
     assert dataset.weight is not None
     assert dataset.weight.tolist() == [1, 2, 4]
+    assert dataset.monotone == {"n": 1, "big": -1}  # x was left out by the admission
 
 
 def test_rows_alike_in_all_features_make_a_group(tmp_path: Path) -> None:
