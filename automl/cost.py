@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from math import inf
 from typing import Any
 
@@ -43,6 +43,14 @@ class Cost:
             meter=meter,
         )
 
+    def __mul__(self, factor: float) -> Cost:
+        return replace(
+            self,
+            cpu_seconds=self.cpu_seconds * factor,
+            joules=self.joules * factor,
+            wall_seconds=self.wall_seconds * factor,
+        )
+
     def grams(self, grams_per_kwh: float) -> float:
         """Grams of CO2e at a carbon intensity in g/kWh."""
         return grams_co2e(self.joules, grams_per_kwh=grams_per_kwh)
@@ -56,11 +64,31 @@ ZERO = Cost(cpu_seconds=0.0, joules=0.0, meter="none")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Refusal:
+    """What does not fit a budget, in the unit that `name` says: a field of `Budget`."""
+
+    name: str
+    used: float
+    expected: float
+    limit: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name}: {self.used:.4g} spent + {self.expected:.4g} expected > "
+            f"{self.limit:.4g} allowed"
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Budget:
     """Where a search must stop, whichever comes first; a hard limit.
 
     It is checked before each proposal with the proposal's expected cost. A limit in `gco2e` needs
     `grams_per_kwh`, since a library knows no grid.
+
+    `least_gain_per_gram` is no limit but a price: percent of the score that a gram of CO2e has to
+    be expected to gain, below which nothing more is tried. None is the mode's own, relative to
+    what brute force would cost. It needs `grams_per_kwh` too.
     """
 
     gco2e: float = inf
@@ -69,6 +97,7 @@ class Budget:
     wall_seconds: float = inf
     trials: float = inf
     grams_per_kwh: float | None = None
+    least_gain_per_gram: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("gco2e", "joules", "cpu_seconds", "wall_seconds", "trials"):
@@ -76,15 +105,28 @@ class Budget:
                 raise ValueError(f"{name} is {getattr(self, name)}; a budget must be above 0")
         if self.gco2e < inf and self.grams_per_kwh is None:
             raise ValueError("a budget in gco2e needs grams_per_kwh, the carbon intensity to use")
+        if self.least_gain_per_gram is not None:
+            if not 0 <= self.least_gain_per_gram < inf:
+                raise ValueError(
+                    f"least_gain_per_gram is {self.least_gain_per_gram}; it is at least 0"
+                )
+            if self.grams_per_kwh is None:
+                raise ValueError("a least gain per gram needs grams_per_kwh")
 
-    def refusal(self, spent: Cost, *, n_trials: int, expected: Cost) -> str | None:
-        """Why `expected` no longer fits after `spent`, in numbers; None when it fits.
+    @property
+    def is_limited(self) -> bool:
+        """Whether there is any limit."""
+        limits = (self.gco2e, self.joules, self.cpu_seconds, self.wall_seconds, self.trials)
+        return min(limits) < inf
+
+    def refusal(self, spent: Cost, *, n_trials: int, expected: Cost) -> Refusal | None:
+        """Why `expected` no longer fits after `spent`; None when it fits.
 
         >>> budget = Budget(cpu_seconds=10)
         >>> spent = Cost(cpu_seconds=9.5, joules=38.0, meter="cpu_time")
-        >>> budget.refusal(spent, n_trials=3, expected=Cost(
-        ...     cpu_seconds=1.0, joules=4.0, meter="expected"))
-        'cpu_seconds: 9.5 spent + 1 expected > 10 allowed'
+        >>> print(budget.refusal(spent, n_trials=3, expected=Cost(
+        ...     cpu_seconds=1.0, joules=4.0, meter="expected")))
+        cpu_seconds: 9.5 spent + 1 expected > 10 allowed
         """
         limits = [
             ("cpu_seconds", spent.cpu_seconds, expected.cpu_seconds, self.cpu_seconds),
@@ -97,5 +139,5 @@ class Budget:
             limits.append(("gco2e", *grams, self.gco2e))
         for name, used, more, limit in limits:
             if used + more > limit:
-                return f"{name}: {used:.4g} spent + {more:.4g} expected > {limit:.4g} allowed"
+                return Refusal(name=name, used=used, expected=more, limit=limit)
         return None

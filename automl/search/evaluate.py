@@ -13,11 +13,13 @@ from automl.cost import Cost
 from automl.meters.base import Meter, measure
 from automl.meters.cpu_time import WATTS_PER_CORE
 from automl.models.catalog import expected_cpu_seconds
+from automl.search.champion import Member
 from automl.search.fitted import Fitted
 from automl.search.journal import Arrays
+from automl.search.lifetime import n_trees, predict_seconds
 from automl.search.parts import fit_parts, trees_of_part
 from automl.search.problem import Problem
-from automl.trial import Proposal, Trial
+from automl.trial import Candidate, Proposal, Trial
 
 Floats = npt.NDArray[np.float64]
 
@@ -34,12 +36,19 @@ class Outcome:
 
 
 def evaluate(
-    proposal: Proposal, problem: Problem, *, number: int, expected: Cost, meter: Meter
+    proposal: Proposal,
+    problem: Problem,
+    *,
+    number: int,
+    expected: Cost,
+    meter: Meter,
+    recalled: Member | None = None,
 ) -> Outcome:
     """Fit on each part's training rows, predict its validation rows, score them together.
 
     A model that fails in any way is a trial with an error, not an exception. Of the error only
-    its type and the library's own message are kept.
+    its type and the library's own message are kept. A `recalled` member was fitted before, and
+    only predicts.
     """
     reset_peak_memory()
     models: tuple[Fitted, ...] = ()
@@ -48,7 +57,10 @@ def evaluate(
     error: str | None = None
     with measure(meter) as reading:
         try:
-            models, logit, predicting = fit_parts(proposal, problem, meter=meter)
+            if recalled is None:
+                models, logit, predicting = fit_parts(proposal, problem, meter=meter)
+            else:
+                models, logit, predicting = _recall(recalled, problem, meter=meter)
             if not np.isfinite(logit).all():
                 raise FloatingPointError("the model's scores are not all finite")
             scores = score_logit(problem, logit)
@@ -78,10 +90,22 @@ def evaluate(
         intervals=intervals,
         predict_joules=predicting.joules / n_predicted * 1000,
         peak_memory_bytes=peak,
-        details={"parts": [dict(fitted.model.details) for fitted in models]},
+        details={
+            "parts": [dict(fitted.model.details) for fitted in models],
+            **({} if recalled is None else {"recalled": True}),
+        },
     )
     arrays = {"rows": problem.validation.rows.astype(np.int64), "logit": logit}
     return Outcome(trial=trial, out_of_fold=arrays, models=models)
+
+
+def _recall(
+    member: Member, problem: Problem, *, meter: Meter
+) -> tuple[tuple[Fitted, ...], Floats, Cost]:
+    """As `fit_parts`, by the models of a member that none of the validation rows was fitted to."""
+    with measure(meter) as reading:
+        logit = member.decision(problem.matrix[problem.validation.rows])
+    return member.models, logit, reading.cost
 
 
 def expected_cost(proposal: Proposal, problem: Problem) -> Cost:
@@ -94,6 +118,18 @@ def expected_cost(proposal: Proposal, problem: Problem) -> Cost:
             proposal.candidate, n_rows, problem.n_columns, n_trees=n_trees
         )
     return expected_seconds(seconds)
+
+
+def recall_cost(member: Member, problem: Problem) -> Cost:
+    """What it is expected to take to judge a member that was fitted before."""
+    trees = [n_trees(fitted.model.details) for fitted in member.models]
+    n_thousands = len(problem.validation.rows) / 1000
+    return expected_seconds(n_thousands * predict_seconds(member.candidate, trees=trees))
+
+
+def default_fit_seconds(candidate: Candidate, problem: Problem) -> float:
+    """Expected CPU-seconds of one fit on the final rows: what brute force is counted in."""
+    return expected_cpu_seconds(candidate, problem.final_rows, problem.n_columns)
 
 
 def expected_seconds(seconds: float) -> Cost:

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from automl.cost import ZERO, Budget, Cost
+from automl.cost import ZERO, Budget, Cost, Refusal
 from automl.meters.base import Meter
 from automl.models.catalog import expected_cpu_seconds, family
-from automl.search.evaluate import evaluate, expected_cost, expected_seconds
+from automl.search.evaluate import evaluate, expected_cost, expected_seconds, recall_cost
+from automl.search.champion import Member
 from automl.search.fitted import Fitted
 from automl.search.journal import Arrays, Journal
 from automl.search.problem import Problem
@@ -34,7 +35,8 @@ class Ledger:
     """The trials of one search, what they cost, and what is left of the budget.
 
     It is the only place that asks the budget, and the only one that writes to the journal.
-    `before` is what was spent on the budget before the first trial.
+    `before` is what was spent on the budget before the first trial. `recalled` are members of an
+    older champion by the id of their configuration: at the final rung they stand for a fit.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Ledger:
         journal: Journal,
         stop: Callable[[], str | None] | None,
         before: Cost,
+        recalled: Mapping[str, Member] | None = None,
     ) -> None:
         self.problem, self.meter = problem, meter
         self._budget, self._journal, self._stop = budget, journal, stop
@@ -64,8 +67,13 @@ class Ledger:
         self._stored = {_key(trial.proposal): trial for trial in self.trials}
         self.replayed = sum((t.cost for t in self.trials if not is_ensemble(t)), start=ZERO)
         self.spent = before + self.replayed
-        self.models: dict[int, tuple[Fitted, ...]] = {}
-        self.refusals: list[str] = []
+        self._recalled = dict(recalled or {})
+        self.models: dict[int, tuple[Fitted, ...]] = {
+            trial.number: member.models
+            for trial in self.trials
+            if (member := self.recalled(trial.proposal)) is not None
+        }
+        self.refusals: list[Refusal] = []
         self.stopped: str | None = None
         self._promised = 0.0  # expected CPU-seconds of refits already granted
 
@@ -77,6 +85,12 @@ class Ledger:
             if trial is not None:
                 done.append(trial)
         return done
+
+    def recalled(self, proposal: Proposal) -> Member | None:
+        """The older champion's member that stands for the proposal's fit, if there is one."""
+        if proposal.rung != "final" or proposal.n_rows != self.problem.final_rows:
+            return None
+        return self._recalled.get(proposal.candidate.id)
 
     def charge(self, cost: Cost) -> None:
         """Add work that is no trial: proposing, weighing."""
@@ -119,7 +133,12 @@ class Ledger:
         if self.stopped is not None:
             return None
         candidate = proposal.candidate
-        expected = expected_cost(proposal, self.problem)
+        member = self.recalled(proposal)
+        expected = (
+            expected_cost(proposal, self.problem)
+            if member is None
+            else recall_cost(member, self.problem)
+        )
         n_trials = sum(not is_ensemble(trial) for trial in self.trials)
         refusal = self._budget.refusal(
             self.spent,
@@ -132,7 +151,12 @@ class Ledger:
         number = self.next_number
         self._journal.begin(number, proposal, expected)
         outcome = evaluate(
-            proposal, self.problem, number=number, expected=expected, meter=self.meter
+            proposal,
+            self.problem,
+            number=number,
+            expected=expected,
+            meter=self.meter,
+            recalled=member,
         )
         self._journal.end(outcome.trial, outcome.out_of_fold)
         self.models[number] = outcome.models

@@ -8,11 +8,12 @@ what it was made with and what it is sent. It decides by expected costs only.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf
 from typing import TypeAlias
 
 from automl.search.effort import Effort
+from automl.search.stop import Stop
 from automl.trial import Candidate, Proposal, Trial
 
 Strategy: TypeAlias = Generator[Sequence[Proposal], Sequence[Trial], "SearchEnd"]
@@ -22,8 +23,15 @@ Strategy: TypeAlias = Generator[Sequence[Proposal], Sequence[Trial], "SearchEnd"
 class SearchEnd:
     """Why a strategy has nothing more to propose, and which trials may become members."""
 
-    reason: str
+    stop: Stop
     finalists: tuple[int, ...]
+    # Of the finalists by number, where they are known already; else they are found.
+    weights: Mapping[int, float] | None = None
+
+    @property
+    def reason(self) -> str:
+        """In words."""
+        return self.stop.text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,10 +79,10 @@ def successive_halving(
                 candidate, shape.screening_rows, share=0.8
             ):
                 yield from race.run([candidate], race.screening_rung, shape.screening_rows)
-    reason = yield from _refine(race)
+    stop = yield from _refine(race)
     finalists = race.best(race.trials)
     if race.screening_rung == "final":
-        return SearchEnd(reason=reason, finalists=tuple(t.number for t in finalists))
+        return SearchEnd(stop=stop, finalists=tuple(t.number for t in finalists))
     chosen: list[int] = []
     for position, screened in enumerate(finalists):
         candidate = screened.candidate
@@ -83,51 +91,67 @@ def successive_halving(
             judged = yield from race.run([candidate], "final", shape.final_rows)
         # One that could not be afforded on the final rows stays as it was screened.
         chosen.append(judged[0].number if judged else screened.number)
-    return SearchEnd(reason=reason, finalists=tuple(chosen))
+    return SearchEnd(stop=stop, finalists=tuple(chosen))
 
 
-def _refine(race: _Race) -> Generator[Sequence[Proposal], Sequence[Trial], str]:
+def _refine(race: _Race) -> Generator[Sequence[Proposal], Sequence[Trial], Stop]:
     """Let the sampler propose around the best of a family until it is no longer worth it."""
     shape, effort = race.shape, race.effort
     if not effort.refinements:
-        return f"all {len(race.trials)} configurations of this mode were tried"
+        return Stop(
+            reason="tried", text=f"all {len(race.trials)} configurations of this mode were tried"
+        )
     since_better = 0
     for position in range(effort.refinements):
         scored = [t for t in race.trials if t.score is not None]
         if not scored:
-            return "no candidate could be scored"
+            return Stop(reason="no_score", text="no candidate could be scored")
         best = max(scored, key=_by_score)
         families = race.alive()[: effort.families_refined]
         family = families[position % len(families)]
         candidate = shape.propose(family, race.trials)
         if candidate is None:
-            return f"{len(race.trials)} trials and no further refinement of family {family}"
+            text = f"{len(race.trials)} trials and no further refinement of family {family}"
+            return Stop(reason="tried", text=text)
         gain = effort.refinement_gain(position)
         rate = race.rate(candidate, gain)
+        numbers = Stop(
+            reason="rate",
+            text=f"the next refinement's expected gain, {gain:.2g} % at "
+            f"{race.brute_share(candidate):.2g} % of brute-force cost, is {rate:.2g} per "
+            f"percent, below {effort.least_rate:.2g}",
+            expected_gain=gain,
+            expected_cost=shape.expected(candidate, shape.screening_rows),
+            used=race.used,
+            limit=None if race.limit == inf else race.limit,
+            unit="expected_cpu_seconds",
+            rate=rate,
+            least_rate=effort.least_rate,
+        )
         if rate < effort.least_rate:
-            return (
-                f"the next refinement's expected gain, {gain:.2g} % at "
-                f"{race.brute_share(candidate):.2g} % of brute-force cost, is {rate:.2g} per "
-                f"percent, below {effort.least_rate:.2g}"
-            )
+            return numbers
         if not race.fits(candidate, shape.screening_rows, share=0.8):
-            return (
+            text = (
                 f"the next refinement does not fit the frugal limit: {race.used:.3g} CPU-seconds "
                 f"expected so far, {race.limit:.3g} in all"
             )
+            return replace(numbers, reason="frugal_limit", text=text)
         if since_better >= effort.plateau:
-            return (
+            text = (
                 f"the last {since_better} refinements gained less than half a standard error "
                 f"({race.standard_error(best) / 2:.2g}) on the best score of {best.score:.4g}"
             )
+            return replace(numbers, reason="plateau", text=text)
         rung = "final" if race.screening_rung == "final" else "refinement"
         done = yield from race.run([candidate], rung, shape.screening_rows)
         if not done:
-            return "the budget refused the next refinement"
+            text = "the budget refused the next refinement"
+            return replace(numbers, reason="budget", text=text)
         score = done[0].score
         better = score is not None and score > (best.score or 0) + race.standard_error(best) / 2
         since_better = 0 if better else since_better + 1
-    return f"all of {effort.refinements} refinements planned in this mode were tried"
+    text = f"all of {effort.refinements} refinements planned in this mode were tried"
+    return Stop(reason="tried", text=text)
 
 
 class _Race:

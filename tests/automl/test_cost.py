@@ -54,10 +54,12 @@ def test_a_limit_holds_to_the_edge(budget: Budget, named: str) -> None:
     spent = cost(8, 32, wall_seconds=16)
     fits, over = cost(2, 8, wall_seconds=4), cost(2.01, 8.04, wall_seconds=4.02)
     assert budget.refusal(spent, n_trials=3, expected=fits) is None
-    reason = budget.refusal(spent, n_trials=3, expected=over)
-    assert reason is not None
-    assert reason.startswith(f"{named}: ")
-    assert "allowed" in reason
+    refusal = budget.refusal(spent, n_trials=3, expected=over)
+    assert refusal is not None
+    assert refusal.name == named
+    assert refusal.used + refusal.expected > refusal.limit
+    assert str(refusal).startswith(f"{named}: ")
+    assert "allowed" in str(refusal)
 
 
 def test_trials_are_counted() -> None:
@@ -80,4 +82,15 @@ def test_a_limit_is_above_zero(limit: float) -> None:
 def test_grams_need_an_intensity_of_the_grid() -> None:
     with pytest.raises(ValueError, match="grams_per_kwh"):
         Budget(gco2e=1.0)
+    with pytest.raises(ValueError, match="grams_per_kwh"):
+        Budget(least_gain_per_gram=1.0)
     assert Budget(gco2e=inf).grams_per_kwh is None
+
+
+def test_a_price_is_no_limit() -> None:
+    priced = Budget(least_gain_per_gram=1.0, grams_per_kwh=50.0)
+    assert not priced.is_limited
+    assert Budget(wall_seconds=1.0).is_limited
+    assert priced.refusal(cost(1e9, 1e9), n_trials=9, expected=ZERO) is None
+    with pytest.raises(ValueError, match="least_gain_per_gram"):
+        Budget(least_gain_per_gram=-1.0, grams_per_kwh=50.0)
