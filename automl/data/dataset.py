@@ -31,6 +31,9 @@ class Dataset:
         The entity; if given, no entity is on both sides of a split.
     weight : array of shape (n_rows,), optional
         Importance of the row, finite and above 0.
+    gap : float
+        How long after its time the label of a row is known, in units of `time`; days where these
+        are dates. Rows whose label was not known yet when a fold's validation begins do not train.
     monotone : mapping, optional
         By column of numbers: 1 where a higher value may never lower the score, -1 where it may
         never raise it.
@@ -38,8 +41,9 @@ class Dataset:
     Raises
     ------
     DataError
-        Lengths differ, y has other values than 0 and 1, or a monotone column is none of X
-        (``column_not_found``) or its direction neither 1 nor -1.
+        Lengths differ, y has other values than 0 and 1, a weight is no number above 0
+        (``bad_weight``), a gap is negative or has no time to count in, or a monotone column is
+        none of X (``column_not_found``) or its direction neither 1 nor -1.
     """
 
     X: pd.DataFrame
@@ -48,6 +52,7 @@ class Dataset:
     group: npt.NDArray[Any] | None = None
     weight: npt.NDArray[np.float64] | None = None
     monotone: Mapping[str, int] = field(default_factory=dict)
+    gap: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("y", "time", "group", "weight"):
@@ -58,6 +63,12 @@ class Dataset:
                 )
         if not np.isin(self.y, (0, 1)).all():
             raise DataError("the target has other values than 0 and 1", code="not_binary")
+        if self.weight is not None:
+            _check_weight(self.weight)
+        if not (np.isfinite(self.gap) and self.gap >= 0):
+            raise DataError(f"the gap is {self.gap}; it must be 0 or a number above", code="gap")
+        if self.gap and self.time is None:
+            raise DataError(f"a gap of {self.gap:g} needs the time of each row", code="gap")
         names = {str(name) for name in self.X.columns}
         for name, direction in self.monotone.items():
             if name not in names:
@@ -90,3 +101,17 @@ class Dataset:
         digest.update(pd.util.hash_pandas_object(self.X, index=False).to_numpy().tobytes())
         digest.update(np.ascontiguousarray(self.y).tobytes())
         return digest.hexdigest()
+
+
+def _check_weight(weight: npt.NDArray[np.float64]) -> None:
+    bad = np.flatnonzero(~(np.isfinite(weight) & (weight > 0)))
+    if len(bad):
+        raise DataError(
+            f"{len(bad):,} of {len(weight):,} weights are missing, infinite, or not above 0; "
+            "leave out rows that are to count for nothing",
+            code="bad_weight",
+            row=int(bad[0]) + 1,
+            details={"n_bad": len(bad)},
+        )
+    if not np.isfinite(weight.sum()):
+        raise DataError("the weights are so large that their sum is infinite", code="bad_weight")

@@ -35,6 +35,9 @@ def folds(dataset: Dataset, *, seed: int, k: int = 5) -> list[Fold]:
     shares of the positives; the most recent fold comes first, since it is the largest and most
     like the future, and the earliest rows never validate. Time and group: both rules.
 
+    With a gap, a row trains only if it lies at least that long before the first validation row:
+    the label of a later one was not known yet.
+
     Where the rows allow fewer than `k` folds with both classes on both sides, there are fewer.
 
     Raises
@@ -48,7 +51,9 @@ def folds(dataset: Dataset, *, seed: int, k: int = 5) -> list[Fold]:
     y = np.asarray(dataset.y).astype(bool)
     groups = None if dataset.group is None else _codes(dataset.group, "group")
     if dataset.time is not None:
-        made = _forward(y, _codes(dataset.time, "time"), groups, seed=seed, k=k)
+        times = _codes(dataset.time, "time")
+        known = _known(dataset.time, times, gap=dataset.gap)
+        made = _forward(y, times, groups, known=known, seed=seed, k=k)
     elif groups is not None:
         made = _by_part(_deal_groups(y, groups, seed=seed, k=k))
     else:
@@ -81,6 +86,45 @@ def _codes(values: npt.NDArray[Any], role: str) -> Rows:
             row=int(np.argmax(codes < 0)) + 1,
         )
     return codes.astype(np.intp)
+
+
+# What `gap` counts where times are dates.
+DAY = pd.Timedelta(days=1)
+
+
+def _known(values: npt.NDArray[Any], times: Rows, *, gap: float) -> Rows:
+    """By time that a validation begins at: how many of the times have known labels then.
+
+    A time is known from `gap` after it on, and never at itself. Shape (n_times,).
+
+    Raises
+    ------
+    DataError
+        Times that are neither numbers nor dates have no unit for a gap (``gap_without_unit``).
+    """
+    n_times = int(times.max()) + 1
+    if not gap:
+        return np.arange(n_times, dtype=np.intp)
+    series = pd.Series(values)
+    if pd.api.types.infer_dtype(series) in ("datetime", "date"):
+        series = pd.to_datetime(series)
+    if isinstance(series.dtype, pd.DatetimeTZDtype):
+        series = series.dt.tz_convert("UTC").dt.tz_localize(None)
+    if pd.api.types.is_datetime64_dtype(series.dtype):
+        amounts = ((series - series.min()) / DAY).to_numpy(dtype=np.float64)
+    elif pd.api.types.is_numeric_dtype(series.dtype):
+        amounts = series.to_numpy(dtype=np.float64)
+    else:
+        raise DataError(
+            f"a gap of {gap:g} needs times that are numbers or dates; they are {series.dtype}",
+            code="gap_without_unit",
+        )
+    distinct = np.empty(n_times)
+    distinct[times] = amounts
+    # Sums of dates in days are off by 1e-11 of a day or so; a label due right then is known.
+    slack = 1e-9 * gap
+    known = np.searchsorted(distinct, distinct - gap + slack, side="right")
+    return np.minimum(known, np.arange(n_times)).astype(np.intp)
 
 
 def _by_part(part: npt.NDArray[np.intp] | None) -> list[Fold]:
@@ -144,12 +188,15 @@ def _deal_groups(y: npt.NDArray[np.bool_], groups: Rows, *, seed: int, k: int) -
 
 
 def _forward(
-    y: npt.NDArray[np.bool_], times: Rows, groups: Rows | None, *, seed: int, k: int
+    y: npt.NDArray[np.bool_], times: Rows, groups: Rows | None, *, known: Rows, seed: int, k: int
 ) -> list[Fold]:
-    """Folds forward in time, most recent first."""
+    """Folds forward in time, most recent first; `known` is what `_known` gives."""
+    if y.all() or not y.any():
+        return []
     best: list[Fold] = []
     for n_folds in range(k, 0, -1):
-        made = _windows(y, times, groups, cuts=_cuts(y, times, n_folds), seed=seed)
+        cuts = _cuts(y, times, n_folds)
+        made = _windows(y, times, groups, cuts=cuts, known=known, seed=seed)
         if len(made) == n_folds:
             return made
         best = max(best, made, key=len)
@@ -157,8 +204,12 @@ def _forward(
         return best
     # Last resort: any single cut that works, the nearest to the middle of the positives first.
     before = np.cumsum(np.bincount(times, weights=y))[:-1]
-    for cut in np.argsort(np.abs(before - y.sum() / 2), kind="stable") + 1:
-        made = _windows(y, times, groups, cuts=[int(cut)], seed=seed)
+    by_middle = np.argsort(np.abs(before - y.sum() / 2), kind="stable") + 1
+    # Both classes have been seen before it and both are to come: else there is no need to look.
+    seen = max(times[y].min(), times[~y].min())
+    left = min(times[y].max(), times[~y].max())
+    for cut in by_middle[(known[by_middle] > seen) & (by_middle <= left)]:
+        made = _windows(y, times, groups, cuts=[int(cut)], known=known, seed=seed)
         if made:
             return made
     return []
@@ -173,12 +224,18 @@ def _cuts(y: npt.NDArray[np.bool_], times: Rows, n_folds: int) -> list[int]:
 
 
 def _windows(
-    y: npt.NDArray[np.bool_], times: Rows, groups: Rows | None, *, cuts: list[int], seed: int
+    y: npt.NDArray[np.bool_],
+    times: Rows,
+    groups: Rows | None,
+    *,
+    cuts: list[int],
+    known: Rows,
+    seed: int,
 ) -> list[Fold]:
     made = []
     ends = [*cuts[1:], int(times.max()) + 1] if cuts else []
     for i, (cut, end) in enumerate(zip(cuts, ends, strict=True)):
-        train, valid = times < cut, (times >= cut) & (times < end)
+        train, valid = times < known[cut], (times >= cut) & (times < end)
         if groups is not None:
             train, valid = _part_entities(train, valid, groups, part=i, seed=seed)
         if all(y[side].any() and not y[side].all() for side in (train, valid)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from itertools import product
 from typing import Any
 
@@ -17,11 +18,12 @@ from automl.data.split import Fold, folds
 from automl.errors import DataError
 
 
-def dataset(y: Any, **roles: Any) -> Dataset:
+def dataset(y: Any, gap: float = 0.0, **roles: Any) -> Dataset:
     labels = np.asarray(y, dtype=np.int8)
     return Dataset(
         X=pd.DataFrame({"x": np.arange(len(labels))}),
         y=labels,
+        gap=gap,
         **{name: np.asarray(values) for name, values in roles.items()},
     )
 
@@ -48,7 +50,10 @@ def check(data: Dataset, made: list[Fold]) -> None:
         assert (np.diff(fold.train) > 0).all()
         assert (np.diff(fold.valid) > 0).all()
         if data.time is not None:
-            assert data.time[fold.train].max() < data.time[fold.valid].min()
+            begin = data.time[fold.valid].min()
+            assert data.time[fold.train].max() < begin
+            if data.gap:
+                assert (begin - data.time[fold.train] >= data.gap).all()
         if data.group is not None:
             assert not set(data.group[fold.train]) & set(data.group[fold.valid])
     if data.time is None:
@@ -123,12 +128,19 @@ def test_grouped_deals_positives_and_rows_evenly() -> None:
 def test_forward_folds_exist_exactly_when_one_cut_works(data: st.DataObject, k: int) -> None:
     y = data.draw(labels)
     time = data.draw(st.lists(st.integers(0, 8), min_size=len(y), max_size=len(y)))
-    rows = dataset(y, time=time)
+    gap = data.draw(st.sampled_from([0, 0, 0.5, 1, 2, 3.5, 8]))
+    rows = dataset(y, gap, time=time)
     times = roles(rows)[0]
+
+    def known(cut: float) -> npt.NDArray[np.intp]:
+        return np.array(
+            [i for i, t in enumerate(time) if t < cut and t + gap <= cut], dtype=np.intp
+        )
+
     cuts = [
         cut
         for cut in sorted(set(time))[1:]
-        if both(rows.y, np.flatnonzero(times < cut)) and both(rows.y, np.flatnonzero(times >= cut))
+        if both(rows.y, known(cut)) and both(rows.y, np.flatnonzero(times >= cut))
     ]
     if not cuts:
         with pytest.raises(DataError) as caught:
@@ -140,6 +152,8 @@ def test_forward_folds_exist_exactly_when_one_cut_works(data: st.DataObject, k: 
     assert len(made) <= k
     begins = [times[fold.valid].min() for fold in made]
     assert begins == sorted(begins, reverse=True), "the most recent comes first"
+    for fold, begin in zip(made, begins, strict=True):
+        assert fold.train.tolist() == known(begin).tolist(), "no more rows are lost than must be"
     for earlier, later in zip(made[1:], made, strict=False):
         assert set(earlier.train) <= set(later.train), "the window expands"
 
@@ -149,7 +163,7 @@ def test_forward_and_grouped(data: st.DataObject) -> None:
     y = data.draw(st.lists(st.integers(0, 1), min_size=8, max_size=40))
     time = data.draw(st.lists(st.integers(0, 6), min_size=len(y), max_size=len(y)))
     group = data.draw(st.lists(st.integers(0, 12), min_size=len(y), max_size=len(y)))
-    rows = dataset(y, time=time, group=group)
+    rows = dataset(y, data.draw(st.sampled_from([0, 1, 2.5])), time=time, group=group)
     try:
         made = folds(rows, seed=0, k=3)
     except DataError:
@@ -186,6 +200,49 @@ def test_dates_and_strings_are_times_and_groups() -> None:
     days = pd.date_range("2024-01-01", periods=60, freq="D").to_numpy()
     data = dataset([0, 0, 1] * 20, time=days, group=np.array([f"c{i % 30}" for i in range(60)]))
     check(data, folds(data, seed=3, k=2))
+
+
+@pytest.mark.parametrize(
+    "time",
+    [
+        pd.date_range("2024-01-01", periods=60, freq="D").to_numpy(),
+        pd.date_range("2024-01-01", periods=60, freq="D", tz="Europe/Paris").array,
+        np.array([date(2024, 1, 1) + timedelta(days=i) for i in range(60)], dtype=object),
+        (pd.date_range("2024-01-01", periods=60, freq="D") - pd.Timestamp(0)) / pd.Timedelta("1D"),
+    ],
+    ids=["datetime64", "with a zone", "objects", "days"],
+)
+def test_a_gap_counts_days(time: Any) -> None:
+    labels = np.array([0, 0, 1] * 20, dtype=np.int8)
+    rows = Dataset(X=pd.DataFrame({"x": range(60)}), y=labels, time=time, gap=10.0)
+    for fold in folds(rows, seed=0, k=3):
+        assert fold.train.tolist() == list(range(fold.valid[0] - 9))
+
+
+def test_many_times_under_a_gap_that_is_too_long_are_refused_at_once() -> None:
+    n = 200_000
+    rows = dataset(np.arange(n) % 50 == 0, 2.0 * n, time=np.arange(n))
+    with pytest.raises(DataError) as caught:
+        folds(rows, seed=0)
+    assert caught.value.code == "fold_without_class"
+
+
+def test_a_gap_needs_times_with_a_unit() -> None:
+    weeks = np.array([f"2024-W{i:02d}" for i in range(20)])
+    with pytest.raises(DataError) as caught:
+        folds(dataset([0, 1] * 10, 1.0, time=weeks), seed=0)
+    assert caught.value.code == "gap_without_unit"
+
+
+@pytest.mark.parametrize("gap", [-1.0, float("nan"), float("inf")])
+def test_a_gap_is_a_length(gap: float) -> None:
+    with pytest.raises(DataError, match="gap"):
+        dataset([0, 1] * 10, gap, time=np.arange(20))
+
+
+def test_a_gap_without_times_is_refused() -> None:
+    with pytest.raises(DataError, match="needs the time"):
+        dataset([0, 1] * 10, 3.0)
 
 
 @pytest.mark.parametrize("role", ["time", "group"])
