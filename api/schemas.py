@@ -23,9 +23,11 @@ MAX_SECONDS = 1e9
 MAX_JOULES = 1e13
 MAX_GRAMS = 1e9
 MAX_TRIALS = 1_000_000
+MAX_GAIN = 1e12
 MAX_COLUMNS = 5000
 
 MAX_COST = 1e12
+MAX_GAP = 1e12
 POLICY = "now"
 # As `automl.search.objective` has them: numpy stays out of the process that answers.
 MetricName = Literal[
@@ -156,6 +158,13 @@ class Limits(Body):
     cpu_seconds: float | None = Field(None, gt=0, le=MAX_SECONDS)
     wall_seconds: float | None = Field(None, gt=0, le=MAX_SECONDS)
     trials: Annotated[int, Field(ge=1, le=MAX_TRIALS), Integer] | None = None
+    least_gain_per_gram: float | None = Field(
+        None,
+        ge=0,
+        le=MAX_GAIN,
+        description="percent of the score that a further gram of CO2e has to be expected to gain; "
+        "null: as much as 0.1 % for each percent of what brute force would emit",
+    )
 
 
 class When(Body):
@@ -196,6 +205,14 @@ class JobRequest(Body):
     time_column: ColumnName | None = Field(
         None, description="when a row was known; validation is then forward in time"
     )
+    gap: float | None = Field(
+        None,
+        gt=0,
+        le=MAX_GAP,
+        description="how long after its time the label of a row is known, in units of time_column, "
+        "days where it holds dates; rows whose label was not known yet when validation begins do "
+        "not train",
+    )
     group_column: ColumnName | None = Field(
         None, description="the entity; no entity is then on both sides of a split"
     )
@@ -222,6 +239,13 @@ class JobRequest(Body):
     mode: Literal["eco", "balanced", "best"] = Field(
         "balanced", description="how much to spend where no limit says so"
     )
+
+    @field_validator("gap")
+    @classmethod
+    def _in_time(cls, value: float | None, info: ValidationInfo) -> float | None:
+        if value is not None and info.data.get("time_column", "") is None:
+            raise PydanticCustomError("missing", "a gap needs time_column")
+        return value
 
 
 class RowsRequest(Body):

@@ -117,11 +117,13 @@ class JobAnswer(Answer):
     submitted_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
-    stop_reason: str | None = Field(description="why the search stopped, in numbers")
+    stop_reason: str | None = Field(description="why the search stopped; result.stop in numbers")
     problem: JsonObject | None = Field(description="why it FAILED or is QUARANTINED")
     warnings: list[JsonObject]
     request: JsonObject = Field(description="as understood, defaults filled in")
-    result: JsonObject | None = Field(description="front and picks, by trial number")
+    result: JsonObject | None = Field(
+        description="front and picks, by trial number; stop: why nothing more was tried"
+    )
 
     @classmethod
     def of(cls, job: Job) -> JobAnswer:

@@ -41,6 +41,9 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         Hard limits on search and refit, checked before each trial. `gco2e` needs `grams_per_kwh`.
     grams_per_kwh : float, optional
         Carbon intensity of the electricity used.
+    least_gain_per_gram : float, optional
+        Percent of average precision that a further gram of CO2e has to be expected to gain; the
+        mode's own rate, relative to brute force, by default. Needs `grams_per_kwh`.
     alert_rate : float
         Share of the rows that may be alerted.
     monotonic_cst : mapping, optional
@@ -79,6 +82,7 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         mode: str = "balanced",
         gco2e: float | None = None,
         grams_per_kwh: float | None = None,
+        least_gain_per_gram: float | None = None,
         joules: float | None = None,
         cpu_seconds: float | None = None,
         wall_seconds: float | None = None,
@@ -90,6 +94,7 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.mode = mode
         self.gco2e = gco2e
         self.grams_per_kwh = grams_per_kwh
+        self.least_gain_per_gram = least_gain_per_gram
         self.joules = joules
         self.cpu_seconds = cpu_seconds
         self.wall_seconds = wall_seconds
@@ -249,7 +254,11 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             "trials": self.trials,
         }
         given = {name: inf if limit is None else limit for name, limit in limits.items()}
-        return Budget(**given, grams_per_kwh=self.grams_per_kwh)
+        return Budget(
+            **given,
+            grams_per_kwh=self.grams_per_kwh,
+            least_gain_per_gram=self.least_gain_per_gram,
+        )
 
     def _seed(self) -> int:
         if isinstance(self.random_state, (int, np.integer)):

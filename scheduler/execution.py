@@ -303,6 +303,7 @@ def _register(
             "champion": found.champion.provenance.get("trial"),
             "members": {str(one.trial): one.weight for one in found.champion.members},
             "warnings": [dict(warning) for warning in found.warnings],
+            "stop": found.stop.to_json(),
         },
         receipt=bill,
         model=model,
@@ -367,7 +368,11 @@ def budget_of(request: Mapping[str, Any], *, grams_per_kwh: float) -> Budget:
     limits = request.get("limits") or {}
     names = ("gco2e", "joules", "cpu_seconds", "wall_seconds", "trials")
     given = {n: inf if limits.get(n) is None else float(limits[n]) for n in names}
-    return Budget(**given, grams_per_kwh=grams_per_kwh)
+    return Budget(
+        **given,
+        grams_per_kwh=grams_per_kwh,
+        least_gain_per_gram=limits.get("least_gain_per_gram"),
+    )
 
 
 def objective_of(request: Mapping[str, Any]) -> Objective:
