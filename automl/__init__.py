@@ -13,14 +13,16 @@ if TYPE_CHECKING:
     from automl.data.dataset import Dataset
     from automl.estimator import FrugalClassifier
     from automl.search.champion import Champion
+    from automl.search.objective import Objective
 
-__all__ = ["Budget", "Champion", "Dataset", "FrugalClassifier"]
+__all__ = ["Budget", "Champion", "Dataset", "FrugalClassifier", "Objective"]
 
 _HOMES = {
     "Budget": "automl.cost",
     "Champion": "automl.search.champion",
     "Dataset": "automl.data.dataset",
     "FrugalClassifier": "automl.estimator",
+    "Objective": "automl.search.objective",
 }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from math import inf
 from typing import Any, Self
 
@@ -44,8 +45,12 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     least_gain_per_gram : float, optional
         Percent of average precision that a further gram of CO2e has to be expected to gain; the
         mode's own rate, relative to brute force, by default. Needs `grams_per_kwh`.
+    objective : str or Objective
+        What models are compared by: "average_precision", "roc_auc" or "recall_at_alert_rate"; or
+        an `automl.Objective`, which "precision_at_recall" and "expected_cost" need for their
+        numbers, and whose own `alert_rate` then holds.
     alert_rate : float
-        Share of the rows that may be alerted.
+        Share of the rows that may be alerted: sets the threshold of `alert`.
     monotonic_cst : mapping, optional
         By column of numbers, 1 where it may only raise the probability of the event, -1 where it
         may only lower it.
@@ -59,7 +64,8 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     champion_ : Champion
         What predicts; it saves and loads without this class.
     leaderboard_ : DataFrame
-        One row per trial, best first, with the score, its interval, and costs.
+        One row per trial, best first, with the score by the objective, its 90 % interval, every
+        other score by its name, and costs.
     stop_reason_ : str
         Why the search ended, in numbers.
     cost_ : Cost
@@ -87,6 +93,7 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         cpu_seconds: float | None = None,
         wall_seconds: float | None = None,
         trials: int | None = None,
+        objective: str | Objective = "average_precision",
         alert_rate: float = 0.01,
         monotonic_cst: Mapping[str, int] | None = None,
         random_state: Any = 0,
@@ -99,6 +106,7 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.cpu_seconds = cpu_seconds
         self.wall_seconds = wall_seconds
         self.trials = trials
+        self.objective = objective
         self.alert_rate = alert_rate
         self.monotonic_cst = monotonic_cst
         self.random_state = random_state
@@ -111,6 +119,7 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         time: Any = None,
         groups: Any = None,
         weights: Any = None,
+        gap: float | timedelta = 0.0,
     ) -> Self:
         """Search, refit, calibrate.
 
@@ -130,6 +139,9 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             Importance of rows, above 0. It is not called `sample_weight`, since scikit-learn
             asks of that name that a weight of 2 equals two copies of the row, which no method
             that splits rows into folds can promise.
+        gap : float or timedelta
+            How long after its time the label of a row is known, in units of `time`, days where
+            these are dates: rows whose label was not known yet when validation begins do not train.
 
         Raises
         ------
@@ -158,6 +170,7 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             group=None if groups is None else np.asarray(groups),
             weight=None if weights is None else np.asarray(weights, dtype=np.float64),
             monotone=dict(self.monotonic_cst or {}),
+            gap=gap / timedelta(days=1) if isinstance(gap, timedelta) else float(gap),
         )
         self.result_: SearchResult = search(
             dataset,
@@ -165,7 +178,7 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             budget=self._budget(),
             seed=self._seed(),
             mode=self.mode,
-            objective=Objective(alert_rate=self.alert_rate),
+            objective=self._objective(),
         )
         return self
 
@@ -212,6 +225,7 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """One row per trial, best score first, failed ones last."""
         check_is_fitted(self, "result_")
         result = self.result_
+        names = list(dict.fromkeys(name for trial in result.trials for name in trial.scores))
         rows = []
         for trial in result.trials:
             low, high = trial.interval or (np.nan, np.nan)
@@ -225,6 +239,7 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
                     "score": np.nan if trial.score is None else trial.score,
                     "low": low,
                     "high": high,
+                    **{name: trial.scores.get(name, np.nan) for name in names},
                     "cpu_seconds": trial.cost.cpu_seconds,
                     "joules": trial.cost.joules,
                     "predict_joules": trial.predict_joules,
@@ -244,6 +259,11 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.classifier_tags.multi_class = False
         tags.input_tags.allow_nan = True
         return tags
+
+    def _objective(self) -> Objective:
+        if isinstance(self.objective, Objective):
+            return self.objective
+        return Objective(metric=self.objective, alert_rate=self.alert_rate)
 
     def _budget(self) -> Budget:
         limits: Mapping[str, float | None] = {

@@ -21,7 +21,7 @@ from automl.data.positives import (
     check_values,
     read_labels,
 )
-from automl.data.role_columns import check_group, check_time, check_weight
+from automl.data.role_columns import check_gap, check_group, check_time, check_weight
 from automl.data.stored import StoredColumns
 from automl.errors import DataError
 
@@ -68,8 +68,8 @@ def admit(rows: Path, request: Mapping[str, Any], *, profile: Mapping[str, Any])
     ------
     DataError
         ``target_not_found, column_not_found, target_missing, not_binary, positive_label_required,
-        no_positives, too_few_positives, constant_target, time_is_text, fold_without_class,
-        monotone_not_numeric, monotone_not_feature,
+        no_positives, too_few_positives, constant_target, time_is_text, gap_without_unit,
+        gap_too_long, fold_without_class, monotone_not_numeric, monotone_not_feature,
         bad_weight, leakage_suspected, no_usable_features``.
     """
     columns = {column["name"]: column for column in profile["columns"]}
@@ -86,6 +86,8 @@ def admit(rows: Path, request: Mapping[str, Any], *, profile: Mapping[str, Any])
         time = _read(stored, request.get("time_column"))
         if time is not None:
             check_time(time, y, request["time_column"])
+            if request.get("gap") is not None:
+                check_gap(time, y, request["time_column"], gap=float(request["gap"]))
         group = _read(stored, request.get("group_column"))
         if group is not None:
             check_group(group, y, request["group_column"], warnings)

@@ -38,8 +38,8 @@ def load(
     rows : Path
         The Parquet that `tables.ingest` wrote.
     request : mapping
-        The job's request; `target, positive, time_column, group_column, weight_column, exclude,
-        monotone` are read.
+        The job's request; `target, positive, time_column, group_column, weight_column, gap,
+        exclude, monotone` are read.
     excluded : sequence of str
         Columns that the admission left out.
     group_identical : bool
@@ -97,6 +97,7 @@ def load(
         time=_times(series, role_columns["time_column"]),
         group=group,
         weight=_weights(series, role_columns["weight_column"]),
+        gap=float(request.get("gap") or 0.0),
         monotone={
             name: DIRECTIONS[direction]
             for name, direction in (request.get("monotone") or {}).items()

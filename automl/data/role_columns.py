@@ -64,6 +64,44 @@ def _check_text(time: pa.Array, name: str) -> None:
         )
 
 
+# What a gap counts where times are dates.
+SECONDS_PER_DAY = 86_400
+
+
+def check_gap(time: pa.Array, y: Labels, name: str, *, gap: float) -> None:
+    """Times have a unit that a gap can count in, and both classes lie on both of its sides.
+
+    Raises
+    ------
+    DataError
+        ``gap_without_unit``, ``gap_too_long``.
+    """
+    labelled = time.filter(pa.array(y >= 0))
+    if pa.types.is_temporal(time.type) and not pa.types.is_time(time.type):
+        microseconds = labelled.cast(pa.timestamp("us")).cast(pa.int64())
+        values = microseconds.to_numpy() / (SECONDS_PER_DAY * 1e6)
+    elif pa.types.is_integer(time.type) or pa.types.is_floating(time.type):
+        values = labelled.cast(pa.float64()).to_numpy()
+    else:
+        raise DataError(
+            f"the time column '{name}' is {time.type}; a gap needs dates or numbers",
+            code="gap_without_unit",
+            column=name,
+        )
+    sides = [values[y[y >= 0] == side] for side, _ in _SIDES]
+    # Validation may begin where both classes are still to come, and trains on what was seen of
+    # both by then.
+    longest = min(side.max() for side in sides) - max(side.min() for side in sides)
+    if gap > longest:
+        raise DataError(
+            f"a gap of {gap:g} leaves no time at which both classes are known and both are still "
+            f"to come; the times in '{name}' allow for {max(0.0, longest):.6g} at most",
+            code="gap_too_long",
+            column=name,
+            details={"longest": max(0.0, float(longest))},
+        )
+
+
 def check_group(group: pa.Array, y: Labels, name: str, warnings: list[dict[str, Any]]) -> None:
     """Enough groups hold each class; rows without a group are counted in a warning.
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -87,6 +88,10 @@ class Objective:
         for name in self.needs:
             if getattr(self, name) is None:
                 raise ValueError(f"metric {self.metric} needs {name}")
+
+    def to_json(self) -> dict[str, Any]:
+        """Its parameters without those that are None."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
     @property
     def needs(self) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from automl.errors import BudgetExhausted
+from automl.errors import BudgetExhausted, DataError
 from automl.estimator import FrugalClassifier
 from automl.search.champion import Champion
+from automl.search.objective import Objective
 from tests.automl.search.problems import rare
 
 
@@ -133,7 +135,14 @@ def test_a_budget_in_grams_needs_the_grid() -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{"mode": "turbo"}, {"alert_rate": 2.0}, {"cpu_seconds": -1}, {"trials": 0}]
+    "options",
+    [
+        {"mode": "turbo"},
+        {"alert_rate": 2.0},
+        {"objective": "f1"},
+        {"cpu_seconds": -1},
+        {"trials": 0},
+    ],
 )
 def test_wrong_options_are_told_at_fit(options: dict[str, Any]) -> None:
     with pytest.raises(ValueError):
@@ -169,6 +178,45 @@ def test_time_groups_and_weights_reach_the_search() -> None:
     validation = model.champion_.provenance["validation"]
     assert validation["forward_in_time"]
     assert validation["by_group"]
+
+
+def test_a_gap_reaches_the_folds() -> None:
+    dataset = rare()
+    days = np.datetime64("2024-01-01") + np.arange(len(dataset.y)) // 4
+    model = FrugalClassifier(mode="eco", trials=1)
+    model.fit(dataset.X, dataset.y, time=days, gap=timedelta(days=30))
+    assert model.champion_.provenance["validation"]["gap"] == 30
+    with pytest.raises(ValueError, match="needs the time"):
+        model.fit(dataset.X, dataset.y, gap=30)
+
+
+@pytest.mark.parametrize(
+    ("objective", "score"),
+    [
+        ("roc_auc", "roc_auc"),
+        (Objective(metric="precision_at_recall", recall=0.5), "precision_at_recall"),
+        (Objective(metric="expected_cost", missed_cost=9, alert_cost=1), "cost_saving"),
+    ],
+)
+def test_the_leaderboard_is_by_the_objective(objective: Any, score: str) -> None:
+    dataset = rare()
+    model = FrugalClassifier(mode="eco", objective=objective).fit(dataset.X, dataset.y)
+    board = model.leaderboard_
+    assert board["score"].tolist() == board[score].tolist()
+    assert board["score"].is_monotonic_decreasing
+    assert (board["low"] <= board["score"]).all()
+    assert board["average_precision"].between(0, 1).all()
+    assert model.champion_.provenance["objective"]["metric"] in str(objective)
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0, np.nan, np.inf])
+def test_weights_that_are_none_are_refused_with_their_row(weight: float) -> None:
+    dataset = rare(60, n_positive=10)
+    weights = np.ones(60)
+    weights[4] = weight
+    with pytest.raises(DataError, match=r"1 of 60 weights.*not above 0") as caught:
+        FrugalClassifier(mode="eco").fit(dataset.X, dataset.y, weights=weights)
+    assert (caught.value.code, caught.value.row) == ("bad_weight", 5)
 
 
 def test_monotone_columns_reach_the_search() -> None:

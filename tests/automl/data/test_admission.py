@@ -305,6 +305,29 @@ def test_weights_must_be_finite_and_above_0(spoil: Callable[[Any], Any]) -> None
     assert refused(table(w=["x"] * N), weight_column="w").code == "bad_weight"
 
 
+DAYS = np.datetime64("2024-01-01", "us") + np.arange(N) * np.timedelta64(1, "D")
+
+
+@pytest.mark.parametrize("time", [DAYS, np.arange(N), np.arange(N) / 1.0], ids=["d", "i", "f"])
+def test_a_gap_that_leaves_no_validation_is_refused_with_the_longest(time: Any) -> None:
+    seen, left = [0, 0], [0, 0]
+    for side in (0, 1):
+        rows = np.flatnonzero(side == Y)
+        seen[side], left[side] = rows.min(), rows.max()
+    longest = min(left) - max(seen)
+    assert job(table(t=time), time_column="t", gap=longest).n_rows == N
+    error = refused(table(t=time), time_column="t", gap=longest + 0.5)
+    assert (error.code, error.column) == ("gap_too_long", "t")
+    assert error.details["longest"] == pytest.approx(longest)
+
+
+def test_a_gap_needs_times_with_a_unit() -> None:
+    weeks = [f"{2001 + at // 50}-W{at % 50:02d}" for at in range(N)]
+    assert job(table(t=weeks), time_column="t").n_rows == N
+    error = refused(table(t=weeks), time_column="t", gap=2.0)
+    assert (error.code, error.column) == ("gap_without_unit", "t")
+
+
 def test_equal_columns_are_used_once() -> None:
     admission = job(table(copy=X1))
     assert [one["column"] for one in admission.excluded] == ["copy"]
