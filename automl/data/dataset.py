@@ -37,6 +37,8 @@ class Dataset:
     monotone : mapping, optional
         By column of numbers: 1 where a higher value may never lower the score, -1 where it may
         never raise it.
+    unlabelled : DataFrame of shape (n_unlabelled, n_features), optional
+        Rows of the same columns whose label is not known.
 
     Raises
     ------
@@ -52,6 +54,7 @@ class Dataset:
     group: npt.NDArray[Any] | None = None
     weight: npt.NDArray[np.float64] | None = None
     monotone: Mapping[str, int] = field(default_factory=dict)
+    unlabelled: pd.DataFrame | None = None
     gap: float = 0.0
 
     def __post_init__(self) -> None:

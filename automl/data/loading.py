@@ -21,6 +21,8 @@ from automl.errors import DataError
 
 __all__ = ["load", "read_rows"]
 
+# More rows without a label than this are not learnt from.
+UNLABELLED_ROWS = 50_000
 DIRECTIONS = {"increasing": 1, "decreasing": -1}
 
 
@@ -48,7 +50,7 @@ def load(
     Returns
     -------
     Dataset
-        Rows without a target are dropped. Texts are `category`, integers and numbers `float32`
+        Rows without a target are its `unlabelled`, up to 50,000. Texts are `category`, integers and numbers `float32`
         where that is exact enough (all integers up to 2^24) else `float64`, booleans `int8`, or
         `float32` where some are missing, times `datetime64[us]` in UTC without zone.
 
@@ -82,11 +84,15 @@ def load(
         y = labels(stored.read(target), wanted(request.get("positive")))
         keep = np.flatnonzero(y >= 0)
         everything = len(keep) == len(y)
+        others = _some(np.flatnonzero(y < 0), UNLABELLED_ROWS)
         series: dict[str, pd.Series[Any]] = {}
+        unlabelled: dict[str, pd.Series[Any]] = {}
         for name in needed:
             if name != target or name in role_columns.values():
                 array = stored.read(name)
                 series[name] = to_series(array if everything else array.take(pa.array(keep)))
+                if len(others) and name in features:
+                    unlabelled[name] = to_series(array.take(pa.array(others)))
     frame = pd.DataFrame({name: series[name] for name in features}, index=pd.RangeIndex(len(keep)))
     group = _codes(series, role_columns["group_column"])
     if group is None and group_identical:
@@ -103,7 +109,15 @@ def load(
             for name, direction in (request.get("monotone") or {}).items()
             if name in features
         },
+        unlabelled=pd.DataFrame(unlabelled) if unlabelled else None,
     )
+
+
+def _some(rows: npt.NDArray[np.intp], n_rows: int) -> npt.NDArray[np.intp]:
+    """At most so many of the rows, evenly spread."""
+    if len(rows) <= n_rows:
+        return rows
+    return rows[np.linspace(0, len(rows) - 1, n_rows).astype(np.intp)]
 
 
 def _times(series: dict[str, Any], name: str | None) -> npt.NDArray[Any] | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -13,20 +12,13 @@ from automl.data.encoding import EncoderInfo
 from automl.errors import DataError
 from automl.models.base import Floats, Labels, Valid, X, log_odds, positive_rate
 from automl.models.boosting import Boosting
+from automl.models.unlabelled import Unlabelled
 
 # What all rows without a label weigh beside those with one. On four real tables with three labels
 # of four hidden, three seeds each, average precision against the labelled rows alone was 1.001,
 # 1.007, 1.010 and 1.009 (+- 0.013) at 0.25, 0.5, 1 and 2; with hard labels 0.988 to 1.004, with
 # the sure ones only less than 1.
 SHARE = 1.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Unlabelled:
-    """Encoded rows without a label, and the prevalence that they are taken to have."""
-
-    rows: X  # shape (n_unlabelled, n_columns)
-    rate: float
 
 
 class SelfTraining(Boosting):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 import numpy as np
@@ -11,12 +11,17 @@ import numpy.typing as npt
 from automl.data.dataset import Dataset
 from automl.data.encoding import EncoderInfo, TableEncoder
 from automl.errors import DataError
+from automl.models.expected import CostModel
+from automl.models.unlabelled import Unlabelled
 from automl.sampling.base import Sampler
 from automl.sampling.prior import logit_shift
 from automl.sampling.stratified import CaseControl
 from automl.sampling.temporal import RecentFirst
 from automl.search.objective import Objective
 from automl.search.validation import Part, Validation, plan_validation
+
+# Fewer rows without a label than this for each that has one are not worth a trial.
+ENOUGH_UNLABELLED = 0.5
 
 Rows = npt.NDArray[np.intp]
 Floats = npt.NDArray[np.float64]
@@ -39,6 +44,7 @@ class Problem:
     validation: Validation
     objective: Objective
     seed: int
+    costs: CostModel = field(default_factory=CostModel.shipped)
 
     @property
     def alert_rate(self) -> float:
@@ -52,6 +58,26 @@ class Problem:
     def info(self) -> EncoderInfo:
         monotone = self.encoder.monotone(self.dataset.monotone)
         return replace(self.encoder.info, monotone=monotone)
+
+    @cached_property
+    def unlabelled(self) -> Unlabelled | None:
+        """Rows without a label, encoded, where they are enough to be learnt from."""
+        rows = self.dataset.unlabelled
+        if rows is None or len(rows) < ENOUGH_UNLABELLED * self.dataset.n_rows:
+            return None
+        rate = float(np.average(self.dataset.y, weights=self.dataset.weight))
+        return Unlabelled(rows=self.encoder.transform(rows), rate=rate)
+
+    @cached_property
+    def n_wide(self) -> int:
+        """Columns with every level of a category of few levels as one of its own."""
+        info = self.encoder.info
+        sizes = zip(info.kinds, info.cardinality, strict=True)
+        return sum(size if kind == "category" else 1 for kind, size in sizes)
+
+    def n_positive(self, n_rows: int) -> int:
+        """Positives among the first rows of the order."""
+        return int(self.dataset.y[self.order[:n_rows]].sum())
 
     def rows_to_fit(self, n_rows: int, part: Part | None) -> Rows:
         """The rung's rows on the training side of a part, ascending; None is all rows.
@@ -85,11 +111,18 @@ class Problem:
 
 
 def prepare(
-    dataset: Dataset, *, seed: int, objective: Objective | None = None, whole: bool = False
+    dataset: Dataset,
+    *,
+    seed: int,
+    objective: Objective | None = None,
+    whole: bool = False,
+    encoder: TableEncoder | None = None,
+    validation: Validation | None = None,
 ) -> Problem:
     """Encode the table, order its rows, and choose who validates.
 
-    `whole` lets the final rung use all rows however many there are.
+    `whole` lets the final rung use all rows however many there are. An `encoder` and a
+    `validation` that are given are taken as they are.
 
     Raises
     ------
@@ -107,7 +140,7 @@ def prepare(
             code="too_few_positives",
             details={"n_positive": n_positive, "n_negative": n_negative},
         )
-    encoder = TableEncoder().fit(dataset.X)
+    encoder = TableEncoder().fit(dataset.X) if encoder is None else encoder
     matrix = encoder.transform(dataset.X)
     sampler: Sampler = CaseControl() if dataset.time is None else RecentFirst()
     return Problem(
@@ -117,7 +150,7 @@ def prepare(
         order=sampler.order(dataset, seed=seed),
         screening_rows=sampler.screening_rows(dataset),
         final_rows=dataset.n_rows if whole else sampler.final_rows(dataset),
-        validation=plan_validation(dataset, seed=seed),
+        validation=plan_validation(dataset, seed=seed) if validation is None else validation,
         objective=Objective() if objective is None else objective,
         seed=seed,
     )

@@ -59,6 +59,9 @@ def test_load(tmp_path: Path) -> None:
     assert dataset.group.tolist() == [0, 1, 0]
     assert dataset.weight is not None
     assert dataset.weight.tolist() == [1, 2, 4]
+    assert dataset.unlabelled is not None
+    assert list(dataset.unlabelled.columns) == ["n", "big", "flag"]
+    assert dataset.unlabelled["n"].tolist() == [4.0]
     assert dataset.monotone == {"n": 1, "big": -1}  # x was left out by the admission
 
 

@@ -11,7 +11,8 @@ from sklearn.metrics import average_precision_score
 from automl.data.encoding import EncoderInfo
 from automl.errors import DataError
 from automl.models.boosting import Boosting
-from automl.models.self_training import SelfTraining, Unlabelled
+from automl.models.self_training import SelfTraining
+from automl.models.unlabelled import Unlabelled
 
 INFO = EncoderInfo.numeric(4)
 PARAMS = {
