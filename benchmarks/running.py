@@ -85,6 +85,7 @@ def run(
                 "options": options,
                 "folder": scratch,
                 "trials": str(trials),
+                "cpu_clock": spec.environment != "ours",
             },
             longest=PATIENCE * options["seconds"] + 120 if "seconds" in options else None,
         )

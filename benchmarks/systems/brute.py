@@ -1,9 +1,9 @@
 """Brute force: Optuna's TPE over LightGBM, every trial five folds on all rows.
 
 A cheap brute force, which makes it a severe rival: rows are binned once, folds are views of those
-bins, and every fit stops early by average precision. The space is wide enough for tables that
-want capacity: up to 256 leaves and 1,000 slow rounds, native categories or ordinal codes. Where
-there are entities no entity is on both sides of a fold; rows in time are dealt by chance, which
+bins, and every fit stops early by average precision, after 300 rounds at most. Tables of 20,000
+rows and more may want capacity, so there it is up to 1,000 rounds of slower learning; everywhere
+up to 256 leaves, and native categories or ordinal codes. Where there are entities no entity is on both sides of a fold; rows in time are dealt by chance, which
 is what gives brute the most data to fit on. The best trial is fitted again on all rows with the
 mean of its folds' best rounds; its five fold models averaged are the by-product `brute-bag`.
 """
@@ -22,6 +22,10 @@ from benchmarks.systems.task import Answer, Floats, Task
 
 N_FOLDS = 5
 PATIENCE = 30
+# From so many rows on, slower learning in more rounds is in the space.
+ROWS_FOR_CAPACITY = 20_000
+SLOWEST, SLOWEST_WITH_CAPACITY = 0.02, 0.01
+ROUNDS, ROUNDS_WITH_CAPACITY = 300, 1000
 # A table of more rows than this gets so many of its trials, and its CPU is extrapolated.
 MANY_ROWS, FEW_TRIALS, N_TRIALS = 50_000, 10, 60
 
@@ -43,10 +47,11 @@ def imports(options: Any) -> None:
     import sklearn.model_selection  # noqa: F401
 
 
-def suggested(trial: Any, *, has_categories: bool) -> dict[str, Any]:
+def suggested(trial: Any, *, has_categories: bool, capacity: bool) -> dict[str, Any]:
     """A point of the space."""
+    slowest = SLOWEST_WITH_CAPACITY if capacity else SLOWEST
     params = {
-        "learning_rate": trial.suggest_float("learning_rate", 0.01, 0.3, log=True),
+        "learning_rate": trial.suggest_float("learning_rate", slowest, 0.3, log=True),
         "num_leaves": trial.suggest_int("num_leaves", 4, 256, log=True),
         "min_data_in_leaf": trial.suggest_int("min_data_in_leaf", 1, 100, log=True),
         "feature_fraction": trial.suggest_float("feature_fraction", 0.4, 1.0),
@@ -60,13 +65,16 @@ def suggested(trial: Any, *, has_categories: bool) -> dict[str, Any]:
     return params
 
 
-def most_rounds(learning_rate: float) -> int:
-    """The cap: 1,000 rounds of slow learning, a hundred of fast.
+def most_rounds(learning_rate: float, *, capacity: bool) -> int:
+    """The cap: many rounds of slow learning, a hundred of fast.
 
-    >>> most_rounds(0.034), most_rounds(0.01), most_rounds(0.3)
-    (765, 1000, 100)
+    >>> [most_rounds(rate, capacity=True) for rate in (0.01, 0.034, 0.3)]
+    [1000, 765, 100]
+    >>> most_rounds(0.034, capacity=False)
+    300
     """
-    return int(np.clip(round(26 / learning_rate), 100, 1000))
+    most = ROUNDS_WITH_CAPACITY if capacity else ROUNDS
+    return int(np.clip(round(26 / learning_rate), 100, most))
 
 
 class Binned:
@@ -77,6 +85,7 @@ class Binned:
         from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
         self.seed = task.seed
+        self.capacity = task.options["n_rows"] >= ROWS_FOR_CAPACITY
         self.categories = Categories(task.X)
         self.positions = self.categories.positions(task.X)
         values = self.categories.codes(task.X)
@@ -111,7 +120,7 @@ class Binned:
             lgb.train(
                 own,
                 fit,
-                num_boost_round=most_rounds(own["learning_rate"]),
+                num_boost_round=most_rounds(own["learning_rate"], capacity=self.capacity),
                 valid_sets=[judge],
                 callbacks=[lgb.early_stopping(PATIENCE, verbose=False)],
             )
@@ -145,7 +154,7 @@ def fit(task: Task) -> Answer:
     seconds = replayed = 0.0
     for number in range(n_trials):
         trial = study.ask()
-        params = suggested(trial, has_categories=bool(binned.positions))
+        params = suggested(trial, has_categories=bool(binned.positions), capacity=binned.capacity)
         before = known.get(number)
         models: list[Any] = []
         if before is not None and before["params"] == params:
