@@ -64,6 +64,33 @@ ZERO = Cost(cpu_seconds=0.0, joules=0.0, meter="none")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Speed:
+    """What an expected CPU-second is on this machine: for budgets, never for choices.
+
+    seconds are measured CPU-seconds for one that was expected, watts joules and wall wall-seconds
+    for one that was measured.
+    """
+
+    seconds: float = 1.0
+    watts: float
+    wall: float = 1.0
+
+    def cost(self, expected_seconds: float) -> Cost:
+        """So many expected CPU-seconds as they are likely to be measured."""
+        seconds = expected_seconds * self.seconds
+        return Cost(
+            cpu_seconds=seconds,
+            joules=seconds * self.watts,
+            wall_seconds=seconds * self.wall,
+            meter="expected",
+        )
+
+    def to_json(self) -> dict[str, float]:
+        """Plain JSON values; `Speed(**value)` is the way back."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Refusal:
     """What does not fit a budget, in the unit that `name` says: a field of `Budget`."""
 

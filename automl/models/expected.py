@@ -1,83 +1,257 @@
 """What a fit is expected to take: CPU-seconds as a function of candidate and shape.
 
 A sum of terms that follow the algorithms, with one coefficient each, fitted offline: deterministic
-and free of this run's noise. Good in ratios between candidates, within about 2x; absolute seconds
-are those of the machine it was fitted on.
+and free of this run's noise. Nothing heavy is imported, so that a service can ask it too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from math import log2, sqrt
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
+from math import ceil, exp, log, log2, sqrt
+from types import MappingProxyType
 from typing import Any
 
-from automl.models.rounds import most_rounds
+from automl.models.rounds import default_rounds, most_rounds
 from automl.trial import Candidate
 
-# Early stopping ended after this share of the rounds it might have used: share x n_rows ** power.
-TYPICAL_SHARE, TYPICAL_POWER = 0.015, 0.34
+FITTED_TREES = 60  # of a forest where nothing else is said
+FITTED_PATIENCE = 20  # rounds, likewise
+SHIPPED = "costs.json"
 
-# Source: python -m benchmarks.cost_model, 2026-11-22, 135 fits on 15 shapes of 400 to 60,000 rows
-# and 6 to 60 columns, two shared x86-64 cores. On shapes left out, expected / measured was 0.44,
-# 0.98 and 1.64 at 5, 50 and 95 %, and within 2x for 87 %; what is off is where boosting stops.
-FITTED_TREES = 60  # of every forest fitted
-COEFFICIENTS: Mapping[str, Sequence[float]] = {
-    "lightgbm": (0.0, 4.82e-07, 9.37e-05, 1.43e-09, 1.2e-06, 6.7e-08),
-    "logistic": (0.01, 0.000607, 3.14e-07),
-    "extra_trees": (0.0498, 0.0, 5.95e-07, 1.02e-06),
-    "random_forest": (0.0596, 0.0, 3.14e-07, 2.75e-06),
-    "balanced_forest": (0.129, 0.0, 0.0, 4.88e-07),
-    "smote_lightgbm": (0.0, 1.34e-06, 0.00039, 3.25e-09, 1.74e-06, 1.18e-07),
-}
+Values = Mapping[str, Sequence[float]]
 
 
-def expected_seconds(
-    candidate: Candidate, n_rows: int, n_columns: int, *, n_trees: int = FITTED_TREES
-) -> float:
-    """CPU-seconds of one fit on so many rows and encoded columns, with validation on a quarter.
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FitShape:
+    """How much one fit looks at: its rows, and those that it stops by and that it predicts.
 
-    `n_trees` is of forests only: a rung shares its trees over its folds.
+    `n_stopping` is 0 where nothing tells when to stop (a refit), `n_valid` where nothing is
+    predicted. `n_wide` counts the columns with every level of a category as one of its own, as
+    models without a notion of categories get them. `rounds` is of boosting where it is known.
     """
-    if candidate.model == "logistic":
-        terms = linear_terms(candidate, n_rows, n_columns)
-    elif candidate.model.endswith("lightgbm"):
-        rounds = typical_rounds(candidate.params, n_rows)
-        terms = boosting_terms(candidate, n_rows, n_columns, rounds=rounds)
-    else:
-        terms = forest_terms(candidate, n_rows, n_columns)
-        grown = n_trees / FITTED_TREES
-        terms = [terms[0] * grown, *terms[1:-1], terms[-1] * grown]
-    weights = COEFFICIENTS[candidate.model]
-    return float(sum(weight * term for weight, term in zip(weights, terms, strict=True)))
+
+    n_rows: int
+    n_columns: int
+    n_positive: int | None = None  # None: a tenth of the rows
+    n_wide: int | None = None  # None: as many as columns
+    n_stopping: int = 0
+    n_valid: int = 0
+    n_trees: int = FITTED_TREES
+    patience: int = FITTED_PATIENCE
+    rounds: int | None = None
+
+    @property
+    def width(self) -> int:
+        return self.n_columns if self.n_wide is None else self.n_wide
+
+    @property
+    def positives(self) -> float:
+        return self.n_rows / 10 if self.n_positive is None else float(self.n_positive)
 
 
-def typical_rounds(params: Mapping[str, Any], n_rows: int) -> float:
-    """Trees grown until early stopping ends, or the fixed number."""
-    if "rounds" in params:
-        return float(params["rounds"])
-    share = min(1.0, TYPICAL_SHARE * float(n_rows) ** TYPICAL_POWER)
-    return float(share * most_rounds(params))
+@dataclass(frozen=True, kw_only=True)
+class CostModel:
+    """Coefficients of the expected CPU-seconds, by model and by step of a search.
+
+    `models` has the weights of each model's terms (`terms`), `steps` those of the work around
+    the fits: ``score`` a trial's validation rows, ``features`` (encoding, ordering), ``closing``,
+    and what ``probe`` took (`automl.meters.probe`).
+    `rounds` says when early stopping ends (`rounds_terms`); `error` has, for each model, the 5th,
+    50th and 95th percentile of measured over expected on tables that were left out of the fit.
+
+    Its seconds are those of the machine it was fitted on: only their ratios mean the same
+    elsewhere. A `Speed` brings them to another machine.
+    """
+
+    models: Values
+    steps: Values
+    rounds: Values
+    error: Values
+    source: str
+
+    @classmethod
+    def shipped(cls) -> CostModel:
+        """The coefficients that come with the package."""
+        return _shipped()
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> CostModel:
+        """From what `to_json` gave.
+
+        Raises
+        ------
+        ValueError
+            A part is missing, or a coefficient is not a finite number of at least 0.
+        """
+        parts: dict[str, Values] = {}
+        for name in ("models", "steps", "rounds", "error"):
+            if not isinstance(value.get(name), Mapping):
+                raise ValueError(f"a cost model needs {name!r}")
+            parts[name] = MappingProxyType(
+                {str(k): tuple(float(one) for one in v) for k, v in value[name].items()}
+            )
+        for name in ("models", "steps"):
+            for key, weights in parts[name].items():
+                if not all(0 <= one < float("inf") for one in weights):
+                    raise ValueError(f"a coefficient of {key!r} is not a number of at least 0")
+        return cls(**parts, source=str(value.get("source", "")))
+
+    def to_json(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        parts = ("models", "steps", "rounds", "error")
+        plain = {name: {k: list(v) for k, v in getattr(self, name).items()} for name in parts}
+        return {**plain, "source": self.source}
+
+    def seconds(self, candidate: Candidate, shape: FitShape) -> float:
+        """CPU-seconds of one fit with its early stopping and the prediction of `n_valid` rows.
+
+        A model without coefficients is taken for an average one.
+        """
+        weights = self.models.get(candidate.model)
+        if weights is None:
+            weights, values = self.models["*"], general_terms(candidate, shape, 0.0)
+        else:
+            values = terms(candidate, shape, rounds=self.expected_rounds(candidate, shape))
+        return float(sum(weight * term for weight, term in zip(weights, values, strict=True)))
+
+    def expected_rounds(self, candidate: Candidate, shape: FitShape) -> float:
+        """Trees that boosting grows until early stopping ends, or the fixed number; else 0."""
+        params = candidate.params
+        if not is_boosted(candidate.model):
+            return 0.0
+        if shape.rounds is not None:
+            return float(shape.rounds)
+        if "rounds" in params or not shape.n_stopping:
+            return float(default_rounds(params))
+        weights = self.rounds.get(candidate.model) or self.rounds["*"]
+        values = rounds_terms(candidate, shape)
+        wanted = exp(sum(weight * term for weight, term in zip(weights, values, strict=True)))
+        return min(wanted + shape.patience, float(most_rounds(params)))
+
+    def score_seconds(self, n_valid: int) -> float:
+        """CPU-seconds of scoring a trial's validation rows, with the bootstrap."""
+        return self._step("score", score_terms(n_valid))
+
+    def features_seconds(self, n_rows: int, n_columns: int) -> float:
+        """CPU-seconds of encoding a table and choosing who validates."""
+        return self._step("features", [1, n_rows * n_columns])
+
+    def closing_seconds(self, n_valid: int, n_columns: int) -> float:
+        """CPU-seconds of weighing, calibrating and setting the threshold after the last fit."""
+        return self._step("closing", [1, n_valid, n_valid * n_columns])
+
+    @property
+    def probe_seconds(self) -> float:
+        """What the probe took where the coefficients were fitted."""
+        return self._step("probe", [1])
+
+    def _step(self, name: str, values: Sequence[float]) -> float:
+        return float(sum(w * term for w, term in zip(self.steps[name], values, strict=True)))
 
 
-def boosting_terms(
-    candidate: Candidate, n_rows: int, n_columns: int, *, rounds: float
-) -> list[float]:
-    """A start, binning, and per round: a start, histograms of rows, of leaves, and the scores."""
-    used = n_columns * float(candidate.params.get("feature_fraction", 1.0))
+def is_boosted(model: str) -> bool:
+    """Whether a model's trees are grown until early stopping."""
+    return model.endswith("lightgbm")
+
+
+def terms(candidate: Candidate, shape: FitShape, *, rounds: float) -> list[float]:
+    """The work of one fit in the units that its model's coefficients price."""
+    return _terms_of(candidate.model)(candidate, shape, rounds)
+
+
+def _terms_of(model: str) -> Callable[[Candidate, FitShape, float], list[float]]:
+    if is_boosted(model):
+        return boosting_terms
+    return TERMS.get(model, general_terms)
+
+
+def boosting_terms(candidate: Candidate, shape: FitShape, rounds: float) -> list[float]:
+    """A start, binning, and per round: a start, histograms, leaves, scores, and the stopping.
+
+    Stopping predicts its rows and sorts them in every round; the kept trees are written out once
+    and predict the validation rows.
+    """
+    n_rows = float(shape.n_rows)
+    used = shape.n_columns * float(candidate.params.get("feature_fraction", 1.0))
     leaves = min(float(candidate.params.get("num_leaves", 31)), 1 + n_rows / 20)
-    cells = n_rows * used * sqrt(log2(1 + leaves))
-    return [1, n_rows * n_columns, rounds, rounds * cells, rounds * leaves * used, rounds * n_rows]
+    depth = log2(1 + leaves)
+    stopping = float(shape.n_stopping)
+    return [
+        1,
+        n_rows * shape.n_columns,
+        rounds,
+        rounds * n_rows * used * sqrt(depth),
+        rounds * leaves * used,
+        rounds * n_rows,
+        rounds * stopping * log2(2 + stopping),
+        rounds * leaves,
+        rounds * shape.n_valid * depth,
+    ]
 
 
-def linear_terms(candidate: Candidate, n_rows: int, n_columns: int) -> list[float]:
-    """A start, a start per column, and cells for the quantiles and the iterations."""
-    return [1, n_columns, n_rows * n_columns]
+def linear_terms(candidate: Candidate, shape: FitShape, rounds: float) -> list[float]:
+    """A start, a start per column, cells for the quantiles and the iterations, and predicting."""
+    n_rows, width = float(shape.n_rows), shape.width
+    return [1, shape.n_columns, n_rows * width, width * width, float(shape.n_valid) * width]
 
 
-def forest_terms(candidate: Candidate, n_rows: int, n_columns: int) -> list[float]:
-    """A start, a start per column, filled cells, and cells looked at for splits."""
+def forest_terms(candidate: Candidate, shape: FitShape, rounds: float) -> list[float]:
+    """A start, one per tree, filled cells, cells looked at for splits, leaves, and predicting."""
     wanted = candidate.params.get("max_features", "sqrt")
-    tried = sqrt(n_columns) if wanted == "sqrt" else float(wanted) * n_columns
+    tried = sqrt(shape.width) if wanted == "sqrt" else float(wanted) * shape.width
     leaf = float(candidate.params.get("min_samples_leaf", 2))
-    depth = log2(2 + n_rows / leaf)
-    return [1, n_columns, n_rows * n_columns, n_rows * depth * tried]
+    depth = log2(2 + shape.n_rows / leaf)
+    return [
+        1,
+        shape.n_trees,
+        shape.n_rows * shape.width,
+        shape.n_trees * shape.n_rows * depth * tried,
+        shape.n_trees * shape.n_rows / leaf,
+        shape.n_valid * shape.width,
+        shape.n_trees * shape.n_valid * depth,
+    ]
+
+
+def balanced_terms(candidate: Candidate, shape: FitShape, rounds: float) -> list[float]:
+    """As a forest's, of which every tree sees twice the positives; drawing them looks at all."""
+    seen = replace(shape, n_rows=max(2, ceil(2 * shape.positives)))
+    own = forest_terms(candidate, seen, rounds)
+    return [*own, shape.n_rows * shape.width, shape.n_trees * shape.n_rows]
+
+
+def general_terms(candidate: Candidate, shape: FitShape, rounds: float) -> list[float]:
+    """Of a model nobody described: a start, cells once, cells to be sorted, pairs of rows."""
+    n_rows, width = float(shape.n_rows), shape.width
+    return [1, n_rows * width, n_rows * width * log2(2 + n_rows), n_rows * shape.n_valid * width]
+
+
+TERMS: Mapping[str, Callable[[Candidate, FitShape, float], list[float]]] = MappingProxyType(
+    {
+        "logistic": linear_terms,
+        "extra_trees": forest_terms,
+        "random_forest": forest_terms,
+        "balanced_forest": balanced_terms,
+    }
+)
+
+
+def rounds_terms(candidate: Candidate, shape: FitShape) -> list[float]:
+    """What the best round depends on, in logarithms: rows, positives, learning rate, leaves."""
+    rate = float(candidate.params.get("learning_rate", 0.1))
+    leaves = float(candidate.params.get("num_leaves", 31))
+    return [1, log(1 + shape.n_rows), log(1 + shape.positives), log(0.05 / rate), log(leaves / 31)]
+
+
+def score_terms(n_valid: int) -> list[float]:
+    """A start, rows, and rows to be sorted."""
+    return [1, n_valid, n_valid * log2(2 + n_valid)]
+
+
+@cache
+def _shipped() -> CostModel:
+    text = files("automl.models").joinpath(SHIPPED).read_text(encoding="utf-8")
+    return CostModel.from_json(json.loads(text))

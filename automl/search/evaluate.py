@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import resource
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import ceil
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,8 @@ import numpy.typing as npt
 from automl.cost import Cost
 from automl.meters.base import Meter, measure
 from automl.meters.cpu_time import WATTS_PER_CORE
-from automl.models.catalog import expected_cpu_seconds
+from automl.models.catalog import N_TREES, PATIENCE
+from automl.models.expected import FitShape
 from automl.search.champion import Member
 from automl.search.fitted import Fitted
 from automl.search.journal import Arrays
@@ -110,13 +112,22 @@ def _recall(
 
 def expected_cost(proposal: Proposal, problem: Problem) -> Cost:
     """What a proposal is expected to take: a pure function of the proposal and shapes."""
-    n_trees = trees_of_part(proposal.rung, problem)
-    seconds = 0.0
+    n_positive = problem.n_positive(proposal.n_rows)
+    seconds = problem.costs.score_seconds(len(problem.validation.rows))
     for part in problem.validation.parts:
-        n_rows = round(proposal.n_rows * len(part.train) / problem.dataset.n_rows)
-        seconds += expected_cpu_seconds(
-            proposal.candidate, n_rows, problem.n_columns, n_trees=n_trees
+        share = len(part.train) / problem.dataset.n_rows
+        n_rows = round(proposal.n_rows * share)
+        shape = FitShape(
+            n_rows=n_rows,
+            n_columns=problem.n_columns,
+            n_wide=problem.n_wide,
+            n_positive=round(n_positive * share),
+            n_stopping=min(n_rows, len(part.valid)),
+            n_valid=len(part.valid),
+            n_trees=trees_of_part(proposal.rung, problem),
+            patience=PATIENCE[proposal.rung],
         )
+        seconds += problem.costs.seconds(proposal.candidate, shape)
     return expected_seconds(seconds)
 
 
@@ -129,7 +140,38 @@ def recall_cost(member: Member, problem: Problem) -> Cost:
 
 def default_fit_seconds(candidate: Candidate, problem: Problem) -> float:
     """Expected CPU-seconds of one fit on the final rows: what brute force is counted in."""
-    return expected_cpu_seconds(candidate, problem.final_rows, problem.n_columns)
+    n_stopping = problem.final_rows // 4
+    shape = replace(_final(problem), n_stopping=n_stopping, n_valid=n_stopping)
+    return problem.costs.seconds(candidate, shape)
+
+
+def refit_seconds(candidate: Candidate, problem: Problem, *, rounds: int | None = None) -> float:
+    """Expected CPU-seconds of a fit on the final rows that nothing stops early.
+
+    `rounds` is of boosting, where the trial has told it; otherwise it is what a trial would.
+    """
+    shape = _final(problem)
+    if rounds is None:
+        rounds = ceil(
+            problem.costs.expected_rounds(candidate, replace(shape, n_stopping=shape.n_rows // 4))
+        )
+    return problem.costs.seconds(candidate, replace(shape, rounds=rounds))
+
+
+def closing_seconds(problem: Problem) -> float:
+    """Expected CPU-seconds of the end of a search: weighing, calibrating, the threshold."""
+    return problem.costs.closing_seconds(len(problem.validation.rows), problem.n_columns)
+
+
+def _final(problem: Problem) -> FitShape:
+    return FitShape(
+        n_rows=problem.final_rows,
+        n_columns=problem.n_columns,
+        n_wide=problem.n_wide,
+        n_positive=problem.n_positive(problem.final_rows),
+        n_trees=N_TREES["final"],
+        patience=PATIENCE["final"],
+    )
 
 
 def expected_seconds(seconds: float) -> Cost:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from automl.cost import ZERO, Budget, Cost, Refusal
+from automl.cost import ZERO, Budget, Cost, Refusal, Speed
 from automl.meters.base import Meter
-from automl.models.catalog import expected_cpu_seconds, family
-from automl.search.evaluate import evaluate, expected_cost, expected_seconds, recall_cost
+from automl.meters.cpu_time import WATTS_PER_CORE
+from automl.meters.probe import probe
+from automl.models.catalog import family
+from automl.models.expected import CostModel
 from automl.search.champion import Member
+from automl.search.evaluate import (
+    closing_seconds,
+    evaluate,
+    expected_cost,
+    recall_cost,
+    refit_seconds,
+)
 from automl.search.fitted import Fitted
 from automl.search.journal import Arrays, Journal
 from automl.search.problem import Problem
@@ -25,17 +33,18 @@ ENSEMBLE = "ensemble"
 DIED = "its process died"
 # A ratio of measured to expected cost beyond this is a fault of one reading, not of the machine.
 MOST_OFF = 20.0
-# Weighing the finalists by bootstrap, calibrating and setting the threshold, which no trial pays:
-# 0.24 CPU-seconds at 8,000 rows and 0.26 at 60,000 with three members, measured 2026-11-22 on one
-# of two shared x86-64 cores; it hardly grows, since the validation rows are thinned.
-CLOSING_SECONDS = 0.3
+# The probe counts as much as so many trials: of 0, 1, 2, 4 and the probe alone, two predicted the
+# next trial best (root mean square error of log(measured / expected) 0.45, the trials alone 0.50,
+# the first trial alone 0.57; python -m benchmarks.cost_model, 2026-11-23).
+PROBE_TRIALS = 2.0
 
 
 class Ledger:
     """The trials of one search, what they cost, and what is left of the budget.
 
     It is the only place that asks the budget, and the only one that writes to the journal.
-    `before` is what was spent on the budget before the first trial. `recalled` are members of an
+    `before` is what was spent on the budget before the first trial, `speed` what the probe said;
+    without one, an expected CPU-second is taken for a measured one. `recalled` are members of an
     older champion by the id of their configuration: at the final rung they stand for a fit.
     """
 
@@ -48,6 +57,7 @@ class Ledger:
         journal: Journal,
         stop: Callable[[], str | None] | None,
         before: Cost,
+        speed: Speed | None = None,
         recalled: Mapping[str, Member] | None = None,
     ) -> None:
         self.problem, self.meter = problem, meter
@@ -67,6 +77,7 @@ class Ledger:
         self._stored = {_key(trial.proposal): trial for trial in self.trials}
         self.replayed = sum((t.cost for t in self.trials if not is_ensemble(t)), start=ZERO)
         self.spent = before + self.replayed
+        self._probed = Speed(watts=WATTS_PER_CORE) if speed is None else speed
         self._recalled = dict(recalled or {})
         self.models: dict[int, tuple[Fitted, ...]] = {
             trial.number: member.models
@@ -75,7 +86,6 @@ class Ledger:
         }
         self.refusals: list[Refusal] = []
         self.stopped: str | None = None
-        self._promised = 0.0  # expected CPU-seconds of refits already granted
 
     def run(self, proposals: Sequence[Proposal]) -> list[Trial]:
         """The trials of those proposals that ran, now or in an earlier process."""
@@ -120,12 +130,9 @@ class Ledger:
         return max((trial.number for trial in self.trials), default=-1) + 1
 
     def affordable(self, seconds: float) -> bool:
-        """Whether a refit of so many expected CPU-seconds still fits; if so it is promised."""
-        more = self._calibrated(expected_seconds(self._promised + seconds)) + closing()
-        if self._budget.refusal(self.spent, n_trials=-1, expected=more) is not None:
-            return False
-        self._promised += seconds
-        return True
+        """Whether a refit of so many expected CPU-seconds still fits; `charge` what it took."""
+        more = self.speed.cost(seconds + closing_seconds(self.problem))
+        return self._budget.refusal(self.spent, n_trials=-1, expected=more) is None
 
     def _evaluate(self, proposal: Proposal) -> Trial | None:
         if self.stopped is None and self._stop is not None:
@@ -143,7 +150,7 @@ class Ledger:
         refusal = self._budget.refusal(
             self.spent,
             n_trials=n_trials,
-            expected=self._calibrated(expected) + self._reserve(candidate),
+            expected=self.speed.cost(expected.cpu_seconds + self._reserve(candidate)),
         )
         if refusal is not None:
             self.refusals.append(refusal)
@@ -168,44 +175,59 @@ class Ledger:
         self.trials.append(trial)
         self._stored[_key(trial.proposal)] = trial
 
-    def _reserve(self, candidate: Candidate) -> Cost:
-        """The end that must be affordable: refit and closing; nothing before the first score.
+    def _reserve(self, candidate: Candidate) -> float:
+        """Expected CPU-seconds of the end, which must be affordable: refit and closing.
 
-        Without any room for it the models of the parts become the champion, so the first
+        Without any room for a refit the models of the parts become the champion, so the first
         candidate needs none.
         """
-        if all(trial.score is None for trial in self.trials):
-            return expected_seconds(0.0)
+        closing = closing_seconds(self.problem)
         if family(candidate) == "forest":  # its parts' trees are the forest
-            return closing()
-        refit = expected_cpu_seconds(candidate, self.problem.final_rows, self.problem.n_columns)
-        return self._calibrated(expected_seconds(refit)) + closing()
+            return closing
+        if all(trial.score is None for trial in self.trials):
+            return closing
+        return closing + refit_seconds(candidate, self.problem)
 
-    def _calibrated(self, expected: Cost) -> Cost:
-        """An expected cost on this machine, by the trials measured so far.
+    @property
+    def speed(self) -> Speed:
+        """What an expected CPU-second is on this machine, by the probe and the trials so far.
 
         For the budget only. Choices go by the expected cost itself, since measured ones differ
-        from run to run and would make the champion differ.
+        from run to run and would make the champion differ. The trials are the stored ones, so a
+        resumed search budgets as one that was never stopped.
         """
         measured = [
             trial
             for trial in self.trials
             if trial.error is None and not is_ensemble(trial) and trial.cost.meter != "expected"
         ]
-        own = sum((trial.expected for trial in measured), start=ZERO)
+        if not measured:
+            return self._probed
+        expected = sum(trial.expected.cpu_seconds for trial in measured)
         cost = sum((trial.cost for trial in measured), start=ZERO)
-        seconds = _ratio(cost.cpu_seconds, own.cpu_seconds)
-        return Cost(
-            cpu_seconds=expected.cpu_seconds * seconds,
-            joules=expected.joules * _ratio(cost.joules, own.joules),
-            wall_seconds=expected.cpu_seconds * _ratio(cost.wall_seconds, own.cpu_seconds),
-            meter=expected.meter,
+        prior = PROBE_TRIALS * expected / len(measured)
+        seconds = (self._probed.seconds * prior + cost.cpu_seconds) / max(prior + expected, 1e-9)
+        return Speed(
+            seconds=min(max(seconds, 1 / MOST_OFF), MOST_OFF),
+            watts=cost.joules / cost.cpu_seconds if cost.cpu_seconds > 0 else self._probed.watts,
+            wall=max(_waiting(cost), _waiting(measured[-1].cost)),
         )
 
 
-def closing() -> Cost:
-    """What the end of a search takes beside its refits."""
-    return replace(expected_seconds(CLOSING_SECONDS), wall_seconds=CLOSING_SECONDS)
+def probed(meter: Meter, costs: CostModel) -> Speed:
+    """This machine's speed before any trial, by a probe of 10 ms."""
+    took = probe(meter)
+    seconds = took.cpu_seconds / costs.probe_seconds
+    return Speed(
+        seconds=min(max(seconds, 1 / MOST_OFF), MOST_OFF),
+        watts=took.joules / took.cpu_seconds if took.cpu_seconds > 0 else WATTS_PER_CORE,
+        wall=_waiting(took),
+    )
+
+
+def _waiting(cost: Cost) -> float:
+    """Wall seconds for a CPU-second, 1 at least: one thread cannot be faster than itself."""
+    return min(max(cost.wall_seconds / max(cost.cpu_seconds, 1e-9), 1.0), MOST_OFF)
 
 
 def is_ensemble(trial: Trial) -> bool:
@@ -230,9 +252,3 @@ def members_of(trial: Trial) -> dict[int, float]:
 
 def _key(proposal: Proposal) -> tuple[str, str, int]:
     return proposal.candidate.id, proposal.rung, proposal.n_rows
-
-
-def _ratio(measured: float, expected: float) -> float:
-    if measured <= 0 or expected <= 0:
-        return 1.0
-    return min(max(measured / expected, 1 / MOST_OFF), MOST_OFF)

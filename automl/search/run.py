@@ -8,20 +8,22 @@ from typing import Any
 
 from automl.cost import ZERO, Budget, Cost
 from automl.data.dataset import Dataset
-from automl.meta.portfolio import portfolio
+from automl.meta.portfolio import Portfolio, portfolio
 from automl.meters.base import Meter, measure
 from automl.models.catalog import family, monotone
-from automl.search.champion import Champion
+from automl.search.champion import Champion, Member
 from automl.search.effort import EFFORTS, Effort, effort_of
 from automl.search.evaluate import default_fit_seconds, expected_cost, expected_seconds
 from automl.search.finish import Finish, finish
 from automl.search.journal import Journal, MemoryJournal
-from automl.search.ledger import Ledger, members_of
+from automl.search.ledger import Ledger, members_of, probed
 from automl.search.objective import Objective
 from automl.search.pareto import PICKS
 from automl.search.problem import Problem, prepare
 from automl.search.refine import propose
 from automl.search.refit import crown, fit_member
+from automl.search.renew import recalled, renewed, saving, starting
+from automl.search.start import Relation, Start, relate
 from automl.search.stop import Stop, refused
 from automl.search.strategies import SearchEnd, Shape, Strategy, successive_halving
 from automl.search.validation import FEW_POSITIVES
@@ -44,6 +46,7 @@ class SearchResult:
     stop: Stop
     warnings: tuple[Mapping[str, Any], ...]  # {"code", "detail"}
     costs: Mapping[str, Cost]  # by phase: features, search, refit
+    start: Mapping[str, Any] | None = None  # of a search that started from a champion
 
     @property
     def stop_reason(self) -> str:
@@ -72,6 +75,7 @@ def search(
     journal: Journal | None = None,
     stop: Callable[[], str | None] | None = None,
     on_phase: Callable[[str, Cost], None] | None = None,
+    start: Start | None = None,
 ) -> SearchResult:
     """Find a model about as good as brute force would, for a few percent of its computing.
 
@@ -93,11 +97,14 @@ def search(
     journal : where trials are written before the next begins; in memory by default
     stop : asked before each trial; a text ends the search with what it has so far
     on_phase : told each phase's name (features, search, refit) and cost as it ends
+    start : a champion to start from: its configurations come first, and what its record on rows
+        that it never saw makes unneeded is left out
 
     Raises
     ------
     DataError
-        Too few rows of a class, no usable column, or no fold with both classes.
+        Too few rows of a class, no usable column, no fold with both classes, or no such columns
+        as the champion to start from reads.
     BudgetExhausted
         The budget or `stop` ended the search before one candidate was scored.
     ValueError
@@ -113,7 +120,16 @@ def search(
     effort = effort_of(mode, limited=budget.is_limited)
 
     with measure(meter) as features:
-        problem = prepare(dataset, objective=objective, seed=seed, whole=effort.whole)
+        relation = None if start is None else relate(start, dataset, seed=seed)
+        problem = prepare(
+            dataset,
+            objective=objective,
+            seed=seed,
+            whole=effort.whole,
+            encoder=None if relation is None else relation.encoder,
+            validation=None if relation is None else relation.validation,
+        )
+        speed = probed(meter, problem.costs) if budget.is_limited else None
     costs["features"] = features.cost
     tell("features", features.cost)
 
@@ -124,6 +140,8 @@ def search(
         journal=MemoryJournal() if journal is None else journal,
         stop=stop,
         before=features.cost,
+        speed=speed,
+        recalled=recalled(relation),
     )
     with measure(meter) as searching:
         default = portfolio(mode).first[0]
@@ -132,13 +150,16 @@ def search(
             effort = replace(
                 effort, least_rate=budget.least_gain_per_gram * percent_grams(brute, budget)
             )
-        end = _drive(_strategy(problem, mode=mode, effort=effort), ledger)
+        race = _strategy(problem, mode=mode, effort=effort, relation=relation)
+        if relation is not None:
+            race = starting(relation, race, ledger=ledger)
+        end = _drive(race, ledger)
         outcome = finish(ledger, end)
     costs["search"] = ledger.replayed + searching.cost
     tell("search", costs["search"])
 
     with measure(meter) as refitting:
-        champion = _crown(ledger, outcome, pick=pick, mode=mode)
+        champion = _crown(ledger, outcome, pick=pick, mode=mode, relation=relation)
     costs["refit"] = refitting.cost
     tell("refit", refitting.cost)
     return SearchResult(
@@ -149,14 +170,22 @@ def search(
         stop=_stop(ledger, end, brute_seconds=brute, budget=budget),
         warnings=tuple(_warnings(problem, ledger)),
         costs=costs,
+        start=None
+        if relation is None
+        else saving(relation, problem, ledger.trials, race=_all(portfolio(mode))),
     )
 
 
-def _strategy(problem: Problem, *, mode: str, effort: Effort) -> Strategy:
+def _strategy(
+    problem: Problem, *, mode: str, effort: Effort, relation: Relation | None = None
+) -> Strategy:
     models = portfolio(mode)
+    default = models.first[0]
+    if relation is not None:
+        models = models.after(relation.start.candidates)
     if problem.info.monotone:
         models = models.only(monotone)
-    named = {c.id: c for c in (*models.first, *sum(models.expand.values(), start=()))}
+    named = {c.id: c for c in _all(models)}
 
     def refinement(name: str, trials: Sequence[Trial]) -> Candidate | None:
         own = [t for t in trials if t.score is not None and t.candidate.id in named]
@@ -176,10 +205,14 @@ def _strategy(problem: Problem, *, mode: str, effort: Effort) -> Strategy:
         final_rows=problem.final_rows,
         family=family,
         expected=expected,
-        fit_seconds=default_fit_seconds(models.first[0], problem),
+        fit_seconds=default_fit_seconds(default, problem),
         propose=refinement,
     )
     return successive_halving(models.first, models.expand, shape=shape, effort=effort)
+
+
+def _all(models: Portfolio) -> tuple[Candidate, ...]:
+    return (*models.first, *sum(models.expand.values(), start=()))
 
 
 def _drive(strategy: Strategy, ledger: Ledger) -> SearchEnd:
@@ -197,22 +230,41 @@ def _drive(strategy: Strategy, ledger: Ledger) -> SearchEnd:
         done = ledger.run(proposals)
 
 
-def _crown(ledger: Ledger, outcome: Finish, *, pick: str, mode: str) -> Champion:
+def _crown(
+    ledger: Ledger, outcome: Finish, *, pick: str, mode: str, relation: Relation | None = None
+) -> Champion:
     problem = ledger.problem
     by_number = {trial.number: trial for trial in ledger.trials}
     picked = by_number[outcome.picks[pick]]
     weights = members_of(picked)
-    members = tuple(
-        fit_member(
-            by_number[number],
-            problem,
-            weight=weights[number],
-            at_hand=ledger.models.get(number, ()),
-            meter=ledger.meter,
-            affordable=ledger.affordable,
-        )
-        for number in sorted(weights)
-    )
+    old = {
+        number: member
+        for number in weights
+        if (member := ledger.recalled(by_number[number].proposal)) is not None
+    }
+    members: list[Member] = []
+    for number in sorted(weights):
+        with measure(ledger.meter) as fitting:
+            member = (
+                fit_member(
+                    by_number[number],
+                    problem,
+                    weight=weights[number],
+                    at_hand=ledger.models.get(number, ()),
+                    meter=ledger.meter,
+                    affordable=ledger.affordable,
+                )
+                if number not in old
+                else renewed(
+                    by_number[number],
+                    old[number],
+                    problem,
+                    weight=weights[number],
+                    affordable=ledger.affordable,
+                )
+            )
+        ledger.charge(fitting.cost)
+        members.append(member)
     dataset = problem.dataset
     provenance = {
         "trial": picked.number,
@@ -222,14 +274,24 @@ def _crown(ledger: Ledger, outcome: Finish, *, pick: str, mode: str) -> Champion
         "n_rows": dataset.n_rows,
         "n_positive": dataset.n_positive,
         "dataset": dataset.fingerprint(),
+        "objective": problem.objective.to_json(),
         "validation": {
             "n_parts": len(problem.validation.parts),
             "forward_in_time": dataset.time is not None,
             "by_group": dataset.group is not None,
+            "gap": dataset.gap,
         },
     }
+    if relation is not None:
+        provenance["started_from"] = {"model": dict(relation.start.parent), **relation.to_json()}
     return crown(
-        members, problem, logits=outcome.logits, finalists=outcome.logits, provenance=provenance
+        tuple(members),
+        problem,
+        logits=outcome.logits,
+        finalists=outcome.logits,
+        provenance=provenance,
+        judged=old,
+        ancestors=relation.start.champion.seen if relation is not None and old else (),
     )
 
 
