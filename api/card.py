@@ -16,10 +16,28 @@ SCORES = {
     "cost_saving": "share of the cost saved against the better of alerting nobody and everybody",
     "expected_cost": "cost per row at the cheapest threshold, in the unit of the request",
     "recall_at_alert_rate": "recall: of all positives, the share that is alerted",
+    "recall_at_threshold": "recall at the threshold: of all positives, the share that is alerted",
+    "precision_at_threshold": "precision at the threshold: of all alerts, the share of positives",
+    "cost_at_threshold": "cost per row at the threshold, in the unit of the request",
     "precision_at_alert_rate": "precision: of all alerts, the share that is positive",
     "expected_calibration_error": "expected calibration error",
     "prevalence": "prevalence: what a random order would reach in average precision",
     "n_validation_positives": "positives that these figures rest on",
+}
+
+
+COMPARED = {
+    "average_precision": "average precision",
+    "roc_auc": "the area under the ROC curve",
+    "recall_at_alert_rate": "the recall at the alert rate",
+    "precision_at_recall": "the precision at a recall",
+    "expected_cost": "the cost that their alerts save",
+}
+NUMBERS = ("alert_rate", "recall", "missed_cost", "alert_cost")
+# Why a threshold is where it is, unless it is by the alert rate.
+WHY = {
+    "precision_at_recall": ": the most precise one that finds the share of positives asked for",
+    "expected_cost": ": where an alert costs what none does",
 }
 
 
@@ -28,9 +46,10 @@ def markdown(model: Model) -> str:
     card = dict(model.card)
     lines = [f"# {escaped(model.name)}, version {model.version}", ""]
     lines += _purpose(card, model)
+    objective = _objective(card)
     for title, body in (
-        ("How good it is", _scores(card.pop("scores", {}), card.get("alert_rate"))),
-        ("Alerts", _alerts(card)),
+        ("How good it is", _scores(card.pop("scores", {}), objective)),
+        ("Alerts", _alerts(card, objective)),
         ("What it is made of", _members(card.pop("members", ()))),
         ("Columns it reads", _columns(card)),
         ("Columns left out", _left_out(card)),
@@ -58,9 +77,24 @@ def _purpose(card: dict[str, Any], model: Model) -> Iterator[str]:
     yield f"Registered {model.created_at.isoformat(timespec='seconds')}."
 
 
-def _scores(scores: Mapping[str, Any], alert_rate: float | None) -> Iterator[str]:
+def _objective(card: dict[str, Any]) -> Mapping[str, Any]:
+    """What models were compared by; a card of an older version has the alert rate only."""
+    provenance = dict(card.get("provenance") or {})
+    found = provenance.pop("objective", {"alert_rate": card.get("alert_rate")})
+    if provenance:
+        card["provenance"] = provenance
+    return dict(found)
+
+
+def _scores(scores: Mapping[str, Any], objective: Mapping[str, Any]) -> Iterator[str]:
     if scores:
-        scores = _with_precision(scores, alert_rate)
+        scores = _with_precision(scores, objective.get("alert_rate"))
+        metric = objective.get("metric")
+        if metric is not None:
+            numbers = {name: objective[name] for name in NUMBERS if name in objective}
+            given = f" ({_pairs(numbers)})" if numbers else ""
+            yield f"Models were compared by {COMPARED.get(metric, _words(metric))}{given}."
+            yield ""
         yield (
             "On rows that the judged models were not fitted to, weighted to the true prevalence. "
             "The same rows chose the model, when boosting stops and how members weigh: with few "
@@ -84,12 +118,13 @@ def _with_precision(scores: Mapping[str, Any], alert_rate: float | None) -> dict
     return written
 
 
-def _alerts(card: dict[str, Any]) -> Iterator[str]:
+def _alerts(card: dict[str, Any], objective: Mapping[str, Any]) -> Iterator[str]:
     threshold, rate = card.pop("threshold", None), card.pop("alert_rate", None)
     if threshold is not None and rate is not None:
         yield (
             f"A row is alerted from a probability of {_scalar(threshold)} on, which "
-            f"{100 * rate:.3g} % of the rows reached in validation."
+            f"{100 * rate:.3g} % of the rows reached in validation"
+            f"{WHY.get(objective.get('metric', ''), '')}."
         )
     calibration = card.pop("calibration", None)
     if isinstance(calibration, Mapping):

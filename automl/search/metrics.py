@@ -190,6 +190,21 @@ def alert_threshold(
     return float(score[ranking.order[ranking.last[nearest]]])
 
 
+def recall_threshold(
+    y: npt.ArrayLike, score: npt.ArrayLike, *, recall: float, weight: npt.ArrayLike | None = None
+) -> float:
+    """The score at and above which precision is highest while `recall` of the positives is found.
+
+    >>> recall_threshold([1, 0, 1, 0], [0.9, 0.8, 0.7, 0.1], recall=0.6)
+    0.7
+    """
+    score = np.asarray(score, dtype=np.float64)
+    ranking, steps = Ranking.of(score), steps_of(y, score, weight)
+    enough = steps.found[0] >= (recall - SAME_RECALL) * steps.found[0, -1]
+    best = int(np.argmax(np.where(enough, steps.found[0] / steps.alerted[0], -1.0)))
+    return float(score[ranking.order[ranking.last[best]]])
+
+
 class Bootstrap:
     """The same Poisson resamples of the validation rows for every trial.
 

@@ -48,8 +48,8 @@ class Objective:
         One of `METRICS`. Scores are higher for the better and in [0, 1]; ``expected_cost`` is
         scored as the share of the cost saved against the better of alerting nobody and everybody.
     alert_rate : float
-        Share of the rows that can be looked at: for ``recall_at_alert_rate``, and the threshold of
-        every metric that does not set its own.
+        Share of the rows that can be looked at: for ``recall_at_alert_rate``, and for the threshold
+        unless the metric sets its own.
     recall : float, optional
         Share of the positives that must be found: ``precision_at_recall`` needs it.
     missed_cost, alert_cost : float, optional
@@ -106,6 +106,33 @@ class Objective:
         'cost_saving'
         """
         return SCORE_NAMES.get(self.metric, self.metric)
+
+    @property
+    def fair_probability(self) -> float:
+        """Where an alert costs what none does; ValueError without costs.
+
+        >>> Objective(metric="expected_cost", missed_cost=9, alert_cost=1).fair_probability
+        0.1
+        """
+        if self.missed_cost is None or self.alert_cost is None:
+            raise ValueError("missed_cost and alert_cost are not given")
+        return self.alert_cost / (self.alert_cost + self.missed_cost)
+
+    def cost(
+        self, y: npt.NDArray[Any], alerted: npt.NDArray[np.bool_], weight: Floats
+    ) -> float | None:
+        """Cost per row of these alerts; None without costs."""
+        if self.missed_cost is None or self.alert_cost is None:
+            return None
+        missed, false = (y == 1) & ~alerted, (y == 0) & alerted
+        return float(
+            np.average(self.missed_cost * missed + self.alert_cost * false, weights=weight)
+        )
+
+    @property
+    def sets_threshold(self) -> bool:
+        """Whether alerts begin where the metric says, whatever `alert_rate` is."""
+        return self.metric in ("precision_at_recall", "expected_cost")
 
     @property
     def chance(self) -> float:

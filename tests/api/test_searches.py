@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from sklearn.metrics import average_precision_score
 
+from api.card import COMPARED
 from automl.models import catalog
+from automl.models.boosting import Boosting
 from automl.search.champion import Champion
 from automl.search.validation import Validation, plan_validation
 from scheduler.execution import execute
@@ -32,7 +35,8 @@ def panel() -> list[dict[str, Any]]:
     for number, row in enumerate(tables.rows(720, n_positive=150)):
         day = FIRST_DAY + timedelta(days=number)
         customer = f"C{number * 7 % N_CUSTOMERS:03d}"
-        rows.append({"day": f"{day:%d/%m/%Y}", "customer": customer, **row})
+        weight = 1 + number % 3
+        rows.append({"day": f"{day:%d/%m/%Y}", "customer": customer, "weight": weight, **row})
     return rows
 
 
@@ -44,16 +48,19 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     made.store.close()
 
 
-@pytest.fixture(scope="module")
-def dataset(site: Site) -> str:
-    uploaded = site.post(
-        "/v1/datasets?name=panel.csv", data=tables.csv(panel()), content_type="text/csv"
-    )
+def uploaded(site: Site, name: str, body: bytes) -> str:
+    """Id of a data set that was read in."""
+    answer = site.post(f"/v1/datasets?name={name}", data=body, content_type="text/csv")
     end = time.monotonic() + 60
-    while site.get(uploaded.headers["Location"]).json["state"] == "INGESTING":
+    while site.get(answer.headers["Location"]).json["state"] == "INGESTING":
         assert time.monotonic() < end
         time.sleep(0.05)
-    return str(uploaded.json["id"])
+    return str(answer.json["id"])
+
+
+@pytest.fixture(scope="module")
+def dataset(site: Site) -> str:
+    return uploaded(site, "panel.csv", tables.csv(panel()))
 
 
 def searched(site: Site, dataset: str, **request: Any) -> Any:
@@ -96,7 +103,9 @@ def column(site: Site, dataset: str, name: str) -> Any:
 def test_a_time_column_is_judged_by_the_future(
     site: Site, dataset: str, planned: list[Validation]
 ) -> None:
-    job = searched(site, dataset, time_column="day", exclude=["customer"], model="forward")
+    job = searched(
+        site, dataset, time_column="day", exclude=["customer", "weight"], model="forward"
+    )
     assert job["state"] == "DONE", job["problem"]
     days = column(site, dataset, "day")
     (validation,) = planned
@@ -108,7 +117,9 @@ def test_a_time_column_is_judged_by_the_future(
 
 
 def test_a_group_column_is_on_one_side(site: Site, dataset: str, planned: list[Validation]) -> None:
-    job = searched(site, dataset, group_column="customer", exclude=["day"], model="grouped")
+    job = searched(
+        site, dataset, group_column="customer", exclude=["day", "weight"], model="grouped"
+    )
     assert job["state"] == "DONE", job["problem"]
     customers = column(site, dataset, "customer")
     (validation,) = planned
@@ -116,6 +127,117 @@ def test_a_group_column_is_on_one_side(site: Site, dataset: str, planned: list[V
         assert not set(customers[part.train]) & set(customers[part.valid])
     validated = site.get("/v1/models/grouped/card").json["provenance"]["validation"]
     assert validated["by_group"] == "named"
+
+
+def test_a_gap_keeps_rows_whose_label_was_not_known_out_of_training(
+    site: Site, dataset: str, planned: list[Validation]
+) -> None:
+    job = searched(
+        site, dataset, time_column="day", gap=45, exclude=["customer", "weight"], model="late"
+    )
+    assert job["state"] == "DONE", job["problem"]
+    days = column(site, dataset, "day")
+    (validation,) = planned
+    for part in validation.parts:
+        begin = days[part.valid].min()
+        known = np.flatnonzero(days <= begin - timedelta(days=45))
+        assert part.train.tolist() == known.tolist()
+    validated = site.get("/v1/models/late/card").json["provenance"]["validation"]
+    assert validated["gap"] == 45
+
+
+def test_a_gap_is_refused_where_it_cannot_be_kept(site: Site, dataset: str) -> None:
+    asked = {"dataset": dataset, "target": "y"}
+    answer = site.post("/v1/jobs", json={**asked, "gap": 3})
+    assert (answer.status_code, answer.json["errors"][0]["field"]) == (422, "gap")
+    answer = site.post("/v1/jobs", json={**asked, "gap": 3, "time_column": "segment"})
+    assert (answer.status_code, answer.json["code"]) == (422, "time_is_text")
+    answer = site.post("/v1/jobs", json={**asked, "gap": 5000, "time_column": "day"})
+    assert (answer.status_code, answer.json["code"]) == (422, "gap_too_long")
+    assert answer.json["details"]["longest"] < 720
+
+
+def test_weights_reach_fits_and_scores(
+    site: Site, dataset: str, planned: list[Validation], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[Any] = []
+    fit = Boosting.fit
+
+    def spy(self: Any, X: Any, y: Any, **options: Any) -> Any:
+        given.append(options["sample_weight"])
+        return fit(self, X, y, **options)
+
+    monkeypatch.setattr(Boosting, "fit", spy)
+    asked = {"weight_column": "weight", "exclude": ["day", "customer"], "limits": {"trials": 1}}
+    job = searched(site, dataset, model="heavy", **asked)
+    assert job["state"] == "DONE", job["problem"]
+    weights = column(site, dataset, "weight").astype(float)
+    (validation,) = planned
+    part = validation.parts[0]
+    assert given[0].tolist() == weights[part.train].tolist()
+    y = column(site, dataset, "y").astype(float)
+    assert np.average(validation.y, weights=validation.weight) == pytest.approx(
+        np.average(y[validation.rows], weights=weights[validation.rows])
+    )
+    card = site.get("/v1/models/heavy/card").json
+    assert card["scores"]["prevalence"] == pytest.approx(validation.prevalence)
+    assert "weight" not in [one["name"] for one in card["columns"]]
+    model = site.store.get_model(site.project, "heavy")
+    kept = Champion.load(site.artifacts.path(model.artifact), sha256=model.sha256).out_of_fold
+    (logit,) = (kept[name] for name in kept if name.startswith("logit_"))
+    expected = average_precision_score(kept["y"], logit, sample_weight=kept["weight"])
+    assert card["scores"]["average_precision"] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("weight", ["0", "-1", "", "abc"])
+def test_weights_that_are_none_are_refused_by_row(site: Site, weight: str) -> None:
+    rows = [{**row, "w": 1} for row in tables.rows(80, n_positive=30)]
+    rows[6]["w"] = weight
+    dataset = uploaded(site, f"weights{weight}.csv", tables.csv(rows))
+    answer = site.post("/v1/jobs", json={"dataset": dataset, "target": "y", "weight_column": "w"})
+    assert (answer.status_code, answer.json["code"]) == (422, "bad_weight"), answer.text
+    assert answer.json["column"] == "w"
+    if weight != "abc":
+        assert answer.json["row"] == 7
+
+
+@pytest.mark.parametrize(
+    ("objective", "metric"),
+    [
+        ({"metric": "roc_auc"}, "roc_auc"),
+        ({"metric": "recall_at_alert_rate", "alert_rate": 0.1}, "recall_at_alert_rate"),
+        ({"metric": "precision_at_recall", "recall": 0.6}, "precision_at_recall"),
+        ({"metric": "expected_cost", "missed_cost": 12, "alert_cost": 1}, "cost_saving"),
+    ],
+)
+def test_an_objective_orders_the_leaderboard_and_sets_the_threshold(
+    site: Site, dataset: str, objective: dict[str, Any], metric: str
+) -> None:
+    name = f"by-{metric}"
+    job = searched(
+        site, dataset, exclude=["day", "customer", "weight"], objective=objective, model=name
+    )
+    assert job["state"] == "DONE", job["problem"]
+    rows = board(site, job)
+    assert {row["metric"] for row in rows} == {metric}
+    for row in rows:
+        assert row["score"] == row["scores"][metric]
+        assert [row["score_low"], row["score_high"]] == row["intervals"][metric]
+        assert set(row["intervals"]) == set(row["scores"]) >= {"average_precision"}
+    scores = [row["score"] for row in rows]
+    assert scores == sorted(scores, reverse=True)
+    csv = site.get(f"/v1/jobs/{job['id']}/leaderboard", headers={"Accept": "text/csv"}).text
+    assert metric in csv.splitlines()[1]
+    card = site.get(f"/v1/models/{name}/card").json
+    assert card["provenance"]["objective"]["metric"] == objective["metric"]
+    if objective["metric"] == "expected_cost":
+        assert card["threshold"] == pytest.approx(1 / 13)
+        assert card["scores"]["cost_at_threshold"] >= card["scores"]["expected_cost"]
+    if objective["metric"] == "precision_at_recall":
+        assert card["scores"]["recall_at_threshold"] >= 0.6
+        assert card["scores"]["precision_at_threshold"] == card["scores"][metric]
+    text = site.get(f"/v1/models/{name}/card", headers={"Accept": "text/markdown"}).text
+    assert f"Models were compared by {COMPARED[objective['metric']]} (alert rate" in text
 
 
 @pytest.mark.parametrize(
@@ -130,7 +252,9 @@ def test_a_group_column_is_on_one_side(site: Site, dataset: str, planned: list[V
 def test_a_limit_of_the_request_ends_the_search(
     site: Site, dataset: str, limit: str, value: float, figure: str | None
 ) -> None:
-    job = searched(site, dataset, exclude=["day", "customer"], limits={limit: value}, mode="best")
+    job = searched(
+        site, dataset, exclude=["day", "customer", "weight"], limits={limit: value}, mode="best"
+    )
     assert job["state"] == "DONE", job["problem"]
     assert job["stop_reason"].startswith(f"budget: {limit}: ")
     trials = [row for row in board(site, job) if row["model"] != "ensemble"]
@@ -147,7 +271,7 @@ def test_a_model_that_fails_is_on_the_leaderboard(
 
     broken = replace(catalog.CATALOG["logistic"], build=build_broken)
     monkeypatch.setitem(catalog.CATALOG, "logistic", broken)
-    job = searched(site, dataset, exclude=["day", "customer"], model="lame")
+    job = searched(site, dataset, exclude=["day", "customer", "weight"], model="lame")
     assert job["state"] == "DONE", job["problem"]
     assert "failed_trials" in [one["code"] for one in job["result"]["warnings"]]
     rows = board(site, job)
@@ -164,7 +288,7 @@ def test_a_model_that_fails_is_on_the_leaderboard(
 
 
 def test_every_trial_has_its_memory_and_its_cost_of_use(site: Site, dataset: str) -> None:
-    job = searched(site, dataset, exclude=["day", "customer"], limits={"trials": 2})
+    job = searched(site, dataset, exclude=["day", "customer", "weight"], limits={"trials": 2})
     for row in board(site, job, "?sort=predict_joules"):
         assert row["peak_memory_bytes"] > 10_000_000
         assert row["predict_joules"] > 0
@@ -174,7 +298,7 @@ def test_every_trial_has_its_memory_and_its_cost_of_use(site: Site, dataset: str
 def test_the_same_request_finds_the_same_champion(site: Site, dataset: str) -> None:
     champions = []
     for _ in range(2):
-        searched(site, dataset, exclude=["day", "customer"], seed=3, model="twice")
+        searched(site, dataset, exclude=["day", "customer", "weight"], seed=3, model="twice")
         model = site.store.get_model(site.project, "twice")
         champion = Champion.load(site.artifacts.path(model.artifact), sha256=model.sha256)
         champions.append((champion.threshold, champion.provenance, model.card["scores"]))
@@ -183,7 +307,7 @@ def test_the_same_request_finds_the_same_champion(site: Site, dataset: str) -> N
 
 def test_rows_to_predict_are_read_as_those_of_training(site: Site, dataset: str) -> None:
     """A day of the file's format that could be two days, and the same day in ISO 8601."""
-    searched(site, dataset, exclude=["customer"], limits={"trials": 1}, model="dated")
+    searched(site, dataset, exclude=["customer", "weight"], limits={"trials": 1}, model="dated")
     assert site.get("/v1/models/dated/card").json["reading"] == {"date_format": "%d/%m/%Y"}
     row = {"balance": 300.0, "age": 40, "segment": "pro"}
     found = []

@@ -1,0 +1,90 @@
+"""Where alerts begin, against every other threshold and on rows that no search saw."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from automl.data.dataset import Dataset
+from automl.meters.cpu_time import CpuTimeMeter
+from automl.search.metrics import recall_threshold
+from automl.search.objective import Objective
+from automl.search.run import SearchResult, search
+from tests.automl.search.problems import rare
+
+rows = st.lists(
+    st.tuples(st.integers(0, 1), st.integers(-4, 4), st.floats(0.1, 9)), min_size=1, max_size=40
+).filter(lambda found: any(y for y, _, _ in found))
+
+
+@given(rows, st.floats(0.01, 1))
+def test_no_threshold_that_finds_enough_is_more_precise(
+    found: list[tuple[int, int, float]], recall: float
+) -> None:
+    y, score, weight = (np.array(column, dtype=float) for column in zip(*found, strict=True))
+
+    def reached(threshold: float) -> tuple[float, float]:
+        above = score >= threshold
+        hits = (weight * y)[above].sum()
+        return hits / (weight * y).sum(), hits / weight[above].sum()
+
+    chosen = recall_threshold(y, score, recall=recall, weight=weight)
+    assert reached(chosen)[0] >= recall - 1e-6
+    others = [reached(t) for t in np.unique(score)]
+    assert reached(chosen)[1] >= max(p for r, p in others if r >= recall) - 1e-9
+
+
+def searched(objective: Objective) -> tuple[SearchResult, Dataset]:
+    """A search on half of a table, and the other half."""
+    whole = rare(12_000, n_positive=1200)
+    halves = [
+        Dataset(X=whole.X.iloc[at::2].reset_index(drop=True), y=whole.y[at::2]) for at in (0, 1)
+    ]
+    return search(halves[0], meter=CpuTimeMeter(), mode="eco", objective=objective), halves[1]
+
+
+@pytest.mark.parametrize("recall", [0.3, 0.7])
+def test_the_share_of_positives_asked_for_is_found_on_new_rows(recall: float) -> None:
+    found, test = searched(Objective(metric="precision_at_recall", recall=recall))
+    alerts = found.champion.alert(test.X)
+    assert alerts[test.y == 1].mean() == pytest.approx(recall, rel=0.15)
+    assert alerts.mean() == pytest.approx(found.champion.alert_rate, rel=0.2)
+    scores = found.champion.scores
+    assert scores["recall_at_threshold"] >= recall
+    assert scores["precision_at_threshold"] == pytest.approx(scores["precision_at_recall"])
+
+
+@pytest.mark.parametrize("missed", [3.0, 30.0])
+def test_alerts_cost_nearly_the_least_on_new_rows(missed: float) -> None:
+    objective = Objective(metric="expected_cost", missed_cost=missed, alert_cost=1.0)
+    found, test = searched(objective)
+    probability = found.champion.predict_proba(test.X)
+    cost = objective.cost(test.y, found.champion.alert(test.X), np.ones(test.n_rows))
+    least = objective.scores(test.y, probability)["expected_cost"]
+    idle = min(missed * test.y.mean(), (1 - test.y).mean())
+    assert least <= (cost or 0.0) < least + 0.1 * (idle - least)
+    assert found.champion.scores["cost_at_threshold"] == pytest.approx(cost, rel=0.15)
+
+
+def test_costs_of_alerts() -> None:
+    objective = Objective(metric="expected_cost", missed_cost=10, alert_cost=1)
+    y, alerted = np.array([1, 1, 0, 0]), np.array([True, False, True, False])
+    assert objective.cost(y, alerted, np.array([1.0, 1, 1, 1])) == pytest.approx(11 / 4)
+    assert objective.cost(y, alerted, np.array([1.0, 2, 3, 4])) == pytest.approx(23 / 10)
+    assert Objective().cost(y, alerted, np.ones(4)) is None
+    with pytest.raises(ValueError, match="not given"):
+        _ = Objective().fair_probability
+
+
+def test_where_nothing_tells_the_rows_apart_nobody_is_alerted() -> None:
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"x": rng.normal(size=1000)})
+    y = (np.arange(1000) % 10 == 0).astype(np.int8)
+    objective = Objective(metric="expected_cost", missed_cost=1, alert_cost=5)
+    found = search(Dataset(X=X, y=y), meter=CpuTimeMeter(), mode="eco", objective=objective)
+    assert not found.champion.alert(X).any()
+    assert found.champion.scores["precision_at_threshold"] == 0
+    assert found.champion.scores["cost_at_threshold"] == pytest.approx(0.1)
