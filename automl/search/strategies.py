@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
+from automl.meta.gains import Expectation
 from automl.search.effort import Effort
 from automl.search.stop import Stop
 from automl.trial import Candidate, Proposal, Trial
@@ -48,6 +49,12 @@ class Shape:
     expected: Callable[[Candidate, int], float]
     fit_seconds: float  # expected CPU-seconds of one default boosting fit on the final rows
     propose: Callable[[str, Sequence[Trial]], Candidate | None]
+    # What a configuration is expected to add to the trials so far; None where nothing tells it.
+    gain: Callable[[Candidate, Sequence[Trial]], Expectation | None] = lambda candidate, trials: (
+        None
+    )
+    # Told of every configuration of the portfolio, whether it is tried and why.
+    note: Callable[..., None] = lambda candidate, **said: None
 
 
 def successive_halving(
@@ -56,6 +63,7 @@ def successive_halving(
     *,
     shape: Shape,
     effort: Effort,
+    explore: Sequence[Candidate] = (),
 ) -> Strategy:
     """Race families on the screening rows, widen those alive, judge the best on the final rows.
 
@@ -64,21 +72,25 @@ def successive_halving(
     there is one rung, and every trial of it is a finalist's.
 
     A proposal that was sent no trial was refused by the budget; what it would have told is
-    simply not known.
+    simply not known. What is to be explored is tried whatever it is expected to gain.
     """
     race = _Race(shape=shape, effort=effort)
     for position, candidate in enumerate(first):
         # The first two always run: with one family there is nothing to compare.
-        if position < 2 or race.fits(candidate, shape.screening_rows, share=0.75):
+        tried = position < 2 or race.fits(candidate, shape.screening_rows, share=0.75)
+        race.note(candidate, stage="first", tried=tried, why=f"number {position + 1} of the race")
+        if tried:
             yield from race.run([candidate], race.screening_rung, shape.screening_rows)
     race.mainstay = shape.family(first[0])
-    for family, candidates in expansions.items():
+    for candidates in expansions.values():
         for candidate in candidates:
-            gain = effort.expansion_gain * race.liveliness(family)
-            if race.worth(candidate, gain) and race.fits(
-                candidate, shape.screening_rows, share=0.8
-            ):
+            if race.expands(candidate):
                 yield from race.run([candidate], race.screening_rung, shape.screening_rows)
+    for candidate in explore:
+        tried = race.fits(candidate, shape.screening_rows, share=0.8)
+        race.note(candidate, stage="explore", tried=tried, why="one job in twenty explores")
+        if tried:
+            yield from race.run([candidate], race.screening_rung, shape.screening_rows)
     stop = yield from _refine(race)
     finalists = race.best(race.trials)
     if race.screening_rung == "final":
@@ -212,6 +224,31 @@ class _Race:
 
     def worth(self, candidate: Candidate, gain: float) -> bool:
         return gain > 0 and self.rate(candidate, gain) >= self.effort.least_rate
+
+    def expands(self, candidate: Candidate) -> bool:
+        """Whether one more configuration of a family is worth its cost; said with its numbers."""
+        lively = self.liveliness(self.shape.family(candidate))
+        told = self.shape.gain(candidate, self.trials) if self.effort.expansion_gain else None
+        gain = lively * (self.effort.expansion_gain if told is None else told.gain_percent)
+        rate = self.rate(candidate, gain)
+        fits = self.fits(candidate, self.shape.screening_rows, share=0.8)
+        if not self.worth(candidate, gain):
+            why = (
+                f"{gain:.2g} % at {self.brute_share(candidate):.2g} % of brute-force cost is "
+                f"{rate:.2g} per percent, below {self.effort.least_rate:.2g}"
+                if lively
+                else "its family is far behind"
+            )
+        else:
+            why = f"{gain:.2g} % is worth its cost" + ("" if fits else ", which does not fit")
+        tried = self.worth(candidate, gain) and fits
+        self.note(candidate, stage="expand", tried=tried, why=why, told=told)
+        return tried
+
+    def note(self, candidate: Candidate, **said: Any) -> None:
+        """Tell what is suggested, with its expected cost."""
+        seconds = self.shape.expected(candidate, self.shape.screening_rows)
+        self.shape.note(candidate, expected_cpu_seconds=seconds, **said)
 
     def best(self, trials: Sequence[Trial]) -> list[Trial]:
         """The finalists: the best by score, some per family, none far behind."""
