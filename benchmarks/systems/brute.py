@@ -3,9 +3,10 @@
 A cheap brute force, which makes it a severe rival: rows are binned once, folds are views of those
 bins, and every fit stops early by average precision, after 300 rounds at most. Tables of 20,000
 rows and more may want capacity, so there it is up to 1,000 rounds of slower learning; everywhere
-up to 256 leaves, and native categories or ordinal codes. Where there are entities no entity is on both sides of a fold; rows in time are dealt by chance, which
-is what gives brute the most data to fit on. The best trial is fitted again on all rows with the
-mean of its folds' best rounds; its five fold models averaged are the by-product `brute-bag`.
+up to 256 leaves, and native categories or ordinal codes. Where there are entities no entity is on
+both sides of a fold; rows in time are dealt by chance, which is what gives brute the most data to
+fit on. The best trial is fitted again on all rows with the mean of its folds' best rounds; its
+five fold models averaged are the by-product `brute-bag`.
 """
 
 from __future__ import annotations
