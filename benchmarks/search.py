@@ -19,9 +19,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from benchmarks import results
+from benchmarks.ratios import good
 from benchmarks.running import cpu_budget, run
 from benchmarks.sets import SETS, Table, load
 from benchmarks.systems import SYSTEMS, answers
+from benchmarks.verdict import judgements, tables
 
 # By rows, so that the quick ones come first and one table is in memory at a time.
 BY_SIZE = (
@@ -69,7 +71,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except FileNotFoundError as error:
             print(error, file=sys.stderr)
             return 2
-    return 0
+    rows = {
+        key: row
+        for key, row in results.read(options.results).items()
+        if key[0] in options.sets and (options.seeds is None or key[1] in options.seeds)
+    }
+    wanted = {one for name in options.systems for one in answers(name)}
+    rows = {key: row for key, row in rows.items() if key[2] in wanted}
+    print(tables(rows, options.sets))
+    missed = [one for one in judgements(good(rows), options.sets) if one.holds is False]
+    return int(any(not one.target for one in missed))
 
 
 def _names(known: Sequence[str]):

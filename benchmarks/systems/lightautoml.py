@@ -22,7 +22,7 @@ def imports(options: Any) -> None:
     """Load what `fit` needs, on its own bill."""
     import_module("lightautoml.automl.presets.tabular_presets")
     import_module("lightautoml.tasks")
-    optimize = import_module("optuna.study._optimize")
+    optimize: Any = import_module("optuna.study._optimize")
     if hasattr(optimize, "datetime"):
         optimize.datetime = SimpleNamespace(datetime=_CpuTime, timedelta=datetime.timedelta)
 
