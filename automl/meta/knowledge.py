@@ -153,6 +153,11 @@ class Knowledge:
         """What comes with the package."""
         return cls.from_json(json.loads(SHIPPED_FILE.read_text(encoding="utf-8")))
 
+    @classmethod
+    def empty(cls) -> Knowledge:
+        """None at all: the order by hand, gains as `automl.search.effort` has them."""
+        return cls(configs=(), tasks=())
+
     @cached_property
     def digest(self) -> str:
         """Of all that a search can tell apart: the same digest, the same proposals."""

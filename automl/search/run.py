@@ -8,9 +8,13 @@ from typing import Any
 
 from automl.cost import ZERO, Budget, Cost
 from automl.data.dataset import Dataset
+from automl.meta.features import Meta
+from automl.meta.knowledge import Knowledge
 from automl.meta.portfolio import Portfolio, portfolio
 from automl.meters.base import Meter, measure
 from automl.models.catalog import family, monotone
+from automl.models.expected import CostModel
+from automl.search.advice import Adviser, Suggestion
 from automl.search.champion import Champion, Member
 from automl.search.effort import EFFORTS, Effort, effort_of
 from automl.search.evaluate import default_fit_seconds, expected_cost, expected_seconds
@@ -47,6 +51,8 @@ class SearchResult:
     warnings: tuple[Mapping[str, Any], ...]  # {"code", "detail"}
     costs: Mapping[str, Cost]  # by phase: features, search, refit
     start: Mapping[str, Any] | None = None  # of a search that started from a champion
+    suggestions: tuple[Suggestion, ...] = ()  # of the knowledge base, in order
+    meta: Meta = ()  # of the table, as the knowledge base keeps it
 
     @property
     def stop_reason(self) -> str:
@@ -75,6 +81,7 @@ def search(
     journal: Journal | None = None,
     stop: Callable[[], str | None] | None = None,
     on_phase: Callable[[str, Cost], None] | None = None,
+    knowledge: Knowledge | None = None,
     start: Start | None = None,
 ) -> SearchResult:
     """Find a model about as good as brute force would, for a few percent of its computing.
@@ -97,6 +104,8 @@ def search(
     journal : where trials are written before the next begins; in memory by default
     stop : asked before each trial; a text ends the search with what it has so far
     on_phase : told each phase's name (features, search, refit) and cost as it ends
+    knowledge : what earlier searches taught, which sets the order, the expected gains and the
+        expected costs; what is shipped by default
     start : a champion to start from: its configurations come first, and what its record on rows
         that it never saw makes unneeded is left out
 
@@ -115,6 +124,7 @@ def search(
     if pick not in PICKS:
         raise ValueError(f"pick {pick!r} is not one of {', '.join(PICKS)}")
     budget = Budget() if budget is None else budget
+    knowledge = Knowledge.shipped() if knowledge is None else knowledge
     tell = on_phase or (lambda name, cost: None)
     costs: dict[str, Cost] = {}
     effort = effort_of(mode, limited=budget.is_limited)
@@ -129,6 +139,9 @@ def search(
             encoder=None if relation is None else relation.encoder,
             validation=None if relation is None else relation.validation,
         )
+        if knowledge.costs is not None:
+            problem = replace(problem, costs=CostModel.from_json(knowledge.costs))
+        adviser = Adviser(knowledge, problem)
         speed = probed(meter, problem.costs) if budget.is_limited else None
     costs["features"] = features.cost
     tell("features", features.cost)
@@ -150,7 +163,7 @@ def search(
             effort = replace(
                 effort, least_rate=budget.least_gain_per_gram * percent_grams(brute, budget)
             )
-        race = _strategy(problem, mode=mode, effort=effort, relation=relation)
+        race = _strategy(adviser, mode=mode, effort=effort, relation=relation)
         if relation is not None:
             race = starting(relation, race, ledger=ledger)
         end = _drive(race, ledger)
@@ -159,7 +172,9 @@ def search(
     tell("search", costs["search"])
 
     with measure(meter) as refitting:
-        champion = _crown(ledger, outcome, pick=pick, mode=mode, relation=relation)
+        champion = _crown(
+            ledger, outcome, pick=pick, mode=mode, knowledge=knowledge, relation=relation
+        )
     costs["refit"] = refitting.cost
     tell("refit", refitting.cost)
     return SearchResult(
@@ -173,18 +188,24 @@ def search(
         start=None
         if relation is None
         else saving(relation, problem, ledger.trials, race=_all(portfolio(mode))),
+        suggestions=tuple(adviser.suggestions),
+        meta=adviser.meta(ledger.trials),
     )
 
 
 def _strategy(
-    problem: Problem, *, mode: str, effort: Effort, relation: Relation | None = None
+    adviser: Adviser, *, mode: str, effort: Effort, relation: Relation | None = None
 ) -> Strategy:
-    models = portfolio(mode)
-    default = models.first[0]
+    problem, knowledge = adviser.problem, adviser.knowledge
+    models = knowledge.portfolio(mode)
+    # What brute force is measured in, whatever the order.
+    default = portfolio(mode).first[0]
     if relation is not None:
         models = models.after(relation.start.candidates)
+    explore = tuple(one for one in (knowledge.explore,) if one is not None)
     if problem.info.monotone:
         models = models.only(monotone)
+        explore = tuple(filter(monotone, explore))
     named = {c.id: c for c in _all(models)}
 
     def refinement(name: str, trials: Sequence[Trial]) -> Candidate | None:
@@ -207,8 +228,12 @@ def _strategy(
         expected=expected,
         fit_seconds=default_fit_seconds(default, problem),
         propose=refinement,
+        gain=adviser.gain,
+        note=adviser.note,
     )
-    return successive_halving(models.first, models.expand, shape=shape, effort=effort)
+    return successive_halving(
+        models.first, models.expand, shape=shape, effort=effort, explore=explore
+    )
 
 
 def _all(models: Portfolio) -> tuple[Candidate, ...]:
@@ -231,7 +256,13 @@ def _drive(strategy: Strategy, ledger: Ledger) -> SearchEnd:
 
 
 def _crown(
-    ledger: Ledger, outcome: Finish, *, pick: str, mode: str, relation: Relation | None = None
+    ledger: Ledger,
+    outcome: Finish,
+    *,
+    pick: str,
+    mode: str,
+    knowledge: Knowledge,
+    relation: Relation | None = None,
 ) -> Champion:
     problem = ledger.problem
     by_number = {trial.number: trial for trial in ledger.trials}
@@ -275,6 +306,7 @@ def _crown(
         "n_positive": dataset.n_positive,
         "dataset": dataset.fingerprint(),
         "objective": problem.objective.to_json(),
+        "knowledge": {"digest": knowledge.digest, "n_tasks": len(knowledge.tasks)},
         "validation": {
             "n_parts": len(problem.validation.parts),
             "forward_in_time": dataset.time is not None,
