@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import nnls
+from scipy.optimize import lsq_linear, nnls
 
 from automl.models.expected import CostModel, FitShape, is_boosted, rounds_terms, score_terms, terms
 from automl.trial import Candidate
@@ -21,7 +21,19 @@ Row = Mapping[str, Any]
 
 ERROR_LEVELS = (0.05, 0.5, 0.95)
 REWEIGHTED = 30
-RIDGE = 1.0  # of the rounds, on standardised terms: sets are few and their shapes correlate
+# Of the weights of `rounds_terms`. Sets are few and their shapes correlate, so that free weights
+# would let a slower learning rate stop sooner; the best round grows with rows and positives, with
+# nearly the inverse of the learning rate, and falls with the leaves.
+ROUNDS_BOUNDS = (
+    (-np.inf, np.inf),
+    (0.0, 0.6),
+    (0.0, 0.6),
+    (0.4, 1.0),
+    (-0.6, 0.0),
+    (0.0, 1.0),
+    (-1.0, 0.0),
+    (0.0, 1.0),
+)
 
 
 def candidate_of(row: Row) -> Candidate:
@@ -36,6 +48,7 @@ def shapes_of(row: Row, *, known: bool) -> list[FitShape]:
             n_rows=part["n_rows"],
             n_columns=row["n_columns"],
             n_wide=row["n_wide"],
+            n_bins=row["n_bins"],
             n_positive=part["n_positive"],
             n_stopping=part["n_stopping"],
             n_valid=part["n_valid"],
@@ -143,14 +156,8 @@ def _rounds(trials: Sequence[Row]) -> Floats:
         for part, shape in zip(row["parts"], shapes_of(row, known=False), strict=True):
             X.append(rounds_terms(candidate, shape))
             y.append(np.log(max(part["n_rounds"] - row["patience"], 1)))
-    A, target = np.array(X), np.array(y)
-    middle, scale = A[:, 1:].mean(axis=0), A[:, 1:].std(axis=0) + 1e-9
-    Z = (A[:, 1:] - middle) / scale
-    slopes = np.linalg.solve(
-        Z.T @ Z + RIDGE * np.eye(Z.shape[1]), Z.T @ (target - target.mean())
-    )
-    slopes = slopes / scale
-    return np.array([target.mean() - slopes @ middle, *slopes])
+    low, high = np.array(ROUNDS_BOUNDS).T
+    return np.asarray(lsq_linear(np.array(X), np.array(y), bounds=(low, high)).x)
 
 
 def _general(trials: Sequence[Row]) -> tuple[float, ...]:

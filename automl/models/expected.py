@@ -21,6 +21,7 @@ from automl.trial import Candidate
 FITTED_TREES = 60  # of a forest where nothing else is said
 FITTED_PATIENCE = 20  # rounds, likewise
 SHIPPED = "costs.json"
+SMOOTHING = 2.0  # looking for a split with path_smooth takes as many times as long
 
 Values = Mapping[str, Sequence[float]]
 
@@ -38,6 +39,7 @@ class FitShape:
     n_columns: int
     n_positive: int | None = None  # None: a tenth of the rows
     n_wide: int | None = None  # None: as many as columns
+    n_bins: int | None = None  # different values of all columns, at most 255 each; None: that
     n_stopping: int = 0
     n_valid: int = 0
     n_trees: int = FITTED_TREES
@@ -47,6 +49,12 @@ class FitShape:
     @property
     def width(self) -> int:
         return self.n_columns if self.n_wide is None else self.n_wide
+
+    @property
+    def bins(self) -> float:
+        """Bins of boosting's histograms: of at least three rows each."""
+        most = self.n_columns * min(255.0, self.n_rows / 3)
+        return most if self.n_bins is None else min(float(self.n_bins), most)
 
     @property
     def positives(self) -> float:
@@ -170,27 +178,43 @@ def _terms_of(model: str) -> Callable[[Candidate, FitShape, float], list[float]]
 
 
 def boosting_terms(candidate: Candidate, shape: FitShape, rounds: float) -> list[float]:
-    """A start, binning, and per round: a start, histograms, leaves, scores, and the stopping.
+    """A start, binning, and per round: a start, histograms, bins, scores, and the stopping.
 
     Stopping predicts its rows and sorts them in every round; the kept trees are written out once
     and predict the validation rows.
     """
     n_rows = float(shape.n_rows)
-    used = shape.n_columns * float(candidate.params.get("feature_fraction", 1.0))
-    leaves = min(float(candidate.params.get("num_leaves", 31)), 1 + n_rows / 20)
+    fraction = float(candidate.params.get("feature_fraction", 1.0))
+    bagged = _bagged(candidate.params, shape)
+    fewest = float(candidate.params.get("min_data_in_leaf", 20))
+    leaves = min(float(candidate.params.get("num_leaves", 31)), 1 + bagged / max(fewest, 1.0))
+    smoothing = SMOOTHING if candidate.params.get("path_smooth") else 1.0
     depth = log2(1 + leaves)
-    stopping = float(shape.n_stopping)
+    stopping = 0.0 if "rounds" in candidate.params else float(shape.n_stopping)
     return [
         1,
         n_rows * shape.n_columns,
         rounds,
-        rounds * n_rows * used * sqrt(depth),
-        rounds * leaves * used,
+        rounds * bagged * shape.n_columns * fraction * sqrt(depth),
+        rounds * leaves * shape.bins * fraction * smoothing,
         rounds * n_rows,
         rounds * stopping * log2(2 + stopping),
         rounds * leaves,
         rounds * shape.n_valid * depth,
     ]
+
+
+def _bagged(params: Mapping[str, Any], shape: FitShape) -> float:
+    """Rows that one tree sees."""
+    negatives = params.get("negatives_per_positive")
+    if negatives:
+        return min(float(shape.n_rows), shape.positives * (1 + float(negatives)))
+    return shape.n_rows * (float(params.get("bagging_fraction", 1)) if bags(params) else 1.0)
+
+
+def bags(params: Mapping[str, Any]) -> bool:
+    """Whether each tree sees its own rows."""
+    return bool(params.get("bagging_freq") or params.get("negatives_per_positive"))
 
 
 def linear_terms(candidate: Candidate, shape: FitShape, rounds: float) -> list[float]:
@@ -200,7 +224,10 @@ def linear_terms(candidate: Candidate, shape: FitShape, rounds: float) -> list[f
 
 
 def forest_terms(candidate: Candidate, shape: FitShape, rounds: float) -> list[float]:
-    """A start, one per tree, filled cells, cells looked at for splits, leaves, and predicting."""
+    """A start, one per tree, filled cells, cells looked at for splits, leaves, and predicting.
+
+    Cells of a column with few values are sorted sooner, and its trees end sooner.
+    """
     wanted = candidate.params.get("max_features", "sqrt")
     tried = sqrt(shape.width) if wanted == "sqrt" else float(wanted) * shape.width
     leaf = float(candidate.params.get("min_samples_leaf", 2))
@@ -210,6 +237,7 @@ def forest_terms(candidate: Candidate, shape: FitShape, rounds: float) -> list[f
         shape.n_trees,
         shape.n_rows * shape.width,
         shape.n_trees * shape.n_rows * depth * tried,
+        shape.n_trees * shape.n_rows * depth * tried * shape.bins / (255 * shape.n_columns),
         shape.n_trees * shape.n_rows / leaf,
         shape.n_valid * shape.width,
         shape.n_trees * shape.n_valid * depth,
@@ -240,10 +268,19 @@ TERMS: Mapping[str, Callable[[Candidate, FitShape, float], list[float]]] = Mappi
 
 
 def rounds_terms(candidate: Candidate, shape: FitShape) -> list[float]:
-    """What the best round depends on, in logarithms: rows, positives, learning rate, leaves."""
+    """What the best round depends on: logarithms of rows, positives and so on, then flags."""
     rate = float(candidate.params.get("learning_rate", 0.1))
     leaves = float(candidate.params.get("num_leaves", 31))
-    return [1, log(1 + shape.n_rows), log(1 + shape.positives), log(0.05 / rate), log(leaves / 31)]
+    return [
+        1,
+        log(1 + shape.n_rows),
+        log(1 + shape.positives),
+        log(0.05 / rate),
+        log(leaves / 31),
+        log(shape.patience / FITTED_PATIENCE),
+        float(bool(candidate.params.get("path_smooth"))),
+        float(bags(candidate.params)),
+    ]
 
 
 def score_terms(n_valid: int) -> list[float]:

@@ -26,6 +26,10 @@ ENOUGH_UNLABELLED = 0.5
 Rows = npt.NDArray[np.intp]
 Floats = npt.NDArray[np.float64]
 
+# Rows in which the values of a column are counted, for what a fit is expected to cost, and the
+# most cells that are.
+COUNTED_ROWS, MOST_COUNTED = 2_000, 2_000_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
@@ -74,6 +78,15 @@ class Problem:
         info = self.encoder.info
         sizes = zip(info.kinds, info.cardinality, strict=True)
         return sum(size if kind == "category" else 1 for kind, size in sizes)
+
+    @cached_property
+    def n_bins(self) -> int:
+        """Different values of the columns in a sample of rows, at most 255 each, added up."""
+        n_rows = min(len(self.matrix), max(255, MOST_COUNTED // self.n_columns), COUNTED_ROWS)
+        sample = np.sort(self.matrix[self.order[:n_rows]], axis=0)
+        # Missing cells come last, and none of them is equal to another.
+        different = 1 + (sample[1:] > sample[:-1]).sum(axis=0)
+        return int(np.minimum(different, 255).sum())
 
     def n_positive(self, n_rows: int) -> int:
         """Positives among the first rows of the order."""
