@@ -80,6 +80,11 @@ class Settings(BaseSettings):
         None, gt=0, description="power of one busy core; empty: by processor model, else 4"
     )
     watts_per_gb: float = Field(0.375, ge=0, description="power of 1 GB of memory in use")
+    knowledge: Literal["grow", "shipped", "off"] = Field(
+        "grow",
+        description="what searches learn from: `grow` also from this service's finished jobs "
+        "(aggregates in the data folder), `shipped` only from what came with it, `off` nothing",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="least severe lines to log"
     )

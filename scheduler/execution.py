@@ -24,6 +24,7 @@ from scheduler.errors import Gone, LostLease, StoreUnavailable, problem, problem
 from scheduler.heartbeat import Heartbeat, Progress
 from scheduler.job_process import Stopping, set_up, stopping_on_sigterm
 from scheduler.journal import StoreJournal
+from scheduler.knowledge import knowledge_for, learn
 from scheduler.reading import ROWS_FILE, meter_of
 from scheduler.receipt import receipt, spent
 from scheduler.records import DatasetState, Job, JobState, Model, Phase, StoredDataset
@@ -31,6 +32,8 @@ from scheduler.store import Store
 
 if TYPE_CHECKING:
     from automl.data.dataset import Dataset
+    from automl.meta.knowledge import Knowledge
+    from automl.meta.likeness import TableSketch
     from automl.meters.reference import Reference
     from automl.search.objective import Objective
     from automl.search.run import SearchResult
@@ -190,6 +193,7 @@ def _end(work: _Work, *, state: JobState, **values: Any) -> Job:
 
 
 def _searched(work: _Work) -> Job:
+    from automl.meta.sketching import sketch_table
     from automl.meters.base import measure
     from automl.search.champion import predict_cost
     from automl.search.ledger import is_ensemble
@@ -203,6 +207,9 @@ def _searched(work: _Work) -> Job:
     with _reference(constants) as codecarbon:
         with measure(work.meter) as loading:
             dataset = _load(work, stored)
+            knowledge = knowledge_for(job, settings=work.settings, artifacts=work.artifacts)
+            grows = work.settings.knowledge == "grow"
+            sketch = sketch_table(dataset.X) if grows else None
         work.progress.enter(None, 0.0)
         journal = StoreJournal(
             work.store,
@@ -232,6 +239,7 @@ def _searched(work: _Work) -> Job:
             journal=journal,
             stop=lambda: CANCELLED if work.heart.cancel_requested.is_set() else None,
             on_phase=on_phase,
+            knowledge=knowledge,
         )
         with measure(work.meter) as predicting:
             predict = predict_cost(found.champion, dataset.X, meter=work.meter)
@@ -248,7 +256,40 @@ def _searched(work: _Work) -> Job:
         predict_per_1000_rows=predict,
         attempts=work.epoch,
     )
-    return _register(work, found, bill, stored)
+    done = _register(work, found, bill, stored)
+    if done.state is JobState.DONE:
+        _learn(work, found, knowledge, dataset=dataset, sketch=sketch)
+    return done
+
+
+def _learn(
+    work: _Work,
+    found: SearchResult,
+    knowledge: Knowledge,
+    *,
+    dataset: Dataset,
+    sketch: TableSketch | None,
+) -> None:
+    """Add what the search taught to the project's knowledge, unless its data were deleted."""
+    from automl.meta.growth import contribution
+
+    job = work.job
+    added = contribution(
+        found.trials,
+        knowledge=knowledge,
+        meta=found.meta,
+        n_rows=dataset.n_rows,
+        n_positive=dataset.n_positive,
+        n_columns=dataset.X.shape[1],
+        seed=int(job.request.get("seed") or 0),
+        sketch=sketch,
+    )
+    local = learn(added, job=job, settings=work.settings)
+    if local is None:
+        return
+    stored = work.patiently(lambda: work.store.get_dataset(job.project_id, job.dataset_id))
+    if stored.state is DatasetState.DELETED:  # between the job's end and the line
+        local.forget(job.dataset_id)
 
 
 def _register(
@@ -304,6 +345,8 @@ def _register(
             "members": {str(one.trial): one.weight for one in found.champion.members},
             "warnings": [dict(warning) for warning in found.warnings],
             "stop": found.stop.to_json(),
+            "knowledge": dict(found.champion.provenance["knowledge"])
+            | {"suggestions": [one.to_json() for one in found.suggestions]},
         },
         receipt=bill,
         model=model,

@@ -23,6 +23,7 @@ from scheduler.child import call
 from scheduler.clock import Clock, utc_now
 from scheduler.config import Settings
 from scheduler.errors import ChildDied, Conflict, StoreUnavailable, problem, problem_of
+from scheduler.knowledge import LocalKnowledge
 from scheduler.reading import ROWS_FILE
 from scheduler.records import DatasetState, StoredDataset
 from scheduler.store import Store
@@ -342,6 +343,7 @@ class Ingestor:
             As `Store.delete_dataset`.
         """
         dataset, keys = self._store.delete_dataset(project_id, dataset_id, force=force, now=now)
+        LocalKnowledge(self._settings, project_id).forget(dataset_id)
         with self._lock:
             reading = self._under_way.get(dataset_id)
         if reading is not None:
