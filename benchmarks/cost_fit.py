@@ -107,6 +107,7 @@ def fit(rows: Sequence[Row], *, source: str = "", kept: CostModel | None = None)
 STEPS = {
     "features": lambda row: [1, row["n_rows"] * row["n_columns"]],
     "closing": lambda row: [1, row["n_valid"], row["n_valid"] * row["n_columns"]],
+    "probe": lambda row: [1],
 }
 
 

@@ -1,10 +1,14 @@
-"""Fit the expected CPU-seconds of each model to measured fits on synthetic shapes.
+"""Fit the expected CPU-seconds of trials to measured ones, and say how far off they are.
 
-    python -m benchmarks.cost_model [--largest 60000] [--results FILE]
+    python -m benchmarks.cost_model [--write] [--rows FILE] [--sets a,b] [--models x,y] [--budgets]
 
-Prints the coefficients for `automl/models/expected.py` and how far off they are, on the shapes
-they were fitted to and, by leaving each shape out in turn, on shapes they were not. Three to five
-minutes on one core. Only the ratios between models matter; a machine twice as fast halves all.
+Measures every named configuration and a random neighbour of each model on the development sets
+(training side of a split that the benchmark does not use) and on synthetic shapes, at both rungs,
+as a search runs them. Prints the error on sets that were left out of the fit; `--write` puts the
+coefficients into the package. Measured rows are kept in FILE, and a second call goes on where the
+first one ended. `--models` measures and replaces only these models' coefficients. `--budgets` runs
+whole searches under several limits and prints how far each was overrun. About ten minutes of one
+core, and as much again for the budgets.
 """
 
 from __future__ import annotations
@@ -12,148 +16,255 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+from zlib import crc32
 
 import numpy as np
-import numpy.typing as npt
-from scipy.optimize import nnls
+import optuna
+import pandas as pd
 
-from automl.data.encoding import EncoderInfo
+from automl.data.dataset import Dataset
 from automl.meta.portfolio import NAMED
-from automl.models.catalog import build
-from automl.models.expected import boosting_terms, forest_terms, linear_terms, typical_rounds
-from automl.models.rounds import MOST_ROUNDS
-from automl.trial import Candidate
+from automl.meters.base import measure
+from automl.meters.cpu_time import CpuTimeMeter
+from automl.meters.probe import probe
+from automl.models import expected as expected_module
+from automl.models.catalog import CATALOG, PATIENCE
+from automl.models.expected import SHIPPED, CostModel
+from automl.search import run
+from automl.search.evaluate import evaluate, expected_cost
+from automl.search.ledger import is_ensemble
+from automl.search.parts import trees_of_part
+from automl.search.problem import Problem, prepare
+from automl.trial import Candidate, Proposal
+from benchmarks import cost_budgets, cost_fit, sets
 
-N_ROWS = (400, 1_500, 6_600, 20_000, 60_000)
-N_COLUMNS = (6, 20, 60)
+SEED = 100  # 0 to 4 are the benchmark's
+SYNTHETIC = ((400, 6), (400, 60), (1_500, 20), (6_600, 20), (20_000, 6), (20_000, 60))
 RATE = 0.06
-Array = npt.NDArray[np.float64]
+# Beyond so many rows only the cheaper or more important half is measured.
+MANY_ROWS, ALL_MODELS = 40_000, 9_000
+RARELY = ("balanced_forest", "smote_lightgbm")
+Row = dict[str, Any]
 
 
-def synthetic(
-    n_rows: int, n_columns: int, *, seed: int
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int8], EncoderInfo]:
+def names() -> tuple[str, ...]:
+    """Every synthetic shape and every set, the smallest first."""
+    small = [f"synthetic_{n}_{d}" for n, d in SYNTHETIC]
+    late = ("customs_fraud", "credit_next_month", "credit_next_month_forward")
+    return (*small, *(name for name in sets.SETS if name not in late), "customs_fraud")
+
+
+def dataset(name: str, seed: int = SEED) -> Dataset:
+    """The training side of a set, or a synthetic table."""
+    if name.startswith("synthetic_"):
+        n_rows, n_columns = (int(part) for part in name.split("_")[1:])
+        return synthetic(n_rows, n_columns)
+    table = sets.load(name)
+    rows, _ = sets.split(table, seed)
+    X = table.X.iloc[rows].reset_index(drop=True)
+    texts = [column for column in X.columns if X[column].dtype == object]
+    group = None if table.group is None else pd.factorize(table.group)[0][rows]
+    return Dataset(
+        X=X.astype(dict.fromkeys(texts, "category")),
+        y=table.y[rows],
+        time=None if table.time is None else table.time[rows],
+        group=group,
+    )
+
+
+def synthetic(n_rows: int, n_columns: int) -> Dataset:
     """A rare target from smooth and interacting columns, a fifth of them categories, 5 % missing"""
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n_rows, n_columns)).astype(np.float32)
-    score = X[:, 0] + X[:, 1] * X[:, 2] + np.sin(2 * X[:, 3]) + rng.normal(size=n_rows)
+    rng = np.random.default_rng(n_rows + n_columns)
+    cells = rng.normal(size=(n_rows, n_columns))
+    score = cells[:, 0] + cells[:, 1] * cells[:, 2] + np.sin(2 * cells[:, 3])
+    score = score + rng.normal(size=n_rows)
     y = (score > np.quantile(score, 1 - RATE)).astype(np.int8)
-    n_coded = n_columns // 5
-    X[:, -n_coded:] = rng.integers(0, 8, size=(n_rows, n_coded))
-    X[rng.random(X.shape) < 0.05] = np.nan
-    info = EncoderInfo(
-        kinds=("numeric",) * (n_columns - n_coded) + ("category",) * n_coded,
-        cardinality=(0,) * (n_columns - n_coded) + (8,) * n_coded,
+    X = pd.DataFrame(cells, columns=[f"c{i}" for i in range(n_columns)])
+    for name in X.columns[n_columns - n_columns // 5 :]:
+        X[name] = pd.Categorical(rng.integers(0, 8, size=n_rows))
+    return Dataset(X=X.mask(rng.random(X.shape) < 0.05), y=y)
+
+
+def candidates(seed: int, models: Sequence[str] | None) -> dict[str, Candidate]:
+    """The named configurations and a random neighbour of each model, by name."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    found = dict(NAMED)
+    for model, spec in CATALOG.items():
+        around = next((c for c in NAMED.values() if c.model == model), Candidate(model=model))
+        found.setdefault(f"{model}: default", Candidate(model=model))
+        study = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=seed))
+        for i in range(2 if model == "lightgbm" else 1):
+            found[f"{model}: neighbour {i}"] = spec.refine(around, study.ask())
+    chosen = {n: c for n, c in found.items() if models is None or c.model in models}
+    return {n: c for n, c in chosen.items() if not n.endswith(": default") or _unnamed(c)}
+
+
+def _unnamed(candidate: Candidate) -> bool:
+    return all(named.model != candidate.model for named in NAMED.values())
+
+
+def worth_measuring(name: str, candidate: Candidate, n_rows: int) -> bool:
+    """Whether a fit on so many rows tells enough for what it takes."""
+    extra = candidate.model in RARELY or ": neighbour" in name or "default" in name
+    return n_rows <= ALL_MODELS or (
+        not extra and (n_rows <= MANY_ROWS or name not in ("RF", "Lps"))
     )
-    return X, y, info
 
 
-def measured(largest: int) -> Iterator[dict[str, object]]:
-    """Fit each named candidate on each shape; CPU-seconds of the fit with its validation."""
-    build_warm()
-    for n_rows in N_ROWS:
-        for n_columns in N_COLUMNS if n_rows <= largest else ():
-            X, y, info = synthetic(n_rows * 5 // 4, n_columns, seed=n_rows + n_columns)
-            for name, candidate in NAMED.items():
-                model = build(candidate, encoder_info=info, seed=0)
-                began = time.process_time()
-                model.fit(X[:n_rows], y[:n_rows], valid=(X[n_rows:], y[n_rows:], None))
-                model.decision(X[n_rows:])
-                seconds = time.process_time() - began
-                yield {
-                    "name": name,
-                    "n_rows": n_rows,
-                    "n_columns": n_columns,
-                    "cpu_seconds": seconds,
-                    "n_rounds": model.details.get("n_rounds"),
-                }
+def measured(name: str, models: Sequence[str] | None) -> Iterator[Row]:
+    """One row for each trial on a set, and for the steps around them."""
+    meter = CpuTimeMeter()
+    data = dataset(name)
+    with measure(meter) as reading:
+        problem = prepare(data, seed=SEED)
+    about = {
+        "set": name,
+        "n_rows": data.n_rows,
+        "n_columns": problem.n_columns,
+        "n_wide": problem.n_wide,
+        "n_bins": problem.n_bins,
+    }
+    yield {**about, "step": "features", "cpu_seconds": reading.cost.cpu_seconds}
+    yield {**about, "step": "probe", "cpu_seconds": probe(meter).cpu_seconds}
+    tried = candidates(crc32(name.encode()), models)
+    rungs = {"screening": problem.screening_rows, "final": problem.final_rows}
+    if problem.screening_rows >= problem.final_rows:
+        del rungs["screening"]
+    for rung, n_rows in rungs.items():
+        for label, candidate in tried.items():
+            if worth_measuring(label, candidate, n_rows):
+                proposal = Proposal(candidate=candidate, rung=rung, n_rows=n_rows)
+                row = trial_row(proposal, problem, meter=meter)
+                if row is not None:
+                    yield {**about, "name": label, **row}
+    if models is None:
+        n_valid = len(problem.validation.rows)
+        yield {**about, "step": "closing", "n_valid": n_valid, "cpu_seconds": closing(data)}
 
 
-def build_warm() -> None:
-    """Pay imports and first calls before the clock runs."""
-    X, y, info = synthetic(300, 6, seed=0)
-    for candidate in NAMED.values():
-        build(candidate, encoder_info=info, seed=0).fit(X, y).decision(X)
+def trial_row(proposal: Proposal, problem: Problem, *, meter: CpuTimeMeter) -> Row | None:
+    """A trial as `cost_fit` wants it; None for one that failed."""
+    expected = expected_cost(proposal, problem)
+    trial = evaluate(proposal, problem, number=0, expected=expected, meter=meter).trial
+    if trial.error is not None:
+        print(f"  {proposal.candidate.model} failed: {trial.error}")
+        return None
+    parts = []
+    for part, details in zip(problem.validation.parts, trial.details["parts"], strict=True):
+        rows = problem.rows_to_fit(proposal.n_rows, part)
+        stopping, _ = part.thinned(len(rows), y=problem.dataset.y, seed=problem.seed)
+        parts.append(
+            {
+                "n_rows": len(rows),
+                "n_positive": int(problem.dataset.y[rows].sum()),
+                "n_stopping": len(stopping),
+                "n_valid": len(part.valid),
+                "n_rounds": details.get("n_rounds"),
+            }
+        )
+    return {
+        "step": "trial",
+        "model": proposal.candidate.model,
+        "params": dict(proposal.candidate.params),
+        "rung": proposal.rung,
+        "n_trees": trees_of_part(proposal.rung, problem),
+        "patience": PATIENCE[proposal.rung],
+        "parts": parts,
+        "cpu_seconds": trial.cost.cpu_seconds,
+        "shipped": expected.cpu_seconds,
+    }
 
 
-def terms(candidate: Candidate, row: dict[str, object], *, known_rounds: bool) -> list[float]:
-    """The cost terms of one measured fit."""
-    n_rows, n_columns = int(str(row["n_rows"])), int(str(row["n_columns"]))
-    if candidate.model == "logistic":
-        return linear_terms(candidate, n_rows, n_columns)
-    if row["n_rounds"] is None:
-        return forest_terms(candidate, n_rows, n_columns)
-    rounds = (
-        float(str(row["n_rounds"])) if known_rounds else typical_rounds(candidate.params, n_rows)
-    )
-    return boosting_terms(candidate, n_rows, n_columns, rounds=rounds)
+def closing(data: Dataset) -> float:
+    """CPU-seconds of a search that are neither trials nor refits."""
+    meter, refits = CpuTimeMeter(), []
+    own = vars(run)["fit_member"]
+
+    def timed(*given: Any, **named: Any) -> Any:
+        with measure(meter) as reading:
+            member = own(*given, **named)
+        refits.append(reading.cost.cpu_seconds)
+        return member
+
+    with patch.object(run, "fit_member", timed):
+        found = run.search(data, meter=meter, seed=SEED, mode="balanced")
+    trials = sum(t.cost.cpu_seconds for t in found.trials if not is_ensemble(t))
+    whole = found.costs["search"].cpu_seconds + found.costs["refit"].cpu_seconds
+    return max(whole - trials - sum(refits), 1e-4)
 
 
-def fitted(A: Array, seconds: Array) -> Array:
-    """Coefficients that minimise the relative error, none below 0."""
-    coefficients: Array = nnls(A / seconds[:, None], np.ones(len(seconds)))[0]
-    return coefficients
+def report(rows: Sequence[Row], judged: Sequence[tuple[Mapping[str, Any], float]]) -> None:
+    """Print expected / measured by model on sets that were left out, as shipped and as fitted."""
+    trials = [row for row in rows if row["step"] == "trial"]
+    print("expected / measured           shipped                        fitted, set left out")
+    for model in [*dict.fromkeys(row["model"] for row in trials), "*"]:
+        own = [(row, e) for row, e in judged if model in ("*", row["model"])]
+        shipped = np.array([row["shipped"] / row["cpu_seconds"] for row, _ in own])
+        fitted = np.array([e / row["cpu_seconds"] for row, e in own])
+        print(f"{model:18} {len(own):4}  {spread(shipped)}  {spread(fitted)}")
 
 
-def spread(ratio: Array) -> str:
-    """Percentiles of expected / measured."""
+def spread(ratio: np.ndarray[Any, Any]) -> str:
+    """Percentiles of a ratio, and how many are within a factor of two."""
     low, middle, high = np.quantile(ratio, (0.05, 0.5, 0.95))
     within = np.mean((ratio > 0.5) & (ratio < 2))
-    return f"{low:.2f} {middle:.2f} {high:.2f} (5, 50, 95 %), within 2x {within:.0%}"
+    return f"{low:.2f} {middle:.2f} {high:.2f}, {within:4.0%} within 2x"
 
 
-def report(rows: Sequence[dict[str, object]]) -> dict[str, list[float]]:
-    """Fit each model's coefficients and print how far off they are."""
-    coefficients: dict[str, list[float]] = {}
-    everything = []
-    for model in dict.fromkeys(candidate.model for candidate in NAMED.values()):
-        mine = [row for row in rows if NAMED[str(row["name"])].model == model]
-        seconds = np.array([float(str(row["cpu_seconds"])) for row in mine])
-        known, guessed = (
-            np.array([terms(NAMED[str(row["name"])], row, known_rounds=flag) for row in mine])
-            for flag in (True, False)
-        )
-        shapes = [(row["n_rows"], row["n_columns"]) for row in mine]
-        beta = fitted(known, seconds)
-        coefficients[model] = [float(f"{value:.3g}") for value in beta]
-        unseen = np.empty(len(mine))
-        for shape in set(shapes):
-            out = np.array([one == shape for one in shapes])
-            unseen[out] = guessed[out] @ fitted(known[~out], seconds[~out])
-        print(f"{model:16} shapes left out: {spread(unseen / seconds)}")
-        everything.append(unseen / seconds)
-    stopped = [row for row in rows if row["n_rounds"] and "default" not in str(row["name"])]
-    power, share = np.polyfit(
-        np.log([float(str(row["n_rows"])) for row in stopped]),
-        np.log([float(str(row["n_rounds"])) / MOST_ROUNDS for row in stopped]),
-        deg=1,
-    )
-    print(f"TYPICAL_SHARE, TYPICAL_POWER = {np.exp(share):.2g}, {power:.2g}")
-    print(f"{'all':16} shapes left out: {spread(np.concatenate(everything))}")
-    return coefficients
+def read(path: Path | None) -> list[Row]:
+    """The rows measured so far."""
+    if path is None or not path.exists():
+        return []
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def main() -> None:
-    """Measure, fit, print; measured fits are read from --results where it exists."""
+    """Measure what is missing, fit, report, and write if asked to."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--largest", type=int, default=max(N_ROWS))
-    parser.add_argument("--results", type=Path)
-    arguments = parser.parse_args()
-    if arguments.results and arguments.results.exists():
-        rows = [json.loads(line) for line in arguments.results.read_text().splitlines()]
+    parser.add_argument("--rows", type=Path)
+    parser.add_argument("--sets")
+    parser.add_argument("--models")
+    parser.add_argument("--write", action="store_true")
+    parser.add_argument("--budgets", action="store_true")
+    told = parser.parse_args()
+    chosen = told.sets.split(",") if told.sets else names()
+    if told.budgets:
+        cost_budgets.report(cost_budgets.searches(chosen, load=dataset, seed=SEED, rows=told.rows))
+        return
+    models = told.models.split(",") if told.models else None
+    rows = read(told.rows)
+    for name in chosen:
+        if any(row["set"] == name for row in rows):
+            continue
+        print(f"{name} ...", flush=True)
+        own = list(measured(name, models))
+        rows += own
+        if told.rows:
+            with told.rows.open("a", encoding="utf-8") as file:
+                file.writelines(json.dumps(row) + "\n" for row in own)
+    judged = cost_fit.left_out(rows)
+    report(rows, judged)
+    n_sets = len({row["set"] for row in rows})
+    source = (
+        f"python -m benchmarks.cost_model, {datetime.now(UTC):%Y-%m-%d}, {len(judged)} trials on "
+        f"{n_sets} tables, {platform.machine()}"
+    )
+    shipped = CostModel.shipped() if models is not None else None
+    fitted = cost_fit.fit(rows, source=source, kept=shipped)
+    fitted = replace(fitted, error={**fitted.error, **cost_fit.errors(judged)})
+    text = json.dumps(fitted.to_json(), indent=1) + "\n"
+    if told.write:
+        path = Path(expected_module.__file__).with_name(SHIPPED)
+        path.write_text(text, encoding="utf-8")
+        print(f"{path} written")
     else:
-        rows = []
-        for row in measured(arguments.largest):
-            rows.append(row)
-            if arguments.results:
-                with arguments.results.open("a") as file:
-                    file.write(json.dumps(row) + "\n")
-    print(f"{platform.machine()}, {len(rows)} fits")
-    for model, values in report(rows).items():
-        print(f'    "{model}": {tuple(values)},')
+        print(text)
 
 
 if __name__ == "__main__":
