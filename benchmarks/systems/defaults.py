@@ -27,12 +27,16 @@ def fit(task: Task) -> Answer:
     if task.options["model"] == "lightgbm":
         import lightgbm as lgb
 
+        # It refuses names with brackets or quotes.
+        names = [f"f{i}" for i in range(task.X.shape[1])]
+
+        def rows(X: Any) -> Any:
+            return categories.native(X).set_axis(names, axis=1)
+
         model = lgb.LGBMClassifier(n_jobs=1, verbosity=-1, random_state=task.seed)
-        model.fit(categories.native(task.X), task.y)
+        model.fit(rows(task.X), task.y)
         return Answer(
-            predict={
-                "lightgbm": lambda X: np.asarray(model.predict_proba(categories.native(X)))[:, 1]
-            }
+            predict={"lightgbm": lambda X: np.asarray(model.predict_proba(rows(X)))[:, 1]}
         )
     from sklearn.ensemble import HistGradientBoostingClassifier
 

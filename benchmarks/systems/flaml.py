@@ -1,6 +1,7 @@
 """FLAML by average precision; its time budget counts CPU-seconds, like every peer's.
 
-It reads texts as categories itself; columns without any value are dropped, as it would fail.
+It reads texts as categories itself. Columns without any value are dropped, as it would fail, and
+columns are named by number, since its LightGBM refuses names with brackets.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ def fit(task: Task) -> Answer:
         X = X[kept].copy()
         for name in texts:
             X[name] = X[name].astype(object).where(X[name].isin(levels[name]), None)
-        return X.astype(dict.fromkeys(texts, "category")) if texts else X
+        X = X.astype(dict.fromkeys(texts, "category")) if texts else X
+        return X.set_axis([f"f{i}" for i in range(len(kept))], axis=1)
 
     options: dict[str, Any] = {}
     if task.group is not None:
