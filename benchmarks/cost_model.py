@@ -34,8 +34,9 @@ from automl.meters.base import measure
 from automl.meters.cpu_time import CpuTimeMeter
 from automl.meters.probe import probe
 from automl.models import expected as expected_module
-from automl.models.catalog import CATALOG, PATIENCE
+from automl.models.catalog import CATALOG
 from automl.models.expected import SHIPPED, CostModel
+from automl.models.rounds import PATIENCE
 from automl.search import run
 from automl.search.evaluate import evaluate, expected_cost
 from automl.search.ledger import is_ensemble

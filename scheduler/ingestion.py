@@ -19,6 +19,7 @@ from typing import Any
 from automl.cost import Cost
 from automl.errors import DataError, FrugalError
 from scheduler.artifacts import ArtifactStore
+from scheduler.carbon.typical import yearly_mean
 from scheduler.child import call
 from scheduler.clock import Clock, utc_now
 from scheduler.config import Settings
@@ -322,6 +323,8 @@ class Ingestor:
             "rows": str(self._artifacts.path(dataset.artifact) / ROWS_FILE),
             "request": dict(request),
             "profile": dict(dataset.profile or {}),
+            "watts": self._settings.watts,
+            "grams_per_kwh": yearly_mean(self._settings.zone).grams_per_kwh,
         }
         result: dict[str, Any] = call(
             "scheduler.reading:admit",

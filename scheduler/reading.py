@@ -43,8 +43,16 @@ def read_in(
     return {"profile": profile, "cost": reading.cost.to_json()}
 
 
-def admit(rows: str, request: Mapping[str, Any], profile: Mapping[str, Any]) -> dict[str, Any]:
+def admit(
+    rows: str,
+    request: Mapping[str, Any],
+    profile: Mapping[str, Any],
+    watts: Mapping[str, float | None],
+    grams_per_kwh: float,
+) -> dict[str, Any]:
     """Say whether a job may run on this data: warnings, excluded columns and counts.
+
+    Limits are checked against what the cheapest trial is expected to take on this machine.
 
     Raises
     ------
@@ -53,7 +61,33 @@ def admit(rows: str, request: Mapping[str, Any], profile: Mapping[str, Any]) -> 
     """
     from automl.data import admission
 
-    return dict(admission.admit(Path(rows), request, profile=profile).to_json())
+    found = admission.admit(Path(rows), request, profile=profile)
+    limits = {
+        name: limit
+        for name, limit in (request.get("limits") or {}).items()
+        if limit is not None and name not in ("trials", "least_gain_per_gram")
+    }
+    if limits:
+        from automl.models.expected import CostModel
+        from automl.search.floor import check_limits, least_seconds
+        from automl.search.speed import probed
+
+        costs = CostModel.shipped()
+        least = least_seconds(
+            n_rows=found.n_labelled,
+            n_positive=found.n_positive,
+            n_columns=found.n_features,
+            mode=request.get("mode") or "balanced",
+            costs=costs,
+        )
+        check_limits(
+            limits,
+            least,
+            speed=probed(meter_of(watts), costs),
+            grams_per_kwh=grams_per_kwh,
+            costs=costs,
+        )
+    return dict(found.to_json())
 
 
 def meter_of(watts: Mapping[str, float | None]) -> Any:

@@ -13,17 +13,14 @@ from automl.models.base import FittableModel, load_details
 from automl.models.boosting import TUNABLE, Boosting
 from automl.models.expected import CostModel, FitShape
 from automl.models.linear import Logistic
+from automl.models.rated import RatedBoosting
 from automl.models.resampling import SmoteBoosting
+from automl.models.rounds import N_TREES, PATIENCE
 from automl.models.trees import BalancedForest, ExtraTrees, Forest, RandomForest
 from automl.trial import Candidate
 
 if TYPE_CHECKING:
     import optuna
-
-# Rounds without a better average precision before boosting stops, and trees of a forest: 12 and
-# 40 were enough to race, 20 and 60 are for the end (docs/method.md, Validation).
-PATIENCE = {"screening": 12, "refinement": 12, "final": 20}
-N_TREES = {"screening": 40, "refinement": 40, "final": 60}
 
 
 class Build(Protocol):
@@ -49,7 +46,7 @@ class ModelSpec:
     model keeps to monotone columns.
     """
 
-    family: str  # "boosting", "linear", "forest", "balanced" or "resampled"
+    family: str  # "boosting", "rated", "linear", "forest", "balanced" or "resampled"
     kind: type[Any]
     params: frozenset[str]
     build: Build
@@ -110,6 +107,13 @@ CATALOG: dict[str, ModelSpec] = {
         build=_boosting(Boosting),
         refine=refine.boosting,
         monotone=True,
+    ),
+    "rated_lightgbm": ModelSpec(
+        family="rated",
+        kind=RatedBoosting,
+        params=_BOOSTING_PARAMS,
+        build=_boosting(RatedBoosting),
+        refine=refine.boosting,
     ),
     "logistic": ModelSpec(
         family="linear",

@@ -120,6 +120,8 @@ class CostModel:
         A model without coefficients is taken for an average one.
         """
         weights = self.models.get(candidate.model)
+        if weights is None and is_boosted(candidate.model):
+            weights = self.models["lightgbm"]  # its trees are what it costs
         if weights is None:
             weights, values = self.models["*"], general_terms(candidate, shape, 0.0)
         else:

@@ -1,4 +1,4 @@
-"""How many trees boosting grows; apart from it, so that a cost is known without LightGBM."""
+"""How many trees are grown; apart from the models, so that a cost is known without them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ from typing import Any
 # (docs/method.md, Validation: 160 fixed rounds were within 3 % of early stopping; best iterations
 # lay below 300).
 ROUNDS, MOST_ROUNDS, AT_RATE = 160, 300, 0.05
+# Rounds without a better average precision before boosting stops, and trees of a forest: 12 and
+# 40 were enough to race, 20 and 60 are for the end (docs/method.md, Validation).
+PATIENCE = {"screening": 12, "refinement": 12, "final": 20}
+N_TREES = {"screening": 40, "refinement": 40, "final": 60}
 
 
 def default_rounds(params: Mapping[str, Any], rounds: int | None = None) -> int:

@@ -13,8 +13,8 @@ import numpy.typing as npt
 from automl.cost import Cost
 from automl.meters.base import Meter, measure
 from automl.meters.cpu_time import WATTS_PER_CORE
-from automl.models.catalog import N_TREES, PATIENCE
 from automl.models.expected import FitShape
+from automl.models.rounds import N_TREES, PATIENCE
 from automl.search.champion import Member
 from automl.search.fitted import Fitted
 from automl.search.journal import Arrays

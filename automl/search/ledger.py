@@ -11,9 +11,7 @@ import numpy.typing as npt
 from automl.cost import ZERO, Budget, Cost, Refusal, Speed
 from automl.meters.base import Meter
 from automl.meters.cpu_time import WATTS_PER_CORE
-from automl.meters.probe import probe
 from automl.models.catalog import family
-from automl.models.expected import CostModel
 from automl.search.champion import Member
 from automl.search.evaluate import (
     closing_seconds,
@@ -25,18 +23,13 @@ from automl.search.evaluate import (
 from automl.search.fitted import Fitted
 from automl.search.journal import Arrays, Journal
 from automl.search.problem import Problem
+from automl.search.speed import speed_of
 from automl.trial import Candidate, Proposal, Trial
 
 Floats = npt.NDArray[np.float64]
 
 ENSEMBLE = "ensemble"
 DIED = "its process died"
-# A ratio of measured to expected cost beyond this is a fault of one reading, not of the machine.
-MOST_OFF = 20.0
-# The probe counts as much as so many trials: of 0, 1, 2, 4 and the probe alone, two predicted the
-# next trial best (root mean square error of log(measured / expected) 0.45, the trials alone 0.50,
-# the first trial alone 0.57; python -m benchmarks.cost_model, 2026-11-23).
-PROBE_TRIALS = 2.0
 
 
 class Ledger:
@@ -190,44 +183,10 @@ class Ledger:
 
     @property
     def speed(self) -> Speed:
-        """What an expected CPU-second is on this machine, by the probe and the trials so far.
-
-        For the budget only. Choices go by the expected cost itself, since measured ones differ
-        from run to run and would make the champion differ. The trials are the stored ones, so a
-        resumed search budgets as one that was never stopped.
-        """
-        measured = [
-            trial
-            for trial in self.trials
-            if trial.error is None and not is_ensemble(trial) and trial.cost.meter != "expected"
-        ]
-        if not measured:
-            return self._probed
-        expected = sum(trial.expected.cpu_seconds for trial in measured)
-        cost = sum((trial.cost for trial in measured), start=ZERO)
-        prior = PROBE_TRIALS * expected / len(measured)
-        seconds = (self._probed.seconds * prior + cost.cpu_seconds) / max(prior + expected, 1e-9)
-        return Speed(
-            seconds=min(max(seconds, 1 / MOST_OFF), MOST_OFF),
-            watts=cost.joules / cost.cpu_seconds if cost.cpu_seconds > 0 else self._probed.watts,
-            wall=max(_waiting(cost), _waiting(measured[-1].cost)),
+        """What an expected CPU-second is on this machine, by the probe and the stored trials."""
+        return speed_of(
+            [t for t in self.trials if t.error is None and not is_ensemble(t)], self._probed
         )
-
-
-def probed(meter: Meter, costs: CostModel) -> Speed:
-    """This machine's speed before any trial, by a probe of 10 ms."""
-    took = probe(meter)
-    seconds = took.cpu_seconds / costs.probe_seconds
-    return Speed(
-        seconds=min(max(seconds, 1 / MOST_OFF), MOST_OFF),
-        watts=took.joules / took.cpu_seconds if took.cpu_seconds > 0 else WATTS_PER_CORE,
-        wall=_waiting(took),
-    )
-
-
-def _waiting(cost: Cost) -> float:
-    """Wall seconds for a CPU-second, 1 at least: one thread cannot be faster than itself."""
-    return min(max(cost.wall_seconds / max(cost.cpu_seconds, 1e-9), 1.0), MOST_OFF)
 
 
 def is_ensemble(trial: Trial) -> bool:

@@ -10,7 +10,8 @@ import numpy.typing as npt
 
 from automl.cost import ZERO, Cost
 from automl.meters.base import Meter, measure
-from automl.models.catalog import N_TREES, build, family
+from automl.models.catalog import build, family
+from automl.models.rounds import N_TREES
 from automl.search.calibration import fit_platt
 from automl.search.fitted import Fitted
 from automl.search.problem import Problem
@@ -19,7 +20,7 @@ from automl.trial import Proposal
 
 Floats = npt.NDArray[np.float64]
 
-BOOSTED = ("boosting", "resampled")
+BOOSTED = ("boosting", "rated", "resampled")
 # Rows to compare two models' scales on: a standard deviation within about 2 %.
 SCALE_ROWS = 4000
 

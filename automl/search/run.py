@@ -20,13 +20,15 @@ from automl.search.effort import EFFORTS, Effort, effort_of
 from automl.search.evaluate import default_fit_seconds, expected_cost, expected_seconds
 from automl.search.finish import Finish, finish
 from automl.search.journal import Journal, MemoryJournal
-from automl.search.ledger import Ledger, members_of, probed
+from automl.search.ledger import Ledger, members_of
 from automl.search.objective import Objective
 from automl.search.pareto import PICKS
+from automl.search.probes import probes
 from automl.search.problem import Problem, prepare
 from automl.search.refine import propose
 from automl.search.refit import crown, fit_member
 from automl.search.renew import recalled, renewed, saving, starting
+from automl.search.speed import probed
 from automl.search.start import Relation, Start, relate
 from automl.search.stop import Stop, refused
 from automl.search.strategies import SearchEnd, Shape, Strategy, successive_halving
@@ -206,7 +208,8 @@ def _strategy(
     if problem.info.monotone:
         models = models.only(monotone)
         explore = tuple(filter(monotone, explore))
-    named = {c.id: c for c in _all(models)}
+    found = probes(problem)
+    named = {c.id: c for c in (*_all(models), *(probe.candidate for probe in found))}
 
     def refinement(name: str, trials: Sequence[Trial]) -> Candidate | None:
         own = [t for t in trials if t.score is not None and t.candidate.id in named]
@@ -232,7 +235,12 @@ def _strategy(
         note=adviser.note,
     )
     return successive_halving(
-        models.first, models.expand, shape=shape, effort=effort, explore=explore
+        models.first,
+        models.expand,
+        shape=shape,
+        effort=effort,
+        probes=found,
+        explore=explore,
     )
 
 
