@@ -11,6 +11,7 @@ from pydantic_core import to_json
 
 from api import auth, documents, errors, events, health
 from api.context import EXTENSION, Parts
+from api.curves import curves
 from api.datasets import datasets
 from api.jobs import jobs
 from api.json_body import StrictRequest
@@ -49,7 +50,7 @@ def build(parts: Parts) -> APIFlask:
     errors.install(app)
     events.install(app, http_threads=parts.settings.http_threads)
     documents.install(app)
-    routes = (datasets, jobs, events.events, leaderboard, models, health.health)
+    routes = (datasets, jobs, events.events, leaderboard, models, curves, health.health)
     for blueprint in (*routes, documents.documents):
         app.register_blueprint(blueprint)
     return app

@@ -61,14 +61,15 @@ def _add(written: zipfile.ZipFile, name: str, content: bytes) -> None:
 
 
 def _checked(folder: Path, sha256: str) -> Iterator[tuple[str, bytes]]:
-    manifest = _read(folder, MANIFEST, sha256)
+    manifest = checked_file(folder, MANIFEST, sha256)
     yield MANIFEST, manifest
     files: dict[str, Any] = json.loads(manifest)["files"]
     for name, expected in sorted(files.items()):
-        yield name, _read(folder, name, expected)
+        yield name, checked_file(folder, name, expected)
 
 
-def _read(folder: Path, name: str, expected: str) -> bytes:
+def checked_file(folder: Path, name: str, expected: str) -> bytes:
+    """A file of a champion, whose SHA-256 is as expected. Raises Corrupt."""
     try:
         content = (folder / name).read_bytes()
     except OSError:

@@ -272,6 +272,25 @@ class FrugalClient:
         """What a job took, by phase: CPU-seconds, kWh, gCO2e."""
         return self._json("GET", f"/v1/jobs/{job_id}/receipt")
 
+    def curves(
+        self,
+        model: str,
+        *,
+        version: int | None = None,
+        member: int | None = None,
+        missed_cost: float | None = None,
+        alert_cost: float | None = None,
+    ) -> Json:
+        """Precision-recall, calibration, gain and cost curves of a model or of one finalist."""
+        asked = {
+            "version": version,
+            "member": member,
+            "missed_cost": missed_cost,
+            "alert_cost": alert_cost,
+        }
+        params = {name: value for name, value in asked.items() if value is not None}
+        return self._json("GET", f"/v1/models/{quote(model, safe='')}/curves", params=params)
+
     def predict(
         self,
         model: str,

@@ -109,6 +109,9 @@ STATUS_OF_CODE = {
     "decoded_too_large": 413,
     "too_many_rows": 413,
     "bad_request": 400,
+    # Of a model that the caller was shown to have; so it may be said what is not there.
+    "no_curves": 404,
+    "unknown_member": 404,
     "corrupt_model": 500,
     "predictor_busy": 503,
 }
@@ -181,7 +184,7 @@ def problem(
 
 def _frugal_error(error: FrugalError) -> Response:
     status = status_of(error)
-    if status == 404:
+    if status == 404 and not isinstance(error, DataError):
         # The same bytes for an id of another project and for one that never was.
         return problem(404, "not_found", NOT_FOUND)
     if status == 500:

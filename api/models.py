@@ -40,18 +40,19 @@ ANSWER_TYPES = ("application/json", "text/csv", "application/vnd.apache.parquet"
 ZIP = "application/zip"
 
 
-def _model(name: str, query: ModelQuery) -> Model:
+def model_of(name: str, query: ModelQuery) -> Model:
+    """The version asked for, or the newest. Raises UnknownRecord or Gone."""
     return parts().store.get_model(project_id(), _known(name), version=query.version)
 
 
 @contextmanager
-def _unless_deleted(name: str, query: ModelQuery) -> Iterator[None]:
+def unless_deleted(name: str, query: ModelQuery) -> Iterator[None]:
     """Files that are gone because the model was deleted meanwhile are a 410, not damage."""
     try:
         yield
     except (DataError, Corrupt) as error:
         if error.code == "corrupt_model":
-            _model(name, query)
+            model_of(name, query)
         raise
 
 
@@ -80,7 +81,7 @@ def index(query_data: PageQuery) -> Any:
 @models.doc(operation_id="getModel", responses={410: "Deleted"})
 def get(name: str, query_data: ModelQuery) -> Any:
     """One model: its newest version, or the one asked for."""
-    return ModelAnswer.of(_model(name, query_data))
+    return ModelAnswer.of(model_of(name, query_data))
 
 
 @models.delete("/models/<name>")
@@ -107,10 +108,10 @@ def predict(name: str, query_data: PredictQuery) -> Any:
     name; unknown ones are ignored and listed, missing ones are a 422. With `reasons=3` each row
     also has the three columns that moved its score furthest from a typical row's.
     """
-    model = _model(name, query_data)
+    model = model_of(name, query_data)
     if request.mimetype not in ROW_TYPES:
         raise UnsupportedMediaType(f"send rows as {', '.join(ROW_TYPES)}")
-    with _unless_deleted(name, query_data):
+    with unless_deleted(name, query_data):
         body, content_type, headers = parts().predictor.predict(
             model,
             request.get_data(cache=False),
@@ -129,7 +130,7 @@ def predict(name: str, query_data: PredictQuery) -> Any:
 @produces("application/json", "text/markdown")
 def card(name: str, query_data: ModelQuery) -> Any:
     """What the model is, what it was trained on, how good it is, what it took and its limits."""
-    model = _model(name, query_data)
+    model = model_of(name, query_data)
     about = {"name": model.name, "version": model.version, "created_at": model.created_at}
     about |= {"job": model.job_id, "dataset": model.dataset_id, "sha256": model.sha256}
     if negotiated("application/json", "text/markdown") == "text/markdown":
@@ -144,8 +145,8 @@ def card(name: str, query_data: ModelQuery) -> Any:
 @produces(ZIP)
 def export(name: str, query_data: ModelQuery) -> Any:
     """The model as a zip: weights (LightGBM text or skops), manifest with checksums, loader."""
-    model = _model(name, query_data)
-    with _unless_deleted(name, query_data):
+    model = model_of(name, query_data)
+    with unless_deleted(name, query_data):
         body = archive(
             parts().artifacts.path(model.artifact),
             name=model.name,

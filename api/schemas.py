@@ -361,6 +361,28 @@ class PredictQuery(ModelQuery):
     )
 
 
+class CurvesQuery(ModelQuery):
+    """Which version and member, and what costs are drawn with."""
+
+    member: int | None = Field(
+        None, ge=0, le=2**31, description="number of a finalist's trial; absent: the whole model"
+    )
+    missed_cost: float | None = Field(
+        None,
+        gt=0,
+        le=MAX_COST,
+        allow_inf_nan=False,
+        description="cost of a positive that is not alerted; absent: that of the job's objective",
+    )
+    alert_cost: float | None = Field(
+        None,
+        gt=0,
+        le=MAX_COST,
+        allow_inf_nan=False,
+        description="cost of alerting a negative; absent: that of the job's objective",
+    )
+
+
 class SubmitHeaders(BaseModel):
     """Headers of a submission."""
 

@@ -266,6 +266,65 @@ class ModelAnswer(Answer):
         )
 
 
+class RecallPoint(Answer):
+    """Rows from this probability on are alerted."""
+
+    threshold: float
+    recall: float = Field(description="share of the positives that is alerted")
+    precision: float = Field(description="share of the alerts that is positive")
+
+
+class GainPoint(Answer):
+    """Rows from this probability on are alerted."""
+
+    threshold: float
+    alerted: float = Field(description="share of all rows")
+    recall: float
+    lift: float = Field(description="precision over prevalence")
+
+
+class CostPoint(Answer):
+    """What alerting so many rows costs."""
+
+    threshold: float | None = Field(description="null: nobody is alerted")
+    alerted: float = Field(description="share of all rows")
+    cost: float = Field(description="per row, in the unit of the costs")
+
+
+class Bin(Answer):
+    """Rows of similar probability: what was expected, what was seen."""
+
+    low: float
+    high: float
+    n_rows: int = Field(description="as counted")
+    n_positive: int
+    predicted: float = Field(description="mean probability, by weight")
+    observed: float = Field(description="share of positives, by weight")
+    observed_low: float = Field(description="90 % interval")
+    observed_high: float
+
+
+class CurvesAnswer(Answer):
+    """How good a model is at every threshold, on rows that the judged models did not see."""
+
+    model: str
+    version: int
+    member: int | None = Field(description="the finalist's trial; null: the whole model")
+    members: list[int] = Field(description="trials that can be asked for")
+    n_rows: int
+    n_positive: int
+    prevalence: float
+    average_precision: float
+    expected_calibration_error: float
+    threshold: float | None = Field(description="where the model alerts; null for a member")
+    precision_recall: list[RecallPoint]
+    calibration: list[Bin]
+    gain: list[GainPoint]
+    missed_cost: float | None
+    alert_cost: float | None
+    cost: list[CostPoint] | None = Field(description="null unless both costs are known")
+
+
 class ModelsAnswer(Answer):
     """One page of models, the newest version of each name."""
 

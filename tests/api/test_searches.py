@@ -240,6 +240,35 @@ def test_an_objective_orders_the_leaderboard_and_sets_the_threshold(
     assert f"Models were compared by {COMPARED[objective['metric']]} (alert rate" in text
 
 
+def test_curves_are_those_of_the_search(site: Site, dataset: str) -> None:
+    costs = {"missed_cost": 9, "alert_cost": 1}
+    job = searched(
+        site,
+        dataset,
+        exclude=["day", "customer", "weight"],
+        objective={"pick": "most_accurate", **costs},
+        model="drawn",
+    )
+    assert job["state"] == "DONE", job["problem"]
+    scores = site.get("/v1/models/drawn/card").json["scores"]
+    found = site.get("/v1/models/drawn/curves").json
+    for name in ("average_precision", "expected_calibration_error", "prevalence"):
+        assert found[name] == pytest.approx(scores[name], rel=1e-5)
+    assert (found["missed_cost"], found["alert_cost"]) == (9, 1)
+    least = min(point["cost"] for point in found["cost"])
+    assert least == pytest.approx(scores["expected_cost"], rel=0.02)
+    cheap = site.get("/v1/models/drawn/curves?missed_cost=1").json
+    assert (cheap["missed_cost"], cheap["alert_cost"]) == (1, 1)
+    assert cheap["cost"][0]["cost"] == pytest.approx(found["cost"][0]["cost"] / 9)
+    by_number = {row["number"]: row["scores"] for row in board(site, job)}
+    assert {int(number) for number in job["result"]["members"]} <= set(found["members"])
+    for number in found["members"]:
+        one = site.get(f"/v1/models/drawn/curves?member={number}").json
+        assert one["average_precision"] == pytest.approx(
+            by_number[number]["average_precision"], rel=1e-5
+        )
+
+
 @pytest.mark.parametrize(
     ("limit", "value", "figure"),
     [
