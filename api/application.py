@@ -15,6 +15,7 @@ from api.curves import curves
 from api.datasets import datasets
 from api.jobs import jobs
 from api.json_body import StrictRequest
+from api.knowledge import knowledge
 from api.leaderboard import leaderboard
 from api.models import models
 
@@ -50,8 +51,8 @@ def build(parts: Parts) -> APIFlask:
     errors.install(app)
     events.install(app, http_threads=parts.settings.http_threads)
     documents.install(app)
-    routes = (datasets, jobs, events.events, leaderboard, models, curves, health.health)
-    for blueprint in (*routes, documents.documents):
+    routes = (datasets, jobs, events.events, leaderboard, models, curves)
+    for blueprint in (*routes, knowledge, health.health, documents.documents):
         app.register_blueprint(blueprint)
     return app
 

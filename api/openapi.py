@@ -13,7 +13,7 @@ from apiflask import APIFlask
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from api import schemas, schemas_answers
+from api import schemas, schemas_answers, schemas_knowledge
 from api.auth import PRODUCES, PUBLIC
 from api.datasets import UPLOAD_TYPES
 from api.errors import PROBLEM
@@ -72,7 +72,7 @@ def _schemas() -> Json:
         (schemas.JobRequest, "validation"),
         (schemas.RowsRequest, "validation"),
     ]
-    for model in vars(schemas_answers).values():
+    for model in (*vars(schemas_answers).values(), *vars(schemas_knowledge).values()):
         if isinstance(model, type) and issubclass(model, schemas_answers.Answer):
             wanted.append((model, "serialization"))
     _, definitions = models_json_schema(wanted, ref_template=REF)

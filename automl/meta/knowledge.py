@@ -29,6 +29,7 @@ SHIPPED_FILE = Path(__file__).parent / "kb" / "knowledge-1.json"
 # one configuration that its mode would not.
 EXPLORE_EVERY = 20
 MOST_TASKS = 300
+COST_UNIT = "CPU-seconds of L15 on the same rows"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -279,7 +280,7 @@ class Knowledge:
             "format": FORMAT,
             "built": dict(self.built),
             "meta_names": list(META_NAMES),
-            "cost_unit": "CPU-seconds of L15 on the same rows",
+            "cost_unit": COST_UNIT,
             "configs": [config.to_json() for config in self.configs],
             "modelled": sorted(self.modelled),
             "conditional": self.conditional,
