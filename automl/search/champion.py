@@ -17,6 +17,7 @@ from automl.errors import DataError
 from automl.meters.base import Meter, measure
 from automl.search.calibration import Platt
 from automl.search.fitted import Fitted
+from automl.search.seen import Seen
 from automl.trial import Candidate
 
 Floats = npt.NDArray[np.float64]
@@ -52,7 +53,7 @@ class Champion:
     members: tuple[Member, ...]
     calibration: Platt
     threshold: float  # on the probability
-    alert_rate: float  # the share of rows that the threshold was chosen for
+    alert_rate: float  # the share of rows that the threshold was chosen for, or that it alerts
     schema: tuple[Mapping[str, str], ...]  # {"name", "type"} of every column it was given
     provenance: Mapping[str, Any] = field(default_factory=dict)
     scores: Mapping[str, Any] = field(default_factory=dict)  # out of fold, of the whole
@@ -61,6 +62,9 @@ class Champion:
     # Encoded cells that rows are compared with for reasons, shape (n_columns,); None where it was
     # saved before there were any.
     typical: npt.NDArray[np.float32] | None = None
+    # Which rows its models have seen, for a search that starts from it: those of its own data,
+    # and of older data where models of theirs are among its own.
+    seen: tuple[Seen, ...] = ()
 
     @property
     def columns(self) -> list[str]:

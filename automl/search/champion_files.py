@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,9 @@ from automl.errors import DataError
 from automl.models import catalog
 from automl.search.calibration import Platt
 from automl.search.champion import Champion, Member
+from automl.search.curves import curves
 from automl.search.fitted import Fitted
+from automl.search.seen import Seen
 from automl.trial import Candidate
 
 FORMAT = 1
@@ -26,6 +28,8 @@ MANIFEST = "manifest.json"
 STATE = "champion.json"
 ENCODER = "encoder.json"
 ARRAYS = "out_of_fold.npz"
+CURVES = "curves.json"  # drawn from the arrays, for who has no numpy
+SEEN = "seen.npz"  # absent where it was saved before there were any
 # What could change the meaning of a file.
 PACKAGES = ("frugal-automl", "lightgbm", "scikit-learn", "imbalanced-learn", "skops", "numpy")
 
@@ -42,7 +46,7 @@ def write(champion: Champion, folder: Path) -> str:
     if any(folder.iterdir()):
         raise FileExistsError(f"{folder.name} is not empty; a champion is saved into a new folder")
     members = []
-    files = [ENCODER, STATE, ARRAYS]
+    files = [ENCODER, STATE, ARRAYS, SEEN]
     for i, member in enumerate(champion.members):
         models = []
         for j, fitted in enumerate(member.models):
@@ -73,6 +77,13 @@ def write(champion: Champion, folder: Path) -> str:
     _write_json(folder / STATE, state)
     with (folder / ARRAYS).open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **dict(champion.out_of_fold))
+    with (folder / SEEN).open("wb") as file:
+        np.savez(file, allow_pickle=False, **_digests(champion.seen))
+    if champion.out_of_fold:
+        files.append(CURVES)
+        drawn = curves(champion.out_of_fold, members=[one.trial for one in champion.members])
+        # For machines: indents would make it three times as long.
+        (folder / CURVES).write_text(json.dumps(drawn, allow_nan=False), encoding="utf-8")
     manifest = {
         "format": FORMAT,
         "files": {name: _digest((folder / name).read_bytes()) for name in sorted(files)},
@@ -106,6 +117,7 @@ def read(folder: Path, *, sha256: str | None) -> Champion:
             scores=state["scores"],
             out_of_fold=out_of_fold,
             typical=_typical(state.get("typical"), len(encoder.names)),
+            seen=_seen(folder) if SEEN in manifest["files"] else (),
         )
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise _corrupt(f"the model's files cannot be read ({type(error).__name__})") from error
@@ -121,6 +133,23 @@ def _typical(cells: list[float | None] | None, n_columns: int) -> npt.NDArray[np
     if len(cells) != n_columns:
         raise ValueError(f"{len(cells)} typical cells for {n_columns} columns")
     return np.array([np.nan if cell is None else cell for cell in cells], dtype=np.float32)
+
+
+def _digests(seen: Sequence[Seen]) -> dict[str, npt.NDArray[Any]]:
+    arrays: dict[str, npt.NDArray[Any]] = {
+        "n_rows": np.array([one.n_rows for one in seen], dtype=np.int64),
+        "checksum": np.array([one.checksum for one in seen], dtype=np.uint64),
+    }
+    return arrays | {f"bits_{i}": one.bits for i, one in enumerate(seen)}
+
+
+def _seen(folder: Path) -> tuple[Seen, ...]:
+    with np.load(folder / SEEN, allow_pickle=False) as arrays:
+        pairs = enumerate(zip(arrays["n_rows"], arrays["checksum"], strict=True))
+        return tuple(
+            Seen(bits=arrays[f"bits_{i}"], n_rows=int(n_rows), checksum=int(checksum))
+            for i, (n_rows, checksum) in pairs
+        )
 
 
 def _member(folder: Path, value: Mapping[str, Any]) -> Member:

@@ -48,7 +48,7 @@ def finish(ledger: Ledger, end: SearchEnd) -> Finish:
     logits = {number: ledger.logit(number) for number in sorted(eligible)}
     if len(finalists) > 1:
         chosen = {trial.number: logits[trial.number] for trial in finalists}
-        ensemble = weigh(ledger, {t.number: t for t in finalists}, chosen)
+        ensemble = weigh(ledger, {t.number: t for t in finalists}, chosen, known=end.weights)
         eligible[ensemble.number] = ensemble
     n_thousands = ledger.problem.dataset.n_rows / 1000
     points = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import ceil
 from typing import Any
 
@@ -11,17 +11,20 @@ import numpy.typing as npt
 import pandas as pd
 
 from automl.meters.base import Meter
-from automl.models.catalog import N_TREES, build, expected_cpu_seconds, family
-from automl.models.rounds import default_rounds, most_rounds
+from automl.models.catalog import build, family
+from automl.models.rounds import N_TREES, default_rounds, most_rounds
 from automl.search.calibration import expected_calibration_error, fit_platt
 from automl.search.champion import Champion, Member
 from automl.search.ensemble import mean_logit
-from automl.search.evaluate import expected_seconds, score_logit
+from automl.search.evaluate import expected_seconds, refit_seconds, score_logit
 from automl.search.fitted import Fitted
-from automl.search.metrics import alert_threshold
+from automl.search.lifetime import n_trees as trees_of
+from automl.search.lifetime import predict_seconds
 from automl.search.parts import BOOSTED, fit_parts, like_parts
 from automl.search.problem import Problem
 from automl.search.reasons import typical_row
+from automl.search.seen import Seen, hashes
+from automl.search.threshold import choose
 from automl.trial import Trial
 
 Floats = npt.NDArray[np.float64]
@@ -68,9 +71,10 @@ def fit_member(
             trial=trial.number, candidate=trial.candidate, weight=weight, models=parts_models()
         )
     n_rows = problem.final_rows
-    seconds = expected_cpu_seconds(trial.candidate, n_rows, problem.n_columns)
+    rounds = refit_rounds(trial) if kind in BOOSTED else None
+    seconds = refit_seconds(trial.candidate, problem, rounds=rounds)
     refitted: tuple[Fitted, ...] = (
-        (_fit_all(trial, problem, n_rows=n_rows),) if affordable(seconds) else ()
+        (fit_all(trial, problem, n_rows=n_rows),) if affordable(seconds) else ()
     )
     averaged = parts_models() if kind in BOOSTED or not refitted else ()
     if averaged:
@@ -83,7 +87,18 @@ def fit_member(
     )
 
 
-def _fit_all(trial: Trial, problem: Problem, *, n_rows: int) -> Fitted:
+def fit_all(
+    trial: Trial,
+    problem: Problem,
+    *,
+    n_rows: int,
+    rounds: int | None = None,
+    n_trees: int | None = None,
+) -> Fitted:
+    """The trial's candidate fitted on all rows of a rung.
+
+    Boosting takes `rounds`, else those that the parts' best rounds tell; a forest `n_trees`.
+    """
     rows = problem.rows_to_fit(n_rows, None)
     dataset = problem.dataset
     boosted = family(trial.candidate) in BOOSTED
@@ -91,8 +106,8 @@ def _fit_all(trial: Trial, problem: Problem, *, n_rows: int) -> Fitted:
         trial.candidate,
         encoder_info=problem.info,
         seed=problem.seed,
-        rounds=refit_rounds(trial) if boosted else None,
-        n_trees=N_TREES["final"],
+        rounds=(rounds or refit_rounds(trial)) if boosted else None,
+        n_trees=n_trees or N_TREES["final"],
     ).fit(
         problem.matrix[rows],
         dataset.y[rows],
@@ -108,22 +123,25 @@ def crown(
     logits: Mapping[int, Floats],
     finalists: Mapping[int, Floats],
     provenance: Mapping[str, Any],
+    judged: Mapping[int, Member] | None = None,
+    ancestors: Sequence[Seen] = (),
 ) -> Champion:
     """Calibrate on the members' out-of-fold logits and choose the alert threshold there.
 
     `logits` are those of the members by trial number; `finalists` of all that were finalists,
-    kept beside the champion for curves.
+    kept beside the champion for curves. `judged` are members as the logits came from them, by
+    trial number, where that was not the models of the parts; `ancestors` are digests of the rows
+    that models of an older champion have seen, where there are any among the members'.
     """
     validation = problem.validation
     weights = {member.trial: member.weight for member in members}
     whole = mean_logit({n: logits[n] for n in weights}, weights)
     platt = fit_platt(validation.y, whole, validation.weight)
     probability = platt.probability(whole)
-    limit = alert_threshold(whole, alert_rate=problem.alert_rate, weight=validation.weight)
-    limit += _averaging_shift(members, problem)
-    threshold = float(platt.probability(np.array([limit]))[0])
+    threshold = choose(whole, members, problem, calibration=platt, judged=judged or {})
     scores: dict[str, Any] = {
         **score_logit(problem, whole),
+        **(threshold.scores() if problem.objective.sets_threshold else {}),
         "expected_calibration_error": expected_calibration_error(
             validation.y, probability, validation.weight
         ),
@@ -141,43 +159,22 @@ def crown(
         encoder=problem.encoder,
         members=members,
         calibration=platt,
-        threshold=threshold,
-        alert_rate=problem.alert_rate,
+        threshold=threshold.probability,
+        alert_rate=threshold.share if problem.objective.sets_threshold else problem.alert_rate,
         schema=schema_of(problem.dataset.X),
         provenance=provenance,
         scores=scores,
         out_of_fold=arrays,
         typical=typical_row(problem.matrix, problem.info),
+        seen=_seen(problem, ancestors),
     )
 
 
-# Rows of each side on which the averaging's effect is read: 100 of them at an alert rate of 1 %.
-SHIFT_ROWS = 10_000
-
-
-def _averaging_shift(members: tuple[Member, ...], problem: Problem) -> float:
-    """How far the alert threshold moves from out-of-fold logits to those of the whole champion.
-
-    Out of fold, a row is judged by one model of each member; in use by the mean of several, whose
-    extremes are less extreme. Both are read on the same rows, fitted by both, so that what they
-    owe to having seen the rows cancels.
-    """
-    parts = problem.validation.parts
-    rng = np.random.default_rng(problem.seed)
-    shifts = []
-    for i, part in enumerate(parts):
-        n_rows = min(len(part.train), SHIFT_ROWS // len(parts))
-        matrix = problem.matrix[np.sort(rng.choice(part.train, n_rows, replace=False))]
-        single, whole = np.zeros(n_rows), np.zeros(n_rows)
-        for member in members:
-            logits = [fitted.decision(matrix) for fitted in member.models]
-            # A member without models of its parts is its refit, in use as here.
-            own = logits[i] if len(logits) >= len(parts) else logits[0]
-            single += member.weight * own
-            whole += member.weight * np.mean(logits, axis=0)
-        at = 1 - problem.alert_rate
-        shifts.append(np.quantile(whole, at) - np.quantile(single, at))
-    return float(np.mean(shifts))
+def _seen(problem: Problem, ancestors: Sequence[Seen]) -> tuple[Seen, ...]:
+    """Digests of the rows, and of older rows that are not surely among them."""
+    hashed = hashes(problem.matrix)
+    older = (digest for digest in ancestors if not digest.is_within(hashed))
+    return (Seen.of(hashed), *older)
 
 
 def schema_of(X: pd.DataFrame) -> tuple[dict[str, str], ...]:
@@ -189,22 +186,9 @@ def schema_of(X: pd.DataFrame) -> tuple[dict[str, str], ...]:
     )
 
 
-# CPU-seconds to predict 1,000 rows of 10 columns within a batch of 20,000, measured 2026-11-22 on
-# one of two shared x86-64 cores: boosting 0.0012 at 50 trees and 0.0089 at 300, extra trees 0.0026
-# at 20 and 0.0086 at 60, random and balanced forests 0.006 at 60, linear 0.0017. A batch of 1,000
-# rows costs a forest 2.5 and a linear model 5 times as much.
-FIXED_SECONDS = {"boosting": 0.0, "resampled": 0.0, "linear": 0.0017}
-SECONDS_PER_TREE = {"boosting": 3e-5, "resampled": 3e-5, "linear": 0.0}
-FOREST_SECONDS_PER_TREE = 1.3e-4
-
-
 def expected_predict_joules(trial: Trial) -> float:
     """Joules per 1,000 rows that a member's use is expected to take: a pure function."""
-    kind = family(trial.candidate)
-    parts = trial.details["parts"]
-    trees = sum(part.get("best_iteration", part.get("n_trees", 0)) for part in parts)
-    if kind in BOOSTED:
-        trees += refit_rounds(trial)
-    per_tree = SECONDS_PER_TREE.get(kind, FOREST_SECONDS_PER_TREE)
-    seconds = FIXED_SECONDS.get(kind, 0.0) + per_tree * trees
-    return expected_seconds(seconds).joules
+    trees = [trees_of(part) for part in trial.details["parts"]]
+    if family(trial.candidate) in BOOSTED:
+        trees.append(refit_rounds(trial))
+    return expected_seconds(predict_seconds(trial.candidate, trees=trees)).joules

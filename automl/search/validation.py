@@ -106,6 +106,14 @@ def plan_validation(dataset: Dataset, *, seed: int) -> Validation:
     return Validation(parts=tuple(parts), rows=rows, y=dataset.y[rows], weight=weight, seed=seed)
 
 
+def judged_by(dataset: Dataset, *, train: Rows, valid: Rows, seed: int) -> Validation:
+    """One part with these rows on its sides, for a model that was fitted before."""
+    fold = Fold(train=train, valid=valid)
+    rows, weight = _thinned(dataset, fold, rng=np.random.default_rng(seed))
+    part = Part(train=train, valid=rows, weight=weight)
+    return Validation(parts=(part,), rows=rows, y=dataset.y[rows], weight=weight, seed=seed)
+
+
 def _thinned(dataset: Dataset, fold: Fold, *, rng: np.random.Generator) -> tuple[Rows, Floats]:
     y = dataset.y[fold.valid]
     positives, negatives = fold.valid[y == 1], fold.valid[y == 0]

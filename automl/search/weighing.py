@@ -17,12 +17,20 @@ from automl.trial import Candidate, Proposal, Trial
 Floats = npt.NDArray[np.float64]
 
 
-def weigh(ledger: Ledger, finalists: Mapping[int, Trial], logits: Mapping[int, Floats]) -> Trial:
-    """The ensemble of the finalists as a trial of its own."""
+def weigh(
+    ledger: Ledger,
+    finalists: Mapping[int, Trial],
+    logits: Mapping[int, Floats],
+    *,
+    known: Mapping[int, float] | None = None,
+) -> Trial:
+    """The ensemble of the finalists as a trial of its own, by weights that are `known` or found."""
     problem = ledger.problem
     y, weight = problem.validation.y, problem.validation.weight
     with measure(ledger.meter) as reading:
-        if problem.validation.few_positives:
+        if known is not None:
+            weights = dict(known)
+        elif problem.validation.few_positives:
             weights = equal_weights(list(logits))
         else:
             weights = greedy_weights(
