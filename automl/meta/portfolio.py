@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -63,6 +63,17 @@ class Portfolio:
 
     first: tuple[Candidate, ...]
     expand: Mapping[str, tuple[Candidate, ...]] = field(default_factory=dict)
+
+    def after(self, candidates: Sequence[Candidate]) -> Portfolio:
+        """The portfolio with these candidates before its own, each once."""
+        known = {candidate.id for candidate in candidates}
+        return Portfolio(
+            first=(*candidates, *(c for c in self.first if c.id not in known)),
+            expand={
+                name: tuple(c for c in own if c.id not in known)
+                for name, own in self.expand.items()
+            },
+        )
 
     def only(self, fit_for: Callable[[Candidate], bool]) -> Portfolio:
         """The same without the candidates that are not fit for a problem."""
