@@ -29,9 +29,9 @@ class Categories:
             if name not in self.levels:
                 columns[name] = X[name]
             elif most is None or len(self.levels[name]) <= most:
-                columns[name] = pd.Series(
-                    pd.Categorical(_texts(X[name]), categories=self.levels[name]), index=X.index
-                )
+                codes = self.levels[name].get_indexer(pd.Index(_texts(X[name])))
+                coded = pd.Categorical.from_codes(codes, categories=self.levels[name])
+                columns[name] = pd.Series(coded, index=X.index)
             else:
                 columns[name] = pd.Series(self._coded(X[name], name), index=X.index)
         return pd.DataFrame(columns)

@@ -1,0 +1,91 @@
+from benchmarks.verdict import judgements, overview, per_set, tables
+
+SETS = [f"set{i}" for i in range(12)]
+
+
+def results(**systems):
+    """Rows on all sets and two splits: system -> (ap, cpu_seconds, further fields)."""
+    rows = {}
+    for system, (ap, cpu, more) in systems.items():
+        for name in SETS:
+            for seed in (0, 1):
+                rows[name, seed, system.replace("_", "-")] = {
+                    "ap": ap, "cpu_seconds": cpu, "n_rows": 5000, "n_positive": 600,
+                    "extrapolated": False, "ece": 0.01, "alert_share": 0.01, **more,
+                }  # fmt: skip
+    return rows
+
+
+def verdict(rows, start):
+    found = [one for one in judgements(rows, SETS) if one.asks.startswith(start)]
+    assert len(found) == 1, found
+    return found[0].holds
+
+
+def test_floors_hold_and_fail_by_their_figures():
+    rows = results(frugal=(0.53, 2.0, {}), brute=(0.5, 60.0, {}), brute_bag=(0.53, 60.0, {}))
+    assert verdict(rows, "balanced / brute: AP") is True
+    assert verdict(rows, "balanced / brute: CPU") is True
+    assert verdict(rows, "balanced / brute-bag") is False
+    assert verdict(rows, "balanced / brute-wide") is None
+    slow = results(frugal=(0.53, 3.0, {}), brute=(0.5, 60.0, {}))
+    assert verdict(slow, "balanced / brute: CPU") is False
+    worse = results(frugal=(0.5, 2.0, {}), brute=(0.5, 60.0, {}))
+    assert verdict(worse, "balanced / brute: AP") is False
+
+
+def test_a_mean_above_with_an_interval_below_one_is_missed():
+    rows = results(frugal=(0.5, 2.0, {}), brute=(0.5, 60.0, {}))
+    for seed in (0, 1):  # one set alone lifts the mean to 1.02
+        rows["set0", seed, "frugal"] = {**rows["set0", seed, "frugal"], "ap": 0.65}
+        rows["set1", seed, "frugal"] = {**rows["set1", seed, "frugal"], "ap": 0.49}
+    assert verdict(rows, "balanced / brute: AP") is False
+
+
+def test_calibration_is_judged_by_the_worst_set_with_enough_positives():
+    rows = results(frugal=(0.5, 2.0, {}))
+    assert verdict(rows, "ECE") is True
+    for seed in (0, 1):
+        rows["set3", seed, "frugal"] = {**rows["set3", seed, "frugal"], "ece": 0.05}
+    assert verdict(rows, "ECE") is False
+    for seed in (0, 1):
+        rows["set3", seed, "frugal"] = {**rows["set3", seed, "frugal"], "n_positive": 400}
+    assert verdict(rows, "ECE") is True
+
+
+def test_alerts_are_judged_set_by_set_over_the_mean_of_splits():
+    rows = results(frugal=(0.5, 2.0, {}))
+    rows["set3", 0, "frugal"] = {**rows["set3", 0, "frugal"], "alert_share": 0.013}
+    assert verdict(rows, "alerts") is True  # 1.15 % over both splits
+    rows["set3", 1, "frugal"] = {**rows["set3", 1, "frugal"], "alert_share": 0.013}
+    assert verdict(rows, "alerts") is False
+
+
+def test_a_peer_must_be_matched_at_a_tenth_of_its_computing():
+    rows = results(frugal=(0.5, 2.0, {}), autogluon_60=(0.49, 30.0, {}))
+    assert verdict(rows, "balanced / autogluon-60") is True
+    dear = results(frugal=(0.5, 4.0, {}), autogluon_60=(0.49, 30.0, {}))
+    assert verdict(dear, "balanced / autogluon-60") is False
+
+
+def test_a_peer_that_is_ahead_is_named():
+    rows = results(frugal=(0.5, 2.0, {}), autogluon_60=(0.6, 30.0, {}), mljar_60=(0.4, 30.0, {}))
+    text = tables(rows, SETS)
+    ahead = text[text.index("ahead of `frugal`") :]
+    assert "autogluon-60" in ahead
+    assert "15.0x" in ahead
+    assert "mljar" not in ahead
+
+
+def test_extrapolated_figures_are_marked():
+    rows = results(brute=(0.5, 600.0, {"extrapolated": True}), frugal=(0.5, 6.0, {}))
+    text = per_set(rows, SETS)
+    assert "0.500 (600.0*)" in text
+    assert "0.500 (6.0)" in text
+
+
+def test_failed_runs_are_in_no_table():
+    rows = results(brute=(0.5, 60.0, {}))
+    rows["set0", 0, "frugal"] = {"error": "exit 1"}
+    assert "frugal`" not in overview({k: r for k, r in rows.items() if "error" not in r}, SETS)
+    assert "| `frugal`" not in tables(rows, SETS)
