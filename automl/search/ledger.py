@@ -11,7 +11,6 @@ import numpy.typing as npt
 from automl.cost import ZERO, Budget, Cost, Refusal, Speed
 from automl.meters.base import Meter
 from automl.meters.cpu_time import WATTS_PER_CORE
-from automl.models.catalog import family
 from automl.search.champion import Member
 from automl.search.evaluate import (
     closing_seconds,
@@ -175,8 +174,6 @@ class Ledger:
         candidate needs none.
         """
         closing = closing_seconds(self.problem)
-        if family(candidate) == "forest":  # its parts' trees are the forest
-            return closing
         if all(trial.score is None for trial in self.trials):
             return closing
         return closing + refit_seconds(candidate, self.problem)

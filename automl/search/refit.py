@@ -54,9 +54,10 @@ def fit_member(
 ) -> Member:
     """A member's models: those of its parts, a refit, or both, by family.
 
-    Boosting is the mean of its parts' models and a refit on all rows; a forest is the trees of
-    its parts, which are one forest already; the others are refitted. Models that died with an
-    earlier process are fitted again, so that a resumed search ends with the same champion.
+    Boosting is the mean of its parts' models and a refit on all rows; the others are refitted. A
+    forest too: the trees of its parts are one forest already, but each saw four fifths of the
+    rows, and with rare rows the last fifth counts (docs/method.md, Families). Models that died
+    with an earlier process are fitted again, so that a resumed search ends with the same champion.
 
     `affordable` tells whether so many expected CPU-seconds still fit the budget; where a refit
     on the final rows does not, the models of the parts are the member.
@@ -66,10 +67,6 @@ def fit_member(
     def parts_models() -> tuple[Fitted, ...]:
         return at_hand or fit_parts(trial.proposal, problem, meter=meter)[0]
 
-    if kind == "forest":
-        return Member(
-            trial=trial.number, candidate=trial.candidate, weight=weight, models=parts_models()
-        )
     n_rows = problem.final_rows
     rounds = refit_rounds(trial) if kind in BOOSTED else None
     seconds = refit_seconds(trial.candidate, problem, rounds=rounds)

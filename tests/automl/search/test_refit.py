@@ -12,7 +12,7 @@ from scipy.special import expit
 from automl.cost import ZERO
 from automl.meta.portfolio import NAMED
 from automl.meters.cpu_time import CpuTimeMeter
-from automl.models.catalog import expected_cpu_seconds
+from automl.models.expected import FitShape
 from automl.search.calibration import fit_platt
 from automl.search.evaluate import expected_cost
 from automl.search.fitted import Fitted
@@ -51,7 +51,14 @@ def test_rounds_follow_the_parts_within_limits(
 
 @pytest.mark.parametrize(
     ("name", "affordable", "n_models"),
-    [("L15", True, 3), ("L15", False, 2), ("LRq", True, 1), ("LRq", False, 2), ("ETs", True, 2)],
+    [
+        ("L15", True, 3),
+        ("L15", False, 2),
+        ("LRq", True, 1),
+        ("LRq", False, 2),
+        ("ETs", True, 1),
+        ("ETs", False, 2),
+    ],
 )
 def test_members_are_parts_refits_or_both(
     name: str, affordable: bool, n_models: int, problem: Problem
@@ -142,12 +149,18 @@ def test_a_forest_is_expected_to_cost_what_its_trees_do(problem: Problem) -> Non
         proposal = Proposal(candidate=NAMED["ETs"], rung=rung, n_rows=n_rows)
         models, _, _ = fit_parts(proposal, problem, meter=CpuTimeMeter())
         seconds = sum(
-            expected_cpu_seconds(
+            problem.costs.seconds(
                 proposal.candidate,
-                round(n_rows * len(part.train) / problem.dataset.n_rows),
-                problem.n_columns,
-                n_trees=fitted.model.details["n_trees"],
+                FitShape(
+                    n_rows=round(n_rows * len(part.train) / problem.dataset.n_rows),
+                    n_columns=problem.n_columns,
+                    n_wide=problem.n_wide,
+                    n_bins=problem.n_bins,
+                    n_valid=len(part.valid),
+                    n_trees=fitted.model.details["n_trees"],
+                ),
             )
             for part, fitted in zip(problem.validation.parts, models, strict=True)
         )
+        seconds += problem.costs.score_seconds(len(problem.validation.rows))
         assert expected_cost(proposal, problem).cpu_seconds == pytest.approx(seconds)
