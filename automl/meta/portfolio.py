@@ -44,6 +44,8 @@ NAMED: Mapping[str, Candidate] = MappingProxyType(
         "LRq": Candidate(model="logistic", params={"C": 0.1, "n_quantiles": 100}),
         "ETs": Candidate(model="extra_trees", params=_LEAVES),
         "RF": Candidate(model="random_forest", params=_LEAVES),
+        # For tables whose rare rows are told by values that repeat (automl/search/probes.py).
+        "R15": Candidate(model="rated_lightgbm", params=_SMALL_TREES),
         # Candidates like any other, but in no mode's order: the evidence is against them.
         "balanced forest": Candidate(model="balanced_forest", params=_LEAVES),
         "SMOTE + L15": Candidate(

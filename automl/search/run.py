@@ -185,7 +185,7 @@ def search(
         picks=outcome.picks,
         champion=champion,
         stop=_stop(ledger, end, brute_seconds=brute, budget=budget),
-        warnings=tuple(_warnings(problem, ledger)),
+        warnings=(*_warnings(problem, ledger), *_of_start(relation)),
         costs=costs,
         start=None
         if relation is None
@@ -231,6 +231,7 @@ def _strategy(
         expected=expected,
         fit_seconds=default_fit_seconds(default, problem),
         propose=refinement,
+        chance=problem.objective.chance,
         gain=adviser.gain,
         note=adviser.note,
     )
@@ -356,6 +357,15 @@ def _stop(ledger: Ledger, end: SearchEnd, *, brute_seconds: float, budget: Budge
         rate_per_gram=end.stop.rate / grams,
         least_rate_per_gram=end.stop.least_rate / grams,
     )
+
+
+def _of_start(relation: Relation | None) -> list[dict[str, Any]]:
+    """That a start gave less than it might have, and why."""
+    if relation is None or relation.kind == "recalled":
+        return []
+    left = {"first": "its configurations come first in the race, no more"}
+    rest = left.get(relation.kind, "its configurations are fitted again")
+    return [{"code": "started_from", "detail": f"{relation.why}: {rest}"}]
 
 
 def _warnings(problem: Problem, ledger: Ledger) -> list[dict[str, Any]]:

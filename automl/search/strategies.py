@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from automl.meta.gains import Expectation
 from automl.search.effort import Effort
+from automl.search.probes import Probe
 from automl.search.stop import Stop
 from automl.trial import Candidate, Proposal, Trial
 
@@ -49,6 +50,8 @@ class Shape:
     expected: Callable[[Candidate, int], float]
     fit_seconds: float  # expected CPU-seconds of one default boosting fit on the final rows
     propose: Callable[[str, Sequence[Trial]], Candidate | None]
+    # What a random order scores: families are compared by what they have above it.
+    chance: float = 0.0
     # What a configuration is expected to add to the trials so far; None where nothing tells it.
     gain: Callable[[Candidate, Sequence[Trial]], Expectation | None] = lambda candidate, trials: (
         None
@@ -63,6 +66,7 @@ def successive_halving(
     *,
     shape: Shape,
     effort: Effort,
+    probes: Sequence[Probe] = (),
     explore: Sequence[Candidate] = (),
 ) -> Strategy:
     """Race families on the screening rows, widen those alive, judge the best on the final rows.
@@ -72,7 +76,8 @@ def successive_halving(
     there is one rung, and every trial of it is a finalist's.
 
     A proposal that was sent no trial was refused by the budget; what it would have told is
-    simply not known. What is to be explored is tried whatever it is expected to gain.
+    simply not known. Probes, and what is to be explored, are tried whatever they are expected to
+    gain.
     """
     race = _Race(shape=shape, effort=effort)
     for position, candidate in enumerate(first):
@@ -82,6 +87,11 @@ def successive_halving(
         if tried:
             yield from race.run([candidate], race.screening_rung, shape.screening_rows)
     race.mainstay = shape.family(first[0])
+    for probe in probes:
+        tried = race.fits(probe.candidate, shape.screening_rows, share=0.8)
+        race.note(probe.candidate, stage="probe", tried=tried, why=probe.why)
+        if tried:
+            yield from race.run([probe.candidate], race.screening_rung, shape.screening_rows)
     for candidates in expansions.values():
         for candidate in candidates:
             if race.expands(candidate):
@@ -205,7 +215,8 @@ class _Race:
         own = [score for name, score in known if name == family]
         if not own:
             return 0.0
-        share = max(own) / max(max(score for _, score in known), 1e-12)
+        best = max(score for _, score in known) - self.shape.chance
+        share = (max(own) - self.shape.chance) / max(best, 1e-12)
         if share >= 1 - self.effort.tolerance:
             return 1.0
         return 0.25 if share >= 0.75 and family == self.mainstay else 0.0
@@ -254,10 +265,12 @@ class _Race:
         """The finalists: the best by score, some per family, none far behind."""
         scored = sorted((t for t in trials if t.score is not None), key=_by_score, reverse=True)
         chosen: list[Trial] = []
+        chance = self.shape.chance
+        far = (1 - 3 * self.effort.tolerance) * ((scored[0].score or 0) - chance) if scored else 0
         for trial in scored:
             family = self.shape.family(trial.candidate)
             n_own = sum(self.shape.family(t.candidate) == family for t in chosen)
-            near = (trial.score or 0) >= (1 - 3 * self.effort.tolerance) * (scored[0].score or 0)
+            near = (trial.score or 0) - chance >= far
             if near and n_own < self.effort.members_per_family:
                 chosen.append(trial)
         return chosen[: self.effort.members]

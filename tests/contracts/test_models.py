@@ -89,7 +89,7 @@ def test_equal_after_saving_bit_by_bit(model: FittableModel, tmp_path: Path) -> 
     X, _ = rows(seed=3)
     files = model.save(tmp_path, "member-0")
     assert sorted(files) == sorted(path.name for path in tmp_path.iterdir())
-    assert {Path(file).suffix for file in files} <= {".txt", ".skops", ".json"}
+    assert {Path(file).suffix for file in files} <= {".txt", ".skops", ".npz", ".json"}
     again = load(tmp_path, "member-0")
     assert type(again) is type(model)
     assert again.details == model.details

@@ -39,6 +39,7 @@ def test_families() -> None:
         "Lps": "boosting",
         "Lnb10": "boosting",
         "LightGBM default": "boosting",
+        "R15": "rated",
         "LRq": "linear",
         "ETs": "forest",
         "RF": "forest",

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 
 from automl.cost import Cost
-from automl.meta.portfolio import portfolio
+from automl.meta.portfolio import NAMED, portfolio
 from automl.models.catalog import family
 from automl.search.effort import EFFORTS, effort_of
+from automl.search.probes import Probe
 from automl.search.strategies import SearchEnd, Shape, successive_halving
 from automl.trial import Candidate, Proposal, Trial
 
@@ -41,11 +42,18 @@ def shape(
 
 
 def play(
-    shape: Shape, scores: Mapping[str, float], *, mode: str = "balanced", refuse: str = ""
+    shape: Shape,
+    scores: Mapping[str, float],
+    *,
+    mode: str = "balanced",
+    refuse: str = "",
+    probes: Sequence[Probe] = (),
 ) -> tuple[list[Proposal], SearchEnd]:
     """Drive the strategy; scores by model and, for boosting, by leaves and smoothing."""
     models = portfolio(mode)
-    strategy = successive_halving(models.first, models.expand, shape=shape, effort=EFFORTS[mode])
+    strategy = successive_halving(
+        models.first, models.expand, shape=shape, effort=EFFORTS[mode], probes=probes
+    )
     proposed: list[Proposal] = []
     done: list[Trial] | None = None
     while True:
@@ -97,6 +105,16 @@ ALL = {
     "random_forest": 0.39,
     "refined": 0.35,
 }
+
+
+def test_a_probe_that_wins_leaves_the_other_families_as_they_are() -> None:
+    probe = Probe(candidate=NAMED["R15"], why="levels tell")
+    proposed, _ = play(shape(), {**ALL, "rated_lightgbm": 0.8}, probes=[probe])
+    # What is far below the probe is not expanded, and is no finalist.
+    assert names(proposed, "screening") == ["L15", "logistic", "extra_trees", "rated_lightgbm"]
+    assert names(proposed, "final") == ["rated_lightgbm"]
+    proposed, _ = play(shape(), {**ALL, "rated_lightgbm": 0.1}, probes=[probe])
+    assert names(proposed, "screening")[4:] == ["Lnb10", "Lps", "random_forest"]
 
 
 def test_living_families_are_widened_and_the_best_three_judged_on_all_rows() -> None:
