@@ -18,9 +18,11 @@ from api.errors import BadRequest
 from api.pagination import cursor
 from api.schemas import JobRequest, JobsQuery, SubmitHeaders
 from api.schemas_answers import JobAnswer, JobsAnswer, JsonObject
+from automl.errors import DataError
 from scheduler.carbon.typical import yearly_mean
+from scheduler.errors import UnknownRecord
 from scheduler.receipt import bill
-from scheduler.records import Job, JobState, StoredDataset
+from scheduler.records import Job, JobState, Model, StoredDataset
 
 jobs = APIBlueprint("jobs", __name__, url_prefix="/v1", tag="Jobs")
 
@@ -64,7 +66,10 @@ def _admit(asked: JsonObject, key: str | None) -> Job:
     """Check the request against the data and store the job."""
     store = parts().store
     dataset = ready(store.get_dataset(project_id(), asked["dataset"]))
+    model = None if asked["warm_start_from"] is None else _named(asked["warm_start_from"])
     admission = parts().ingestor.admit(asked, dataset)
+    if model is not None:
+        admission = started(admission, asked, dataset=dataset, model=model)
     name = asked["model"] or model_name(dataset, asked["target"])
     job = Job(
         id=uuid.uuid4().hex,
@@ -77,6 +82,58 @@ def _admit(asked: JsonObject, key: str | None) -> Job:
         model_name=name,
     )
     return store.add_job(job, idempotency_key=key, max_queued=parts().settings.max_queued_jobs)
+
+
+def _named(reference: str) -> Model:
+    """The model of a name or id. Raises UnknownRecord, Gone and Conflict as `get_model`."""
+    name, _, version = reference.partition("/")
+    store = parts().store
+    try:
+        return store.get_model(project_id(), name, version=int(version) if version else None)
+    except UnknownRecord:
+        model = store.model_by_id(project_id(), name)
+        if version and model.version != int(version):
+            raise
+        return model
+
+
+def started(
+    admission: JsonObject, asked: JsonObject, *, dataset: StoredDataset, model: Model
+) -> JsonObject:
+    """The admission of a job that starts from a model, which it says in a warning if need be.
+
+    Raises
+    ------
+    DataError
+        ``missing_columns``: the model reads columns that the job would not learn from.
+    """
+    card = model.card
+    roles = ("target", "time_column", "group_column", "weight_column")
+    left_out = {asked.get(role) for role in roles} | set(asked.get("exclude") or ())
+    left_out |= {entry["column"] for entry in admission.get("excluded", ())}
+    columns = [one["name"] for one in (dataset.profile or {}).get("columns", ())]
+    offered = {name for name in columns if name not in left_out}
+    read = [one["name"] for one in card.get("columns", ())]
+    absent = [name for name in read if name not in offered]
+    if absent:
+        why = "is not in the data" if absent[0] not in columns else "is left out of this job"
+        raise DataError(
+            f"model {model.name!r} to start from reads {len(absent)} column(s) that this job does "
+            f"not learn from; the first, {absent[0]!r}, {why}",
+            code="missing_columns",
+            column=absent[0],
+            details={"columns": absent},
+        )
+    same = (card.get("target"), card.get("positive")) == (asked["target"], asked["positive"])
+    warnings = [*admission.get("warnings", ())]
+    if not same:
+        told = (
+            f"model {model.name!r} was trained on another target or another value of it: only its "
+            "configurations are taken over"
+        )
+        warnings.append({"code": "other_target", "detail": told})
+    start = {"id": model.id, "name": model.name, "version": model.version, "same_target": same}
+    return {**admission, "warnings": warnings, "start": start}
 
 
 def _accepted(job: Job, *, replayed: bool) -> Any:

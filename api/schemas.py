@@ -93,6 +93,9 @@ ColumnNames = Annotated[list[ColumnName], Field(max_length=MAX_COLUMNS)]
 Label = Annotated[str, Field(max_length=1000, pattern=NO_NUL)] | int | float | bool
 
 
+MODEL_REFERENCE = r"^[a-z0-9][a-z0-9_.-]{0,99}(/[1-9][0-9]{0,9})?$"
+
+
 class Body(BaseModel):
     """A JSON object of a request: exact types, no unknown fields."""
 
@@ -235,6 +238,12 @@ class JobRequest(Body):
     seed: Annotated[int, Field(ge=0, le=2**32 - 1), Integer] = 0
     model: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,99}$")] | None = Field(
         None, description="name of the model; null: from the data set's name and the target"
+    )
+    warm_start_from: Annotated[str, Field(pattern=MODEL_REFERENCE)] | None = Field(
+        None,
+        description="a model to start from: its name or id, and /version for another than the "
+        "newest. Its configurations come first, and where rows are new to it and it holds on "
+        "them, nothing else is tried",
     )
     mode: Literal["eco", "balanced", "best"] = Field(
         "balanced", description="how much to spend where no limit says so"

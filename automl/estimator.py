@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from math import inf
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -21,6 +22,7 @@ from automl.meters.cpu_time import CpuTimeMeter
 from automl.search.champion import Champion
 from automl.search.objective import Objective
 from automl.search.run import SearchResult, search
+from automl.search.start import Start
 
 Array = npt.NDArray[Any]
 
@@ -54,6 +56,10 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     monotonic_cst : mapping, optional
         By column of numbers, 1 where it may only raise the probability of the event, -1 where it
         may only lower it.
+    warm_start_from : Champion, FrugalClassifier or path, optional
+        A fitted model, or the folder of a saved champion, to start from: its configurations come
+        first, and where rows are new to it and it holds on them, nothing else is tried
+        (`automl.search.start`). Its event has to be the rarer class of `y`, too.
     random_state : int, RandomState or None
         The same number, the same model.
 
@@ -96,6 +102,7 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         objective: str | Objective = "average_precision",
         alert_rate: float = 0.01,
         monotonic_cst: Mapping[str, int] | None = None,
+        warm_start_from: Any = None,
         random_state: Any = 0,
     ) -> None:
         self.mode = mode
@@ -109,6 +116,7 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.objective = objective
         self.alert_rate = alert_rate
         self.monotonic_cst = monotonic_cst
+        self.warm_start_from = warm_start_from
         self.random_state = random_state
 
     def fit(
@@ -179,6 +187,7 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             seed=self._seed(),
             mode=self.mode,
             objective=self._objective(),
+            start=self._start(),
         )
         return self
 
@@ -259,6 +268,16 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         tags.classifier_tags.multi_class = False
         tags.input_tags.allow_nan = True
         return tags
+
+    def _start(self) -> Start | None:
+        given = self.warm_start_from
+        if given is None:
+            return None
+        if isinstance(given, FrugalClassifier):
+            given = given.champion_
+        if isinstance(given, Champion):
+            return Start(champion=given)
+        return Start(champion=Champion.load(given), parent={"folder": Path(given).name})
 
     def _objective(self) -> Objective:
         if isinstance(self.objective, Objective):

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from automl.meters.reference import Reference
     from automl.search.objective import Objective
     from automl.search.run import SearchResult
+    from automl.search.start import Start
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -228,6 +229,7 @@ def _searched(work: _Work) -> Job:
             own.append(cost)
             work.phase(name, loading.cost + cost if name == "features" else cost)
 
+        start = _start(work)
         found = search(
             dataset,
             meter=work.meter,
@@ -240,6 +242,7 @@ def _searched(work: _Work) -> Job:
             stop=lambda: CANCELLED if work.heart.cancel_requested.is_set() else None,
             on_phase=on_phase,
             knowledge=knowledge,
+            start=start,
         )
         with measure(work.meter) as predicting:
             predict = predict_cost(found.champion, dataset.X, meter=work.meter)
@@ -255,9 +258,11 @@ def _searched(work: _Work) -> Job:
         n_rows=dataset.n_rows,
         predict_per_1000_rows=predict,
         attempts=work.epoch,
+        start=found.start,
     )
     done = _register(work, found, bill, stored)
-    if done.state is JobState.DONE:
+    raced = found.start is None or found.start["kind"] == "first"
+    if done.state is JobState.DONE and raced:
         _learn(work, found, knowledge, dataset=dataset, sketch=sketch)
     return done
 
@@ -384,6 +389,23 @@ def _data_of(work: _Work) -> StoredDataset:
     if sha256 is not None:
         work.artifacts.verify(stored.artifact, sha256)
     return stored
+
+
+def _start(work: _Work) -> Start | None:
+    """The champion that the job starts from. Raises Gone when it was deleted since."""
+    asked = (work.job.request.get("admission") or {}).get("start")
+    if asked is None:
+        return None
+    from automl.search.champion import Champion
+    from automl.search.start import Start
+
+    model = work.store.model_by_id(work.job.project_id, asked["id"])
+    parent = {name: asked[name] for name in ("name", "version", "id")}
+    return Start(
+        champion=Champion.load(work.artifacts.path(model.artifact), sha256=model.sha256),
+        parent=parent | {"sha256": model.sha256},
+        same_target=asked["same_target"],
+    )
 
 
 def _load(work: _Work, stored: StoredDataset) -> Dataset:

@@ -68,6 +68,7 @@ def receipt(
     n_rows: int,
     predict_per_1000_rows: Cost | None,
     attempts: int = 1,
+    start: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the bill of a job as JSON values.
 
@@ -83,6 +84,7 @@ def receipt(
     n_rows : rows of the data that could have been trained on
     predict_per_1000_rows : of the champion, measured; None when there is none
     attempts : processes that worked on the job
+    start : what the search says of the model it started from; None when it started from none
     """
     grams = intensity.grams_per_kwh
     total = sum(phases.values(), start=ZERO)
@@ -100,7 +102,7 @@ def receipt(
         "uncertainty": UNCERTAINTY.get(kind, UNCERTAINTY["cpu_time"]),
         "reference": _compared(reference, own_cpu_joules),
         "levers": {
-            "less": _less(trials, n_rows),
+            "less": _less(trials, n_rows) | {"start": _spared(start, grams)},
             "later": {"policy": "now", "saved_gco2e": 0.0},
             "lighter": {
                 "predict_joules_per_1000_rows": None if predict is None else predict.joules
@@ -134,6 +136,14 @@ def _less(trials: Sequence[Trial], n_rows: int) -> dict[str, Any]:
         "rows_if_every_trial_had_all": everything,
         "share_of_rows": rows / everything if everything else None,
     }
+
+
+def _spared(start: Mapping[str, Any] | None, grams_per_kwh: float) -> dict[str, Any] | None:
+    """Return what the start spared, as expected: what did not run cannot be measured."""
+    if start is None:
+        return None
+    joules = start["expected_saved_joules"]
+    return {**start, "expected_saved_gco2e": joules / JOULES_PER_KWH * grams_per_kwh}
 
 
 def _method(

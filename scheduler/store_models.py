@@ -57,6 +57,18 @@ class ModelStore(Database):
                 raise Gone("the model was deleted")
         raise unknown("model")
 
+    def model_by_id(self, project_id: str, model_id: str) -> Model:
+        """The model of this id. Raises UnknownRecord, and Gone where it was deleted."""
+        query = select(models).where(models.c.project_id == project_id, models.c.id == model_id)
+        with self.read() as connection:
+            row = connection.execute(query).first()
+        if row is None:
+            raise unknown("model")
+        model = to_model(row)
+        if model.deleted_at is not None:
+            raise Gone("the model was deleted")
+        return model
+
     def model_of_job(self, project_id: str, job_id: str) -> Model | None:
         """The model that a job of this project registered; None when it has none."""
         query = select(models).where(models.c.project_id == project_id, models.c.job_id == job_id)

@@ -14,10 +14,9 @@ from automl.models.catalog import expected_cpu_seconds, family
 from automl.models.rounds import most_rounds
 from automl.search.champion import Champion, Member
 from automl.search.ensemble import mean_logit
-from automl.search.evaluate import expected_cost, expected_seconds
+from automl.search.evaluate import expected_cost, expected_seconds, refit_seconds
 from automl.search.fitted import Fitted
 from automl.search.ledger import Ledger, is_ensemble
-from automl.search.metrics import Bootstrap
 from automl.search.parts import BOOSTED, like_parts
 from automl.search.problem import Problem
 from automl.search.refit import fit_all
@@ -111,15 +110,13 @@ def compare(champion: Champion, problem: Problem, now: Floats) -> Comparison:
     then = mean_logit({n: kept[f"logit_{n}"] for n in weights}, weights)
     rate, old_rate = validation.prevalence, float(np.average(y, weights=weight))
     weight = weight * np.where(y == 1, rate / old_rate, (1 - rate) / (1 - old_rate))
-    record = Bootstrap(y, weight, seed=problem.seed)
-    spreads = [
-        float(np.nanstd(objective.replicates(bootstrap, logit)))
-        for bootstrap, logit in ((validation.bootstrap, now), (record, then))
-    ]
+    # A record's own error by that of today's rows, which goes with the number of positives.
+    spread = float(np.nanstd(objective.replicates(validation.bootstrap, now)))
+    more = validation.n_positive / max(int(np.sum(y == 1)), 1)
     return Comparison(
         then=objective.score(y, then, weight),
         now=objective.score(validation.y, now, validation.weight),
-        standard_error=float(np.linalg.norm(spreads)),
+        standard_error=spread * (1 + more) ** 0.5,
     )
 
 
@@ -137,15 +134,15 @@ def renewed(
     model, which is no average, is replaced. Without the means for a fit it stays as it is.
     """
     candidate, n_rows = trial.candidate, problem.final_rows
-    seconds = expected_cpu_seconds(candidate, n_rows, problem.n_columns)
-    if not affordable(seconds):
+    rounds = later_rounds(old, problem) if family(candidate) in BOOSTED else None
+    if not affordable(refit_seconds(candidate, problem, rounds=rounds)):
         return Member(trial=trial.number, candidate=candidate, weight=weight, models=old.models)
     kept = kept_models(old)
     fitted = fit_all(
         trial,
         problem,
         n_rows=n_rows,
-        rounds=later_rounds(old, problem) if family(candidate) in BOOSTED else None,
+        rounds=rounds,
         n_trees=newest_trees(old) if kept else None,
     )
     if kept:

@@ -42,6 +42,7 @@ MOST_UNKNOWN = 0.01
 MOST_GROWTH = 3.0
 # ... and the trees that the older champion saw must mostly still be in the data.
 LEAST_KEPT = 0.5
+MICROS_PER_DAY = 86_400_000_000
 # Digests of older and older data whose models are still in use.
 MOST_DIGESTS = 8
 
@@ -127,7 +128,7 @@ def relate(start: Start, dataset: Dataset, *, seed: int) -> Relation:
         return Relation(
             start=start, kind="first", why="these are other rows than it was trained on", **counts
         )
-    if counts["n_seen"] > 0.999 * dataset.n_rows and dataset.n_rows <= trained:
+    if counts["n_new"] < 0.001 * dataset.n_rows:
         return Relation(
             start=start, kind="first", why="no row is new: the race goes on from it", **counts
         )
@@ -178,7 +179,7 @@ def _other_columns(champion: Champion, dataset: Dataset) -> str | None:
 
 
 def _shape(encoder: TableEncoder) -> list[tuple[str, str, tuple[str, ...]]]:
-    return [(c["name"], c["kind"], tuple(c.get("parts", ()))) for c in encoder.columns]
+    return sorted((c["name"], c["kind"], tuple(c.get("parts", ()))) for c in encoder.columns)
 
 
 def _judging(new: Mask, dataset: Dataset) -> Mask:
@@ -187,8 +188,16 @@ def _judging(new: Mask, dataset: Dataset) -> Mask:
     if dataset.group is not None:
         judging &= ~np.isin(dataset.group, np.unique(dataset.group[~new]))
     if dataset.time is not None and not new.all():
-        judging &= dataset.time > dataset.time[~new].max()
+        judging &= dataset.time > _end(dataset, dataset.time[~new].max())
     return judging
+
+
+def _end(dataset: Dataset, last: Any) -> Any:
+    """When the labels of the last row that was seen were known; a gap between dates is in days."""
+    kind = np.asarray(dataset.time).dtype.kind
+    if kind == "M":
+        return last + np.timedelta64(round(dataset.gap * MICROS_PER_DAY), "us")
+    return last + dataset.gap if kind in "iuf" else last
 
 
 def _not_judged(champion: Champion, dataset: Dataset, *, seen: Mask, new: Mask) -> str | None:
