@@ -18,7 +18,7 @@ from automl.data.dataset import Dataset
 from automl.errors import BudgetExhausted, DataError, FrugalError
 from automl.meters.cpu_time import CpuTimeMeter
 from automl.models import catalog
-from automl.search import evaluate, ledger
+from automl.search import evaluate, ledger, refit
 from automl.search.evaluate import Outcome
 from automl.search.journal import Arrays, MemoryJournal
 from automl.search.run import SearchResult, search
@@ -226,14 +226,16 @@ def test_no_trial_begins_once_the_budget_is_spent(joules: float) -> None:
 
 
 def test_the_end_of_a_search_is_kept_room_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the budget has no room for the end, nothing comes after the first score."""
-    monkeypatch.setattr(ledger, "CLOSING_SECONDS", 1e4)
+    """Where the budget has no room for a refit, only what needs none follows the first score."""
+    monkeypatch.setattr(ledger, "refit_seconds", lambda *_, **__: 1e5)
+    monkeypatch.setattr(refit, "refit_seconds", lambda *_, **__: 1e5)
     for limits in ({"cpu_seconds": 1e3}, {"joules": 1e3}, {"wall_seconds": 1e3}):
         result = run(rare(600, n_positive=60), mode="best", budget=Budget(**limits))
-        assert len(result.trials) == 1
+        families = {catalog.family(t.candidate) for t in result.trials[1:-1]}
+        assert families <= {"forest"}, "its parts' trees are the forest"
         assert result.stop_reason.startswith(f"budget: {next(iter(limits))}: ")
         n_parts = result.champion.provenance["validation"]["n_parts"]
-        assert [len(member.models) for member in result.champion.members] == [n_parts], "refitted"
+        assert {len(member.models) for member in result.champion.members} == {n_parts}, "refitted"
 
 
 @pytest.mark.parametrize("trials", [1, 2, 3])
@@ -251,6 +253,49 @@ def test_a_budget_in_grams_is_one_in_joules() -> None:
     assert "gco2e" in str(budget.refusal(spent, n_trials=1, expected=spent))
     with pytest.raises(ValueError, match="grams_per_kwh"):
         Budget(gco2e=1.0)
+
+
+def test_a_dear_gram_is_tried_less_and_a_cheap_one_more() -> None:
+    dataset = rare()
+    counts = []
+    for least in (1e9, None, 0.0):
+        budget = Budget(grams_per_kwh=50.0, least_gain_per_gram=least)
+        result = run(dataset, mode="balanced", budget=budget)
+        counts.append(sum(t.candidate.model != "ensemble" for t in result.trials))
+        stop = result.stop
+        assert json.loads(json.dumps(stop.to_json()))["reason"] == stop.reason
+        if stop.reason == "rate":
+            assert stop.rate < stop.least_rate
+            # In percent of the score per gram: the same comparison, at 4 W and 50 g/kWh.
+            assert stop.rate_per_gram / stop.least_rate_per_gram == pytest.approx(
+                stop.rate / stop.least_rate
+            )
+            grams = stop.expected_cost * 4.0 / 3.6e6 * 50
+            assert stop.rate_per_gram == pytest.approx(stop.expected_gain / grams)
+            if least is not None:
+                assert stop.least_rate_per_gram == pytest.approx(least)
+    assert counts[0] < counts[1] < counts[2]
+
+
+def test_why_it_stopped_is_said_in_numbers() -> None:
+    stop = run(rare(), mode="best", budget=Budget(joules=1.5)).stop
+    assert stop.reason == "budget"
+    assert (stop.unit, stop.limit) == ("joules", 1.5)
+    assert stop.used + stop.expected_cost > stop.limit
+    assert stop.text.startswith("budget: joules: ")
+    told = run(rare(), stop=Later(2)).stop
+    assert (told.reason, told.text) == ("stopped", "stopped: enough")
+
+
+class Later:
+    """Asks a search to stop before its trial of that number."""
+
+    def __init__(self, number: int) -> None:
+        self.left = number
+
+    def __call__(self) -> str | None:
+        self.left -= 1
+        return "enough" if self.left < 0 else None
 
 
 def test_no_budget_at_all_for_the_first_trial_is_said() -> None:
