@@ -245,15 +245,25 @@ def _calibration(rows: Mapping[Key, Row], sets: Sequence[str]) -> list[Judgement
 
 
 def _alerts(rows: Mapping[Key, Row], sets: Sequence[str]) -> list[Judgement]:
+    """Shares off by more than the tolerance, and by more than counting so few rows explains.
+
+    One percent of a test part of 300 rows is three alerts, whose share swings by 60 % by chance.
+    """
     asks = f"alerts at {ALERT_RATE:.0%} realised within +-{ALERT_TOLERANCE:.0%}"
     shares = _by_set(rows, sets, "alert_share")
     if not shares:
         return [Judgement(asks=asks, found="no results", holds=None)]
-    off = {name: abs(share / ALERT_RATE - 1) for name, share in shares.items()}
-    outside = [name for name, error in off.items() if error > ALERT_TOLERANCE]
-    listed = ", ".join(f"{name} {100 * shares[name]:.2f} %" for name in outside)
-    found = f"{len(off) - len(outside)} of {len(off)} sets" + (f"; {listed}" if listed else "")
-    return [Judgement(asks=asks, found=found, holds=not outside)]
+    outside = [n for n, share in shares.items() if abs(share / ALERT_RATE - 1) > ALERT_TOLERANCE]
+    n_test = dict.fromkeys(shares, 0)
+    for (name, _, system), row in rows.items():
+        if system == "frugal" and name in n_test:
+            n_test[name] += row["n_test"]
+    error = {n: (ALERT_RATE * (1 - ALERT_RATE) / n_test[n]) ** 0.5 for n in outside}
+    beyond = [n for n in outside if abs(shares[n] - ALERT_RATE) > 2 * error[n]]
+    listed = ", ".join(f"{name} {100 * shares[name]:.2f} %" for name in beyond)
+    found = f"{len(shares) - len(outside)} of {len(shares)} sets, {len(beyond)} beyond chance"
+    found += f": {listed}" if listed else ""
+    return [Judgement(asks=asks, found=found, holds=not beyond)]
 
 
 def _by_set(

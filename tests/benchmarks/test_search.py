@@ -23,7 +23,7 @@ def ran(monkeypatch, path):
                 "set": table.name, "seed": seed, "system": one, "ap": 0.5, "roc_auc": 0.5,
                 "ece": 0.01, "cpu_seconds": 2.0, "measured_cpu_seconds": 2.0, "peak_mb": 1.0,
                 "import_cpu_seconds": 1.0, "extrapolated": False, "n_rows": 1000,
-                "n_positive": 100, "alert_share": 0.01,
+                "n_positive": 100, "alert_share": 0.01, "n_test": 300,
             }
             for one in answers(system)
         ]  # fmt: skip

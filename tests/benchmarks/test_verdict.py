@@ -10,7 +10,7 @@ def results(**systems):
         for name in SETS:
             for seed in (0, 1):
                 rows[name, seed, system.replace("_", "-")] = {
-                    "ap": ap, "cpu_seconds": cpu, "n_rows": 5000, "n_positive": 600,
+                    "ap": ap, "cpu_seconds": cpu, "n_rows": 5000, "n_positive": 600, "n_test": 9000,
                     "extrapolated": False, "ece": 0.01, "alert_share": 0.01, **more,
                 }  # fmt: skip
     return rows
@@ -59,6 +59,9 @@ def test_alerts_are_judged_set_by_set_over_the_mean_of_splits():
     assert verdict(rows, "alerts") is True  # 1.15 % over both splits
     rows["set3", 1, "frugal"] = {**rows["set3", 1, "frugal"], "alert_share": 0.013}
     assert verdict(rows, "alerts") is False
+    for seed in (0, 1):  # 12 alerts where 9 were asked for: chance
+        rows["set3", seed, "frugal"] = {**rows["set3", seed, "frugal"], "n_test": 460}
+    assert verdict(rows, "alerts") is True
 
 
 def test_a_peer_must_be_matched_at_a_tenth_of_its_computing():
