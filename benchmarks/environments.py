@@ -32,6 +32,7 @@ NAMED = (
     "lightgbm",
     "catboost",
     "xgboost",
+    "xgboost-cpu",
     "optuna",
     "scikit-learn",
     "numpy",
