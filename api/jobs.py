@@ -113,7 +113,7 @@ def started(
     left_out |= {entry["column"] for entry in admission.get("excluded", ())}
     columns = [one["name"] for one in (dataset.profile or {}).get("columns", ())]
     offered = {name for name in columns if name not in left_out}
-    read = [one["name"] for one in card.get("columns", ())]
+    read = [one["name"] if isinstance(one, dict) else one for one in card.get("columns", ())]
     absent = [name for name in read if name not in offered]
     if absent:
         why = "is not in the data" if absent[0] not in columns else "is left out of this job"

@@ -42,6 +42,8 @@ MOST_UNKNOWN = 0.01
 MOST_GROWTH = 3.0
 # ... and the trees that the older champion saw must mostly still be in the data.
 LEAST_KEPT = 0.5
+# New rows that judge, at most: the 1 % to be alerted are then 150, known within a tenth.
+MOST_JUDGING = 15_000
 MICROS_PER_DAY = 86_400_000_000
 # Digests of older and older data whose models are still in use.
 MOST_DIGESTS = 8
@@ -117,7 +119,7 @@ def relate(start: Start, dataset: Dataset, *, seed: int) -> Relation:
     seen = np.zeros(dataset.n_rows, dtype=bool)
     for digest in champion.seen:
         seen |= digest.holds(hashed)
-    new = _judging(~seen, dataset)
+    new = _enough(_judging(~seen, dataset), dataset, seed=seed)
     counts: dict[str, Any] = {
         "n_seen": int(seen.sum()),
         "n_new": int((~seen).sum()),
@@ -190,6 +192,19 @@ def _judging(new: Mask, dataset: Dataset) -> Mask:
     if dataset.time is not None and not new.all():
         judging &= dataset.time > _end(dataset, dataset.time[~new].max())
     return judging
+
+
+def _enough(judging: Mask, dataset: Dataset, *, seed: int) -> Mask:
+    """At most `MOST_JUDGING` of these rows, the same share of each class."""
+    share = MOST_JUDGING / max(int(judging.sum()), 1)
+    if share >= 1:
+        return judging
+    rng = np.random.default_rng(seed)
+    kept = np.zeros_like(judging)
+    for label in (0, 1):
+        own = np.flatnonzero(judging & (dataset.y == label))
+        kept[rng.choice(own, round(share * len(own)), replace=False)] = True
+    return kept
 
 
 def _end(dataset: Dataset, last: Any) -> Any:

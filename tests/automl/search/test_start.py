@@ -70,11 +70,7 @@ def test_its_score_is_that_of_the_old_models_on_the_new_rows(
     kept = grown.champion.out_of_fold
     number = grown.champion.members[0].trial
     wanted = grown.champion.members[0].candidate.id
-    old = next(
-        m
-        for m in first.champion.members
-        if m.candidate.id == grown.champion.members[0].candidate.id
-    )
+    old = next(m for m in first.champion.members if m.candidate.id == wanted)
     matrix = first.champion.encoder.transform(WHOLE.X.iloc[kept["rows"]])
     assert np.array_equal(kept[f"logit_{number}"], old.decision(matrix))
 
