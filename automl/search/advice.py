@@ -69,7 +69,9 @@ class Adviser:
 
     def gain(self, candidate: Candidate, trials: Sequence[Trial]) -> Expectation | None:
         """What a candidate is expected to add to the trials of one rung, in percent."""
-        scores = {t.candidate.id: t.score for t in trials if t.score is not None}
+        # By what the tables were told of, whatever the objective is.
+        known = "average_precision"
+        scores = {t.candidate.id: t.scores[known] for t in trials if known in t.scores}
         return self.knowledge.gain(candidate, scores=scores, meta=self.meta(trials))
 
     def note(
