@@ -11,6 +11,7 @@ runs in a peer's environment.
 from __future__ import annotations
 
 import json
+import resource
 import sys
 import time
 from importlib import import_module
@@ -44,6 +45,8 @@ def main() -> None:
     del table
     system = import_module(f"benchmarks.systems.{request['module']}")
     before, loaded_mb = cpu_seconds(), peak_mb()
+    most = round(request["most_cpu_seconds"])
+    resource.setrlimit(resource.RLIMIT_CPU, (most, most + 10))
     clock = time.monotonic
     if request["cpu_clock"]:
         count_cpu()
