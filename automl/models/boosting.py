@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -25,10 +25,11 @@ from automl.models.base import (
     positive_rate,
     save_details,
 )
-from automl.models.rounds import default_rounds, most_rounds
+from automl.models.rounds import default_rounds, most_rounds, rounds_between_scores
 
 FIXED = {
     "objective": "binary",
+    # Whatever the objective: docs/method.md, Objective.
     "metric": "average_precision",
     "num_threads": 1,
     "deterministic": True,
@@ -87,25 +88,20 @@ class Boosting:
         check_columns(X, len(self.info.kinds))
         rate = positive_rate(y, sample_weight)
         params = self._lightgbm(y)
-        rounds = default_rounds(self.params, self.rounds)
-        stopping: list[Callable[..., Any]] = []
         train = lgb.Dataset(X, y, weight=sample_weight, feature_name=self.info.names, params=params)
-        valid_sets = []
+        booster = lgb.Booster(params, train)
         if valid is not None and "rounds" not in self.params:
             positive_rate(valid[1], None)
-            valid_sets = [train.create_valid(valid[0], valid[1], weight=valid[2])]
-            rounds = most_rounds(self.params)
-            stopping = [lgb.early_stopping(self.patience, verbose=False)]
-        grown = lgb.train(
-            params, train, num_boost_round=rounds, valid_sets=valid_sets, callbacks=stopping
-        )
-        best = grown.best_iteration if valid_sets else grown.current_iteration()
+            judge = train.create_valid(valid[0], valid[1], weight=valid[2])
+            best = self._stopped(booster, judge)
+        else:
+            best = _grown(booster, default_rounds(self.params, self.rounds))
         # Through its text at once: the trained booster keeps the binned rows, and the loaded
         # one is what predicts after saving, so both are the same bit by bit.
-        self._read(grown.model_to_string(num_iteration=best))
+        self._read(booster.model_to_string(num_iteration=best))
         self.details |= {
             "best_iteration": best,
-            "n_rounds": min(rounds, best + self.patience) if valid_sets else best,
+            "n_rounds": booster.current_iteration(),
             "positive_rate": rate,
             "n_columns": X.shape[1],
         }
@@ -139,6 +135,24 @@ class Boosting:
         model._read((folder / f"{stem}.txt").read_text(encoding="utf-8"))
         return model
 
+    def _stopped(self, booster: lgb.Booster, judge: lgb.Dataset) -> int:
+        """Grow until `patience` rounds after the best score, or the most; the best round."""
+        booster.add_valid(judge, "valid")
+        most = most_rounds(self.params)
+        every = rounds_between_scores(self.params)
+        best, best_score = 1, -1.0
+        while booster.current_iteration() < most:
+            wanted = min(every, most - booster.current_iteration())
+            at = booster.current_iteration() + _grown(booster, wanted)
+            score = booster.eval_valid()[0][2]
+            if score > best_score:
+                best, best_score = max(at, 1), score
+            elif at - best >= self.patience:
+                break
+            if at % every and at < most:
+                break  # no tree found a split any more
+        return best
+
     def _read(self, text: str) -> None:
         self._booster = lgb.Booster(model_str=text)
 
@@ -159,3 +173,12 @@ class Boosting:
             params |= {"pos_bagging_fraction": 1.0, "neg_bagging_fraction": share}
             params |= {"bagging_freq": 1}
         return params
+
+
+def _grown(booster: lgb.Booster, n_rounds: int) -> int:
+    """Add so many trees, or fewer where no split is left; how many were added."""
+    before = booster.current_iteration()
+    for _ in range(n_rounds):
+        if booster.update():
+            break
+    return int(booster.current_iteration()) - before

@@ -15,12 +15,14 @@ from automl.meters.base import Meter, measure
 from automl.models.catalog import family, monotone
 from automl.models.expected import CostModel
 from automl.search.advice import Adviser, Suggestion
+from automl.search.capacity import larger
 from automl.search.champion import Champion, Member
 from automl.search.effort import EFFORTS, Effort, effort_of
 from automl.search.evaluate import default_fit_seconds, expected_cost, expected_seconds
 from automl.search.finish import Finish, finish
 from automl.search.journal import Journal, MemoryJournal
 from automl.search.ledger import Ledger, members_of
+from automl.search.lifetime import Lifetime
 from automl.search.objective import Objective
 from automl.search.pareto import PICKS
 from automl.search.probes import probes
@@ -53,6 +55,8 @@ class SearchResult:
     warnings: tuple[Mapping[str, Any], ...]  # {"code", "detail"}
     costs: Mapping[str, Cost]  # by phase: features, search, refit
     start: Mapping[str, Any] | None = None  # of a search that started from a champion
+    # Expected joules of the life of each trial that might have been picked, by number.
+    lifetimes: Mapping[int, Lifetime] = field(default_factory=dict)
     suggestions: tuple[Suggestion, ...] = ()  # of the knowledge base, in order
     meta: Meta = ()  # of the table, as the knowledge base keeps it
 
@@ -187,6 +191,7 @@ def search(
         stop=_stop(ledger, end, brute_seconds=brute, budget=budget),
         warnings=(*_warnings(problem, ledger), *_of_start(relation)),
         costs=costs,
+        lifetimes=outcome.lifetimes,
         start=None
         if relation is None
         else saving(relation, problem, ledger.trials, race=_all(portfolio(mode))),
@@ -233,6 +238,7 @@ def _strategy(
         propose=refinement,
         chance=problem.objective.chance,
         gain=adviser.gain,
+        larger=larger,
         note=adviser.note,
     )
     return successive_halving(

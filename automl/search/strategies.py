@@ -56,6 +56,8 @@ class Shape:
     gain: Callable[[Candidate, Sequence[Trial]], Expectation | None] = lambda candidate, trials: (
         None
     )
+    # The next larger candidate where a trial's score was still climbing at its last round.
+    larger: Callable[[Trial], Candidate | None] = lambda trial: None
     # Told of every configuration of the portfolio, whether it is tried and why.
     note: Callable[..., None] = lambda candidate, **said: None
 
@@ -104,16 +106,46 @@ def successive_halving(
     stop = yield from _refine(race)
     finalists = race.best(race.trials)
     if race.screening_rung == "final":
-        return SearchEnd(stop=stop, finalists=tuple(t.number for t in finalists))
-    chosen: list[int] = []
+        yield from _escalate(race, finalists)
+        return SearchEnd(stop=stop, finalists=tuple(t.number for t in race.best(race.trials)))
+    chosen: list[Trial] = []
     for position, screened in enumerate(finalists):
         candidate = screened.candidate
         judged: list[Trial] = []
         if position == 0 or race.fits(candidate, shape.final_rows, share=1.0, reserved=False):
             judged = yield from race.run([candidate], "final", shape.final_rows)
         # One that could not be afforded on the final rows stays as it was screened.
-        chosen.append(judged[0].number if judged else screened.number)
-    return SearchEnd(stop=stop, finalists=tuple(chosen))
+        chosen.append(judged[0] if judged else screened)
+    chosen += yield from _escalate(race, [t for t in chosen if t.proposal.rung == "final"])
+    best = {t.number for t in sorted(chosen, key=_by_score, reverse=True)[: effort.members]}
+    return SearchEnd(stop=stop, finalists=tuple(t.number for t in chosen if t.number in best))
+
+
+# What a search may take, in frugal limits, while larger and larger models pay.
+WHERE_CAPACITY_PAYS = 2.0
+
+
+def _escalate(
+    race: _Race, judged: Sequence[Trial]
+) -> Generator[Sequence[Proposal], Sequence[Trial], list[Trial]]:
+    """Grow the best model while its score was climbing at its last round and the next gains.
+
+    The next is tried on the final rows, and another after it only if it gained more than half a
+    standard error: no more is spent where capacity does not matter than one trial, and that
+    only where early stopping never had its say.
+    """
+    made: list[Trial] = []
+    best = max((t for t in judged if t.score is not None), key=_by_score, default=None)
+    n_rows = race.shape.final_rows
+    while best is not None:
+        candidate = race.shape.larger(best)
+        if candidate is None or not race.fits(candidate, n_rows, share=WHERE_CAPACITY_PAYS):
+            break
+        done = yield from race.run([candidate], "final", n_rows)
+        made += done
+        needed = (best.score or 0.0) + race.standard_error(best) / 2
+        best = next((t for t in done if (t.score or 0.0) > needed), None)
+    return made
 
 
 def _refine(race: _Race) -> Generator[Sequence[Proposal], Sequence[Trial], Stop]:

@@ -48,6 +48,7 @@ def play(
     mode: str = "balanced",
     refuse: str = "",
     probes: Sequence[Probe] = (),
+    grown: Mapping[int, float] | None = None,
 ) -> tuple[list[Proposal], SearchEnd]:
     """Drive the strategy; scores by model and, for boosting, by leaves and smoothing."""
     models = portfolio(mode)
@@ -66,7 +67,8 @@ def play(
             if refuse == proposal.rung:
                 continue
             seconds = shape.expected(proposal.candidate, proposal.n_rows)
-            score = scores.get(name_of(proposal.candidate))
+            size = proposal.candidate.params.get("max_bin", 0)
+            score = (grown or {}).get(size, scores.get(name_of(proposal.candidate)))
             done.append(
                 Trial(
                     number=len(proposed),
@@ -115,6 +117,26 @@ def test_a_probe_that_wins_leaves_the_other_families_as_they_are() -> None:
     assert names(proposed, "final") == ["rated_lightgbm"]
     proposed, _ = play(shape(), {**ALL, "rated_lightgbm": 0.1}, probes=[probe])
     assert names(proposed, "screening")[4:] == ["Lnb10", "Lps", "random_forest"]
+
+
+@pytest.mark.parametrize("gains", [[], [0.5], [0.5, 0.6]])
+def test_the_best_grows_as_long_as_it_gains(gains: list[float]) -> None:
+    # Each larger one is named by its size; one more than gains is tried, and gains nothing.
+    def larger(trial: Trial) -> Candidate | None:
+        size = int(trial.candidate.params.get("max_bin", 0))
+        if trial.candidate.model != "lightgbm":
+            return None
+        return Candidate(model="lightgbm", params={"num_leaves": 99, "max_bin": size + 1})
+
+    proposed, end = play(
+        replace(shape(), larger=larger), ALL, grown=dict(enumerate([*gains, 0.0], start=1))
+    )
+    sizes = [p.candidate.params["max_bin"] for p in proposed if "max_bin" in p.candidate.params]
+    assert sizes == list(range(1, len(gains) + 2))
+    grown = [i for i, p in enumerate(proposed) if "max_bin" in p.candidate.params]
+    assert set(grown[:-1]) <= set(end.finalists)
+    assert grown[-1] not in end.finalists
+    assert all(proposed[i].n_rows == 100_000 and proposed[i].rung == "final" for i in grown)
 
 
 def test_living_families_are_widened_and_the_best_three_judged_on_all_rows() -> None:
