@@ -18,6 +18,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from automl.cost import Budget, Cost
 from automl.data.dataset import Dataset
+from automl.meta.knowledge import Knowledge
 from automl.meters.cpu_time import CpuTimeMeter
 from automl.search.champion import Champion
 from automl.search.objective import Objective
@@ -60,6 +61,9 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         A fitted model, or the folder of a saved champion, to start from: its configurations come
         first, and where rows are new to it and it holds on them, nothing else is tried
         (`automl.search.start`). Its event has to be the rarer class of `y`, too.
+    knowledge : Knowledge, optional
+        What earlier searches taught; what is shipped by default. Without a table's own group
+        (``Knowledge.shipped().without(...)``) a benchmark is not warmed by it.
     random_state : int, RandomState or None
         The same number, the same model.
 
@@ -103,6 +107,7 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         alert_rate: float = 0.01,
         monotonic_cst: Mapping[str, int] | None = None,
         warm_start_from: Any = None,
+        knowledge: Knowledge | None = None,
         random_state: Any = 0,
     ) -> None:
         self.mode = mode
@@ -117,6 +122,7 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.alert_rate = alert_rate
         self.monotonic_cst = monotonic_cst
         self.warm_start_from = warm_start_from
+        self.knowledge = knowledge
         self.random_state = random_state
 
     def fit(
@@ -187,6 +193,7 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             seed=self._seed(),
             mode=self.mode,
             objective=self._objective(),
+            knowledge=self.knowledge,
             start=self._start(),
         )
         return self

@@ -141,8 +141,8 @@ class Knowledge:
     are coefficients of the expected cost, as `automl.models.expected` reads them.
     """
 
-    configs: tuple[Config, ...]
-    tasks: tuple[Task, ...]
+    configs: tuple[Config, ...] = field(repr=False)
+    tasks: tuple[Task, ...] = field(repr=False)
     modelled: frozenset[str] = frozenset()
     conditional: bool = False
     costs: Mapping[str, Any] | None = None

@@ -17,10 +17,15 @@ def imports(options: Any) -> None:
 def fit(task: Task) -> Answer:
     """Search and refit in a mode, within `cpu_seconds` where they are given."""
     from automl.estimator import FrugalClassifier
+    from automl.meta.knowledge import Knowledge
+    from benchmarks.sets import SETS
 
+    # What the knowledge base learnt from this very source, it must not use here.
+    source = SETS[task.name].entry if task.name in SETS else task.name
     model = FrugalClassifier(
         mode=task.options["mode"],
         cpu_seconds=task.options.get("cpu_seconds"),
+        knowledge=Knowledge.shipped().without(source),
         random_state=task.seed,
     )
     model.fit(task.X, task.y, time=task.time, groups=task.group)
