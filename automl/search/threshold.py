@@ -46,7 +46,7 @@ def choose(
     """The threshold of a champion, from its members' out-of-fold logits.
 
     For ``expected_cost`` it is the probability at which alerting costs what not alerting does
-    (Elkan, "The foundations of cost-sensitive learning", IJCAI 2001): on 12 tables it saved as
+    (Elkan, "The foundations of cost-sensitive learning", IJCAI 2001): on 13 tables it saved as
     much as the cheapest of all thresholds out of fold or more, which is the noise's choice where
     positives are few. For ``precision_at_recall`` it is the most precise one that finds the
     share asked for, and for every other objective the one that alerts `alert_rate` of the rows.
