@@ -21,6 +21,7 @@ Row = Mapping[str, Any]
 
 ERROR_LEVELS = (0.05, 0.5, 0.95)
 REWEIGHTED = 30
+LEAST_SETS = 10  # from which a model's early stopping is told apart from the others'
 # Of the weights of `rounds_terms`. Sets are few and their shapes correlate, so that free weights
 # would let a slower learning rate stop sooner; the best round grows with rows and positives, with
 # nearly the inverse of the learning rate, and falls with the leaves.
@@ -76,6 +77,10 @@ def fit(rows: Sequence[Row], *, source: str = "", kept: CostModel | None = None)
     trials = [row for row in rows if row.get("step") == "trial"]
     models = list(dict.fromkeys(row["model"] for row in trials))
     rounds = {"*": _rounds(trials)}
+    for name in models:
+        own = [row for row in trials if row["model"] == name]
+        if is_boosted(name) and len({row["set"] for row in own}) >= LEAST_SETS:
+            rounds[name] = _rounds(own)
     width = {name: len(_terms(next(r for r in trials if r["model"] == name))) for name in models}
     starts = dict(zip(models, np.cumsum([0, *width.values()]), strict=False))
     n_own = sum(width.values())

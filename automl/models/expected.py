@@ -15,7 +15,7 @@ from math import ceil, exp, log, log2, sqrt
 from types import MappingProxyType
 from typing import Any
 
-from automl.models.rounds import default_rounds, most_rounds
+from automl.models.rounds import default_rounds, most_rounds, rounds_between_scores
 from automl.trial import Candidate
 
 FITTED_TREES = 60  # of a forest where nothing else is said
@@ -182,8 +182,8 @@ def _terms_of(model: str) -> Callable[[Candidate, FitShape, float], list[float]]
 def boosting_terms(candidate: Candidate, shape: FitShape, rounds: float) -> list[float]:
     """A start, binning, and per round: a start, histograms, bins, scores, and the stopping.
 
-    Stopping predicts its rows and sorts them in every round; the kept trees are written out once
-    and predict the validation rows.
+    Stopping predicts its rows in every round and sorts them in every few; the kept trees are
+    written out once and predict the validation rows.
     """
     n_rows = float(shape.n_rows)
     fraction = float(candidate.params.get("feature_fraction", 1.0))
@@ -200,7 +200,8 @@ def boosting_terms(candidate: Candidate, shape: FitShape, rounds: float) -> list
         rounds * bagged * shape.n_columns * fraction * sqrt(depth),
         rounds * leaves * shape.bins * fraction * smoothing,
         rounds * n_rows,
-        rounds * stopping * log2(2 + stopping),
+        rounds * stopping * depth,
+        rounds / rounds_between_scores(candidate.params) * stopping * log2(2 + stopping),
         rounds * leaves,
         rounds * shape.n_valid * depth,
     ]

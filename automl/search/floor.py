@@ -87,15 +87,17 @@ def check_limits(
         if limit is None or limit >= floor:
             continue
         late = costs.error["*"][-1]
+        waiting = speed.wall if name == "wall_seconds" else 1.0
+        safe = float(f"{late * waiting * floor:.2g}")
         raise DataError(
             f"a limit of {limit:.3g} {name} lets no trial run: the cheapest first one and the end "
             f"of the search are expected to take {floor:.3g} on this data, and up to "
-            f"{late:.1f} times that in 19 of 20 cases; {late * floor:.2g} is safe",
+            f"{late:.1f} times that in 19 of 20 cases; {safe:.2g} is safe",
             code="limit_too_small",
             details={
                 "field": f"limits.{name}",
                 "limit": float(limit),
                 "least": float(f"{floor:.3g}"),
-                "safe": float(f"{late * floor:.2g}"),
+                "safe": safe,
             },
         )

@@ -17,6 +17,8 @@ from automl.trial import Trial
 
 # A ratio of measured to expected cost beyond this is a fault of one reading, not of the machine.
 MOST_OFF = 20.0
+# No machine is so many times as fast as the one of the coefficients; a probe may misread itself.
+MOST_FASTER = 4.0
 # The probe counts as much as so many trials: of 0, 1, 2, 4 and the probe alone, two predicted the
 # next trial best (root mean square error of log(measured / expected) 0.45, the trials alone 0.50,
 # the first trial alone 0.57; python -m benchmarks.cost_model, 2026-11-23).
@@ -28,7 +30,7 @@ def probed(meter: Meter, costs: CostModel) -> Speed:
     took = probe(meter)
     seconds = took.cpu_seconds / costs.probe_seconds
     return Speed(
-        seconds=min(max(seconds, 1 / MOST_OFF), MOST_OFF),
+        seconds=min(max(seconds, 1 / MOST_FASTER), MOST_OFF),
         watts=took.joules / took.cpu_seconds if took.cpu_seconds > 0 else WATTS_PER_CORE,
         wall=_waiting(took),
     )
