@@ -71,6 +71,7 @@ class _Reader:
         self.grams_per_kwh = intensity.grams_per_kwh
         self.source = f"{intensity.zone}: {intensity.source}"
         self.front = frozenset(_front(job))
+        self.lifetimes = dict((job.result or {}).get("lifetimes") or {})
         self.picks = dict((job.result or {}).get("picks") or {})
         self.only = sorted(self.front) if query.front == "true" else None
 
@@ -91,6 +92,7 @@ class _Reader:
                 metric=self.metric,
                 front=self.front,
                 picks=self.picks,
+                lifetime=self.lifetimes.get(str(trial.number)),
             )
             for trial in trials
             if trial.trial is not None

@@ -23,6 +23,8 @@ MAX_SECONDS = 1e9
 MAX_JOULES = 1e13
 MAX_GRAMS = 1e9
 MAX_TRIALS = 1_000_000
+MAX_PREDICTIONS = 1e12
+MAX_DAYS = 36_525.0  # a century
 MAX_GAIN = 1e12
 MAX_COLUMNS = 5000
 
@@ -135,6 +137,19 @@ class Objective(Body):
     )
     alert_cost: float | None = Field(
         None, gt=0, le=MAX_COST, validate_default=True, description="cost of alerting a negative"
+    )
+    predictions_per_day: float | None = Field(
+        None,
+        ge=0,
+        le=MAX_PREDICTIONS,
+        description="rows that the model is going to predict: the energy of its use then counts "
+        "in the front and the picks",
+    )
+    horizon_days: float | None = Field(
+        None, gt=0, le=MAX_DAYS, description="for how long it is used; null is a year"
+    )
+    retrains: float | None = Field(
+        None, ge=0, le=MAX_DAYS, description="how often it is fitted again in that time"
     )
     pick: Literal["recommended", "most_accurate", "most_frugal"] = Field(
         "recommended", description="which model of the front becomes the champion"

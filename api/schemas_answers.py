@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 
@@ -9,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from api.errors import of_upload
 from api.schemas import JobStateName
-from automl.cost import Cost
+from automl.cost import JOULES_PER_KWH, Cost
 from scheduler.records import Event, Job, Model, StoredDataset, StoredTrial
 
 JsonObject = dict[str, Any]
@@ -192,6 +193,13 @@ class LeaderboardRow(Answer):
     expected_joules: float = Field(description="as the catalog expects: what choices are made by")
     gco2e: float | None = Field(description="at the zone's mean intensity")
     predict_joules: float | None = Field(description="per 1,000 rows")
+    row_milliseconds: float | None = Field(
+        description="CPU time to predict one row alone, by one of its models, encoding not counted"
+    )
+    lifetime: JsonObject | None = Field(
+        description="expected joules and grams of CO2e of its search, refit, use and retrains, as "
+        "the objective describes its use: the cost axis of the front"
+    )
     peak_memory_bytes: int | None
     front: bool
     picks: list[str]
@@ -206,6 +214,7 @@ class LeaderboardRow(Answer):
         metric: str,
         front: frozenset[int],
         picks: dict[str, int],
+        lifetime: Mapping[str, float] | None = None,
     ) -> LeaderboardRow:
         trial = stored.trial
         if trial is None:
@@ -227,11 +236,20 @@ class LeaderboardRow(Answer):
             expected_joules=trial.expected.joules,
             gco2e=None if grams_per_kwh is None else trial.cost.grams(grams_per_kwh),
             predict_joules=trial.predict_joules,
+            row_milliseconds=trial.details.get("row_milliseconds"),
+            lifetime=None if lifetime is None else _lifetime(lifetime, grams_per_kwh),
             peak_memory_bytes=trial.peak_memory_bytes,
             front=trial.number in front,
             picks=sorted(name for name, number in picks.items() if number == trial.number),
             error=trial.error,
         )
+
+
+def _lifetime(joules: Mapping[str, float], grams_per_kwh: float | None) -> JsonObject:
+    found: JsonObject = {"joules": dict(joules), "gco2e": None}
+    if grams_per_kwh is not None:
+        found["gco2e"] = {name: j / JOULES_PER_KWH * grams_per_kwh for name, j in joules.items()}
+    return found
 
 
 class LeaderboardAnswer(Answer):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -12,10 +12,13 @@ import numpy.typing as npt
 from automl.errors import BudgetExhausted, FrugalError
 from automl.search.ensemble import mean_logit
 from automl.search.ledger import ENSEMBLE, Ledger, members_of
+from automl.search.lifetime import Lifetime, lifetime
 from automl.search.pareto import Point, pareto_front, picks
-from automl.search.refit import expected_predict_joules
+from automl.search.problem import Problem
+from automl.search.refit import expected_predict_joules, expected_refit_joules
 from automl.search.strategies import SearchEnd
 from automl.search.weighing import weigh
+from automl.trial import Trial
 
 Floats = npt.NDArray[np.float64]
 
@@ -27,6 +30,7 @@ class Finish:
     front: tuple[int, ...]
     picks: Mapping[str, int]
     logits: Mapping[int, Floats]
+    lifetimes: Mapping[int, Lifetime]  # of all that may be picked
 
 
 def finish(ledger: Ledger, end: SearchEnd) -> Finish:
@@ -50,15 +54,15 @@ def finish(ledger: Ledger, end: SearchEnd) -> Finish:
         chosen = {trial.number: logits[trial.number] for trial in finalists}
         ensemble = weigh(ledger, {t.number: t for t in finalists}, chosen, known=end.weights)
         eligible[ensemble.number] = ensemble
-    n_thousands = ledger.problem.dataset.n_rows / 1000
+    lifetimes = {
+        number: _lifetime(ledger.problem, trial, [by_number[n] for n in members_of(trial)])
+        for number, trial in eligible.items()
+    }
     points = [
         Point(
             number=trial.number,
             score=float(trial.score or 0.0),
-            # Fitting it, and then scoring a table of this size once.
-            joules=trial.expected.joules
-            + n_thousands
-            * sum(expected_predict_joules(by_number[member]) for member in members_of(trial)),
+            joules=lifetimes[trial.number].total,
             name=trial.candidate.id,
         )
         for trial in eligible.values()
@@ -80,6 +84,17 @@ def finish(ledger: Ledger, end: SearchEnd) -> Finish:
         front=tuple(point.number for point in front),
         picks=picks(front, standard_error=standard_error),
         logits=logits,
+        lifetimes=lifetimes,
+    )
+
+
+def _lifetime(problem: Problem, trial: Trial, members: Sequence[Trial]) -> Lifetime:
+    return lifetime(
+        search=trial.expected.joules,
+        refit=sum(expected_refit_joules(member, problem) for member in members),
+        predict=sum(expected_predict_joules(member) for member in members),
+        n_rows=problem.dataset.n_rows,
+        objective=problem.objective,
     )
 
 

@@ -55,8 +55,10 @@ class Objective:
     missed_cost, alert_cost : float, optional
         Cost of a positive that is not alerted and of an alert on a negative, in one unit of any
         kind: ``expected_cost`` needs both.
-    predictions_per_day, horizon_days : float, optional
-        How much and for how long the model is going to be used.
+    predictions_per_day, horizon_days, retrains : float, optional
+        How much and for how long the model is going to be used (a year, where only the first is
+        given), and how often it is expected to be fitted again in that time: the front then
+        weighs quality against the energy of the model's whole life (`automl.search.lifetime`).
 
     Raises
     ------
@@ -71,6 +73,7 @@ class Objective:
     alert_cost: float | None = None
     predictions_per_day: float | None = None
     horizon_days: float | None = None
+    retrains: float | None = None
 
     def __post_init__(self) -> None:
         if self.metric not in METRICS:
@@ -79,7 +82,11 @@ class Objective:
             raise ValueError(f"alert_rate is {self.alert_rate}; it must be between 0 and 1")
         if self.recall is not None and not 0 < self.recall <= 1:
             raise ValueError(f"recall is {self.recall}; it must be above 0 and at most 1")
-        for name in ("missed_cost", "alert_cost", "predictions_per_day", "horizon_days"):
+        for name in ("predictions_per_day", "retrains"):
+            value = getattr(self, name)
+            if value is not None and not (np.isfinite(value) and value >= 0):
+                raise ValueError(f"{name} is {value}; it must be a finite number, 0 or above")
+        for name in ("missed_cost", "alert_cost", "horizon_days"):
             value = getattr(self, name)
             if value is not None and not (np.isfinite(value) and value > 0):
                 raise ValueError(f"{name} is {value}; it must be a finite number above 0")

@@ -183,6 +183,18 @@ def schema_of(X: pd.DataFrame) -> tuple[dict[str, str], ...]:
     )
 
 
+def expected_refit_joules(trial: Trial, problem: Problem) -> float:
+    """Joules that a member's fit on all rows is expected to take: a pure function.
+
+    A forest has none of its own: the trees of its parts are the forest.
+    """
+    kind = family(trial.candidate)
+    if kind == "forest" and not trial.details.get("recalled"):
+        return 0.0
+    rounds = refit_rounds(trial) if kind in BOOSTED else None
+    return expected_seconds(refit_seconds(trial.candidate, problem, rounds=rounds)).joules
+
+
 def expected_predict_joules(trial: Trial) -> float:
     """Joules per 1,000 rows that a member's use is expected to take: a pure function."""
     trees = [trees_of(part) for part in trial.details["parts"]]

@@ -28,10 +28,13 @@ def test_accepted_with_every_default_said(site: Site) -> None:
         "recall": None,
         "missed_cost": None,
         "alert_cost": None,
+        "predictions_per_day": None,
+        "horizon_days": None,
+        "retrains": None,
         "pick": "recommended",
     }
     assert request["limits"] == dict.fromkeys(
-        ("gco2e", "joules", "cpu_seconds", "wall_seconds", "trials")
+        ("gco2e", "joules", "cpu_seconds", "wall_seconds", "trials", "least_gain_per_gram")
     )
     assert request["when"] == {"policy": "now"}
     assert (request["seed"], request["mode"], request["positive"]) == (0, "balanced", None)
