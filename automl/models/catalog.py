@@ -12,6 +12,7 @@ from automl.models import refine
 from automl.models.base import FittableModel, load_details
 from automl.models.boosting import TUNABLE, Boosting
 from automl.models.expected import CostModel, FitShape
+from automl.models.kernel import KernelLogistic
 from automl.models.linear import Logistic
 from automl.models.rated import RatedBoosting
 from automl.models.resampling import SmoteBoosting
@@ -46,7 +47,7 @@ class ModelSpec:
     model keeps to monotone columns.
     """
 
-    family: str  # "boosting", "rated", "linear", "forest", "balanced" or "resampled"
+    family: str  # "boosting", "rated", "linear", "kernel", "forest", "balanced" or "resampled"
     kind: type[Any]
     params: frozenset[str]
     build: Build
@@ -96,6 +97,18 @@ def _logistic(
     return Logistic(params=params, info=info, seed=seed)
 
 
+def _kernel(
+    params: Mapping[str, Any],
+    *,
+    info: EncoderInfo,
+    seed: int,
+    rung: str,
+    rounds: int | None,
+    n_trees: int | None,
+) -> FittableModel:
+    return KernelLogistic(params=params, info=info, seed=seed)
+
+
 _BOOSTING_PARAMS = frozenset({*TUNABLE, "rounds", "negatives_per_positive"})
 _FOREST_PARAMS = frozenset({"min_samples_leaf", "max_features"})
 
@@ -122,6 +135,13 @@ CATALOG: dict[str, ModelSpec] = {
         build=_logistic,
         refine=refine.linear,
         monotone=True,
+    ),
+    "kernel_logistic": ModelSpec(
+        family="kernel",
+        kind=KernelLogistic,
+        params=frozenset({"C", "n_landmarks", "width"}),
+        build=_kernel,
+        refine=refine.kernel,
     ),
     "extra_trees": ModelSpec(
         family="forest",

@@ -39,6 +39,16 @@ def linear(around: Candidate, trial: optuna.trial.Trial) -> Candidate:
     )
 
 
+def kernel(around: Candidate, trial: optuna.trial.Trial) -> Candidate:
+    """Another penalty, a wider or narrower kernel."""
+    C, width = float(around.params.get("C", 1.0)), float(around.params.get("width", 1.0))
+    new = {
+        "C": _log(trial, "C", C / 100, C * 100),
+        "width": _log(trial, "width", width / 4, width * 4),
+    }
+    return Candidate(model=around.model, params={**around.params, **new})
+
+
 def forest(around: Candidate, trial: optuna.trial.Trial) -> Candidate:
     """Smaller or larger leaves, more columns a split."""
     new = {
