@@ -1,0 +1,460 @@
+"""What each further family adds to the search: with and without it, on the catalog's sets.
+
+    python -m benchmarks.families                                  # all that is missing
+    python -m benchmarks.families --sets stroke --families neighbours,kernel --seeds 100
+    python -m benchmarks.families --table                          # only the table
+
+"With" is the default search with one more first model, "without" the default search; all else is
+the search's own doing: whether the model is affordable, becomes a finalist, and what it weighs.
+A trial that both searches make is fitted once and charged to both, so that their difference is the
+family's alone. Judged is the pick ``most_accurate``, so that a lighter pick within the noise does
+not hide what a member adds. CPU-seconds are search and refit. Seeds are 100 and above: those below
+are the benchmark's. Results are JSON lines, resumable; CatBoost is tried where it is installed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from automl.models import boosting  # noqa: F401  (sets how OpenMP waits before LightGBM loads)
+
+import numpy as np  # isort: skip
+from sklearn.metrics import average_precision_score
+
+from automl.cost import ZERO, Cost
+from automl.data.dataset import Dataset
+from automl.meta.knowledge import Knowledge
+from automl.meta.portfolio import NAMED, Portfolio
+from automl.meters.base import measure
+from automl.meters.cpu_time import CpuTimeMeter
+from automl.models import refine
+from automl.models.catalog import CATALOG, ModelSpec
+from automl.models.rounds import N_TREES
+from automl.search import ledger, run
+from automl.trial import Candidate
+from benchmarks import family_models as tried
+from benchmarks import results
+from benchmarks.sets import SETS, Table, load, split
+
+BASE = "without"
+SEEDS = (100, 101)
+# Up to about 30,000 rows: the whole then takes minutes.
+DEFAULT_SETS = (
+    "wine_quality_white",
+    "stroke",
+    "hmeq_5pct",
+    "ozone_eighthr",
+    "german_credit",
+    "adb_wilt",
+    "polish_1year",
+    "mammography",
+    "hypothyroid",
+    "ai4i_2020",
+    "polish_5year",
+    "uci_default_credit_5pct",
+    "bank_marketing_5pct",
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Addition:
+    """One more first model, or another one in place of a first model.
+
+    `kind` is its class where the catalog has none; `as_boosting` gives it boosting's end, the
+    mean of its parts' models and a refit; otherwise it is refitted. `DECISIONS` has what the table
+    led to.
+    """
+
+    what: str
+    candidate: Candidate
+    kind: type[tried.Tried] | None = None
+    as_boosting: bool = False
+    instead: str | None = None
+    needs: str | None = None  # a package
+
+
+def _tried(
+    what: str,
+    kind: type[tried.Tried],
+    *,
+    name: str,
+    as_boosting: bool = False,
+    needs: str | None = None,
+    **params: Any,
+) -> Addition:
+    return Addition(
+        what=what,
+        candidate=Candidate(model=name, params=params),
+        kind=kind,
+        as_boosting=as_boosting,
+        needs=needs,
+    )
+
+
+ADDITIONS: Mapping[str, Addition] = {
+    "catboost": _tried(
+        "CatBoost, depth 6",
+        tried.CatBoost,
+        name="catboost",
+        as_boosting=True,
+        needs="catboost",
+        depth=6,
+    ),
+    "catboost_shallow": _tried(
+        "CatBoost, depth 4",
+        tried.CatBoost,
+        name="catboost",
+        as_boosting=True,
+        needs="catboost",
+        depth=4,
+        learning_rate=0.1,
+        rsm=0.7,
+    ),
+    "catboost_ordered": _tried(
+        "CatBoost, ordered boosting",
+        tried.CatBoost,
+        name="catboost",
+        as_boosting=True,
+        needs="catboost",
+        depth=5,
+        boosting_type="Ordered",
+    ),
+    "histogram": _tried(
+        "scikit-learn HistGradientBoosting", tried.Histogram, name="histogram", as_boosting=True
+    ),
+    "target_encoding": _tried(
+        "L15 with cross-fitted target encoding",
+        tried.Widened,
+        name="widened_boosting",
+        as_boosting=True,
+        model="L15",
+        columns="targets",
+    ),
+    "linear_target_encoding": _tried(
+        "LRq with cross-fitted target encoding",
+        tried.Widened,
+        name="widened_linear",
+        model="LRq",
+        columns="targets",
+    ),
+    "neighbours": _tried("30 nearest neighbours", tried.Neighbours, name="neighbours"),
+    "neighbours_linear": _tried(
+        "30 nearest neighbours, columns weighed",
+        tried.Neighbours,
+        name="neighbours",
+        metric="linear",
+    ),
+    "neighbours_nca": _tried(
+        "NCA and 30 nearest neighbours", tried.Neighbours, name="neighbours", metric="nca"
+    ),
+    "balanced_forest": Addition(what="balanced random forest", candidate=NAMED["balanced forest"]),
+    "easy_ensemble": _tried("EasyEnsemble", tried.EasyEnsemble, name="easy_ensemble"),
+    "balanced_bag": _tried(
+        "balanced bag of five boostings", tried.BalancedBag, name="balanced_bag"
+    ),
+    "boosting_outliers": _tried(
+        "L15 with outlier scores as columns",
+        tried.Widened,
+        name="widened_boosting",
+        as_boosting=True,
+        model="L15",
+        columns="outliers",
+    ),
+    "boosting_isolation": _tried(
+        "L15 with the isolation score as a column",
+        tried.Widened,
+        name="widened_boosting",
+        as_boosting=True,
+        model="L15",
+        columns="isolation",
+    ),
+    "linear_outliers": _tried(
+        "LRq with outlier scores as columns",
+        tried.Widened,
+        name="widened_linear",
+        model="LRq",
+        columns="outliers",
+    ),
+    "perceptron": _tried("perceptron, 32 units", tried.Perceptron, name="perceptron"),
+    "linear_bins": _tried("logistic on ten bins a column", tried.Linear, name="wide", more="bins"),
+    "linear_splines": _tried("logistic on splines", tried.Linear, name="wide", more="splines"),
+    "linear_pairs": _tried(
+        "logistic with products of twelve columns", tried.Linear, name="wide", more="pairs"
+    ),
+    "gaussian": _tried("Gaussian classes", tried.Gaussian, name="gaussian", shape="quadratic"),
+    "naive_bayes": _tried("naive Bayes", tried.Gaussian, name="gaussian", shape="naive"),
+    "kernel": _tried("kernel logistic (Nystroem)", tried.Kernel, name="kernel"),
+    "support_vectors": _tried("radial support vectors", tried.SupportVectors, name="svm"),
+    "additive": Addition(
+        what="boosted trees of three leaves",
+        candidate=Candidate(
+            model="lightgbm",
+            params={
+                "learning_rate": 0.1,
+                "num_leaves": 3,
+                "feature_fraction": 0.5,
+                "lambda_l2": 1.0,
+            },
+        ),
+    ),
+    "deep_extra_trees": Addition(
+        what="extra trees: half of the columns a split, leaves of one",
+        candidate=Candidate(
+            model="extra_trees", params={"min_samples_leaf": 1, "max_features": 0.5}
+        ),
+    ),
+    "deep_instead": Addition(
+        what="the same in place of ETs",
+        candidate=Candidate(
+            model="extra_trees", params={"min_samples_leaf": 1, "max_features": 0.5}
+        ),
+        instead="ETs",
+    ),
+}
+
+
+# What the table led to, with docs/method.md, Families.
+DECISIONS: Mapping[str, str] = {
+    "catboost": "out: no gain, 2.8 times the CPU",
+    "catboost_shallow": "out: no steady gain for half as much CPU again, a heavy package",
+    "catboost_ordered": "out: 3.9 times the CPU",
+    "histogram": "out: LightGBM again",
+    "target_encoding": "not where levels are few",
+    "linear_target_encoding": "not where levels are few",
+    "neighbours": "out: never a member",
+    "neighbours_linear": "out",
+    "neighbours_nca": "out: never a member, 2.9 times the CPU",
+    "balanced_forest": "out: never a member",
+    "easy_ensemble": "out: never a member",
+    "balanced_bag": "out",
+    "boosting_outliers": "out: twice the CPU",
+    "boosting_isolation": "out: twice the CPU",
+    "linear_outliers": "out",
+    "perceptron": "out: never a member",
+    "linear_bins": "out",
+    "linear_splines": "out",
+    "linear_pairs": "out",
+    "gaussian": "out: never a member",
+    "naive_bayes": "out: never a member",
+    "kernel": "in the catalog (KLR), in no mode yet",
+    "support_vectors": "out: the kernel in its place, which predicts at a third of the cost",
+    "additive": "out",
+    "deep_extra_trees": "in the catalog (ETd), to be a forest's expansion",
+    "deep_instead": "out: noisy tables want ETs",
+}
+
+
+@dataclass(kw_only=True)
+class Shared:
+    """Trials of one set and seed, fitted once; `reused` is what was charged without a fit."""
+
+    made: dict[Any, Any] = field(default_factory=dict)
+    reused: Cost = ZERO
+
+    def evaluate(self, proposal: Any, problem: Any, *, number: int, **others: Any) -> Any:
+        """As `automl.search.evaluate.evaluate`."""
+        key = (proposal.candidate.id, proposal.rung, proposal.n_rows)
+        if key in self.made:
+            known = self.made[key]
+            self.reused += known.trial.cost
+            trial = replace(known.trial, number=number, expected=others["expected"])
+            return replace(known, trial=trial)
+        self.made[key] = _EVALUATE(proposal, problem, number=number, **others)
+        return self.made[key]
+
+
+_EVALUATE = ledger.evaluate
+_PORTFOLIO = Knowledge.portfolio
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what is missing, print the table."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.families", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--sets", type=_names(tuple(SETS)), default=list(DEFAULT_SETS))
+    parser.add_argument("--families", type=_names(tuple(ADDITIONS)), default=list(ADDITIONS))
+    parser.add_argument(
+        "--seeds", type=lambda text: [int(one) for one in text.split(",")], default=list(SEEDS)
+    )
+    parser.add_argument("--table", action="store_true", help="run nothing, print the table")
+    parser.add_argument("--results", type=Path, default=results.FOLDER / "families.jsonl")
+    options = parser.parse_args(arguments)
+    if not options.table:
+        try:
+            _run(options)
+        except FileNotFoundError as error:
+            print(error, file=sys.stderr)
+            return 2
+    rows = results.read(options.results)
+    print("\n".join(table(rows)))
+    return 0
+
+
+def _names(known: Sequence[str]) -> Any:
+    def parsed(text: str) -> list[str]:
+        names = text.split(",")
+        unknown = [name for name in names if name not in known]
+        if unknown:
+            raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not one of {', '.join(known)}")
+        return names
+
+    return parsed
+
+
+def _run(options: argparse.Namespace) -> None:
+    possible = [
+        name
+        for name in options.families
+        if ADDITIONS[name].needs is None or importlib.util.find_spec(ADDITIONS[name].needs)
+    ]
+    for seed in options.seeds:
+        for name in options.sets:
+            known = results.read(options.results)
+            missing = [one for one in (BASE, *possible) if (name, seed, one) not in known]
+            if not missing:
+                continue
+            table = load(name)
+            shared = Shared()
+            for one in missing:
+                row = judged(table, one, seed=seed, shared=shared)
+                results.append(options.results, [row])
+                print(json.dumps({k: row[k] for k in SHOWN}), flush=True)
+
+
+SHOWN = ("set", "seed", "system", "ap", "cpu_seconds", "members")
+
+
+def judged(table: Table, system: str, *, seed: int, shared: Shared) -> results.Row:
+    """One search and its test average precision, as a row of the results."""
+    train, test = split(table, seed)
+    dataset = Dataset(
+        X=table.X.iloc[train].reset_index(drop=True),
+        y=table.y[train],
+        time=None if table.time is None else table.time[train],
+        group=None if table.group is None else table.group[train],
+    )
+    addition = ADDITIONS.get(system)
+    meter = CpuTimeMeter()
+    shared.reused = ZERO
+    with _with(addition), patch.object(ledger, "evaluate", shared.evaluate), measure(meter) as all_:
+        found = run.search(dataset, meter=meter, seed=seed, pick="most_accurate")
+    seconds = all_.cost.cpu_seconds + shared.reused.cpu_seconds
+    probability = found.champion.predict_proba(table.X.iloc[test])
+    members = {m.candidate.id: round(m.weight, 3) for m in found.champion.members}
+    own = None if addition is None else addition.candidate.id
+    return {
+        "set": table.name,
+        "seed": seed,
+        "system": system,
+        "ap": round(float(average_precision_score(table.y[test], probability)), 5),
+        "cpu_seconds": round(seconds, 3),
+        "oof": found.champion.scores.get("average_precision"),
+        "members": members,
+        "member": own in members,
+        "proposed": own in {t.candidate.id for t in found.trials},
+        "own_oof": max((t.score or 0 for t in found.trials if t.candidate.id == own), default=None),
+        "n_positive": int(dataset.y.sum()),
+        "n_rows": dataset.n_rows,
+        **results.provenance(),
+    }
+
+
+@contextmanager
+def _with(addition: Addition | None) -> Iterator[None]:
+    """The search with the addition in its portfolio and catalog."""
+    if addition is None:
+        yield
+        return
+    name = addition.candidate.model
+
+    def wider(knowledge: Knowledge, mode: str) -> Portfolio:
+        own = _PORTFOLIO(knowledge, mode)
+        if addition.instead is not None:
+            old = NAMED[addition.instead].id
+            return replace(
+                own, first=tuple(addition.candidate if c.id == old else c for c in own.first)
+            )
+        return replace(own, first=(*own.first, addition.candidate))
+
+    with ExitStack() as stack:
+        stack.enter_context(patch.object(Knowledge, "portfolio", wider))
+        if addition.kind is not None:
+            stack.enter_context(patch.dict(CATALOG, {name: _spec(addition)}))
+        yield
+
+
+def _spec(addition: Addition) -> ModelSpec:
+    kind = addition.kind
+    assert kind is not None
+
+    def build(params: Mapping[str, Any], **others: Any) -> Any:
+        trees = others.pop("n_trees") or N_TREES[others["rung"]]
+        return kind(params=params, n_trees=trees, **others)
+
+    return ModelSpec(
+        # The one boosted family beside boosting itself, in nobody's portfolio.
+        family="resampled" if addition.as_boosting else addition.candidate.model,
+        kind=kind,
+        params=frozenset(addition.candidate.params),
+        build=build,
+        refine=refine.linear,
+    )
+
+
+def table(rows: Mapping[results.Key, results.Row]) -> list[str]:
+    """Lines of a Markdown table, best first."""
+    base = {(s, seed): row for (s, seed, system), row in rows.items() if system == BASE}
+    made = []
+    for name, addition in ADDITIONS.items():
+        own = {
+            (s, seed): row
+            for (s, seed, system), row in rows.items()
+            if system == name and (s, seed) in base
+        }
+        if not own:
+            continue
+        by_set: dict[str, list[float]] = {}
+        for at, row in own.items():
+            by_set.setdefault(at[0], []).append(np.log(row["ap"] / base[at]["ap"]))
+        gains = np.array([np.mean(values) for values in by_set.values()])
+        n = len(gains)
+        # Student's t on the sets' means: two-sided 95 %.
+        half = float(gains.std(ddof=1) / np.sqrt(n) * _t(n)) if n > 1 else float("nan")
+        mean = float(gains.mean())
+        ap = [np.mean([side[at]["ap"] for at in own]) for side in (own, base)]
+        cpu = [sum(side[at]["cpu_seconds"] for at in own) for side in (own, base)]
+        used = sum(row["member"] for row in own.values())
+        made.append(
+            (
+                -mean,
+                f"| {addition.what} | {ap[0]:.4f} / {ap[1]:.4f} "
+                f"({np.exp(mean):.3f} [{np.exp(mean - half):.3f}, {np.exp(mean + half):.3f}]) "
+                f"| {used} of {len(own)}, {n} sets | {cpu[0]:.0f} / {cpu[1]:.0f} "
+                f"({cpu[0] / cpu[1]:.2f}) | {DECISIONS[name]} |",
+            )
+        )
+    return [
+        "| family | mean test AP with / without (ratio, 95 % interval over sets) "
+        "| member in | CPU-seconds with / without | decision |",
+        "|---|---|---|---|---|",
+        *(line for _, line in sorted(made)),
+    ]
+
+
+def _t(n: int) -> float:
+    from scipy.stats import t
+
+    return float(t.ppf(0.975, n - 1))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
