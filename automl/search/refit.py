@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy.special import expit
 
 from automl.meters.base import Meter
 from automl.models.catalog import build, family
@@ -18,6 +19,7 @@ from automl.search.champion import Champion, Member
 from automl.search.ensemble import mean_logit
 from automl.search.evaluate import expected_seconds, refit_seconds, score_logit
 from automl.search.fitted import Fitted
+from automl.search.judging import cross_fitted
 from automl.search.lifetime import n_trees as trees_of
 from automl.search.lifetime import predict_seconds
 from automl.search.parts import BOOSTED, fit_parts, like_parts
@@ -134,10 +136,21 @@ def crown(
     weights = {member.trial: member.weight for member in members}
     whole = mean_logit({n: logits[n] for n in weights}, weights)
     platt = fit_platt(validation.y, whole, validation.weight)
-    probability = platt.probability(whole)
     threshold = choose(whole, members, problem, calibration=platt, judged=judged or {})
+    honest = platt.log_odds(whole)
+    if not validation.few_positives:
+        honest = cross_fitted(
+            {n: logits[n] for n in weights},
+            weights,
+            y=validation.y,
+            row_weight=validation.weight,
+            score=problem.objective.score,
+            weighed=not judged,
+            seed=problem.seed,
+        )
+    probability = np.asarray(expit(honest))
     scores: dict[str, Any] = {
-        **score_logit(problem, whole),
+        **score_logit(problem, honest),
         **(threshold.scores() if problem.objective.sets_threshold else {}),
         "expected_calibration_error": expected_calibration_error(
             validation.y, probability, validation.weight
@@ -184,14 +197,8 @@ def schema_of(X: pd.DataFrame) -> tuple[dict[str, str], ...]:
 
 
 def expected_refit_joules(trial: Trial, problem: Problem) -> float:
-    """Joules that a member's fit on all rows is expected to take: a pure function.
-
-    A forest has none of its own: the trees of its parts are the forest.
-    """
-    kind = family(trial.candidate)
-    if kind == "forest" and not trial.details.get("recalled"):
-        return 0.0
-    rounds = refit_rounds(trial) if kind in BOOSTED else None
+    """Joules that a member's fit on all rows is expected to take: a pure function."""
+    rounds = refit_rounds(trial) if family(trial.candidate) in BOOSTED else None
     return expected_seconds(refit_seconds(trial.candidate, problem, rounds=rounds)).joules
 
 
