@@ -40,6 +40,7 @@ from automl.models import refine
 from automl.models.catalog import CATALOG, ModelSpec
 from automl.models.rounds import N_TREES
 from automl.search import ledger, run
+from automl.search.evaluate import evaluate
 from automl.trial import Candidate
 from benchmarks import family_models as tried
 from benchmarks import results
@@ -272,7 +273,7 @@ class Shared:
         return self.made[key]
 
 
-_EVALUATE = ledger.evaluate
+_EVALUATE = evaluate
 _PORTFOLIO = Knowledge.portfolio
 
 

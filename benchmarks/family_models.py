@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from importlib import import_module
 from typing import Any, Self
 
 import numpy as np
@@ -98,8 +99,7 @@ class CatBoost(Tried):
     """CatBoost with its ordered target statistics; installed for this benchmark only."""
 
     def _fit(self, X: X, y: Labels, valid: Valid | None) -> None:
-        from catboost import CatBoostClassifier
-
+        CatBoostClassifier = import_module("catboost").CatBoostClassifier
         options = {"learning_rate": 0.08, "boosting_type": "Plain", **self.params}
         model = CatBoostClassifier(
             iterations=self.rounds or (300 if valid is not None else 160),
