@@ -136,7 +136,6 @@ def crown(
     weights = {member.trial: member.weight for member in members}
     whole = mean_logit({n: logits[n] for n in weights}, weights)
     platt = fit_platt(validation.y, whole, validation.weight)
-    threshold = choose(whole, members, problem, calibration=platt, judged=judged or {})
     honest = platt.log_odds(whole)
     if not validation.few_positives:
         honest = cross_fitted(
@@ -148,6 +147,9 @@ def crown(
             weighed=not judged,
             seed=problem.seed,
         )
+    threshold = choose(
+        whole, members, problem, calibration=platt, honest=honest, judged=judged or {}
+    )
     probability = np.asarray(expit(honest))
     scores: dict[str, Any] = {
         **score_logit(problem, honest),

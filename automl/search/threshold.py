@@ -21,7 +21,7 @@ SHIFT_ROWS = 10_000
 
 @dataclass(frozen=True, kw_only=True)
 class Threshold:
-    """Where alerts begin, and what that means on the validation rows, which chose it."""
+    """Where alerts begin, and what that means on the validation rows."""
 
     probability: float
     share: float  # of all rows, by weight, that are alerted
@@ -41,9 +41,13 @@ def choose(
     problem: Problem,
     *,
     calibration: Platt,
+    honest: Floats,
     judged: Mapping[int, Member],
 ) -> Threshold:
     """The threshold of a champion, from its members' out-of-fold logits.
+
+    What it means is told by `honest`, calibrated logits of the same rows by weights and a
+    calibration that those rows did not choose.
 
     For ``expected_cost`` it is the probability at which alerting costs what not alerting does
     (Elkan, "The foundations of cost-sensitive learning", IJCAI 2001): on 13 tables it saved as
@@ -55,18 +59,18 @@ def choose(
     y, weight = validation.y, validation.weight
     if objective.metric == "expected_cost":
         probability = objective.fair_probability
-        alerted = calibration.probability(logit) >= probability
+        judged_from = float(np.log(probability) - np.log1p(-probability))
     else:
-        limit = (
-            recall_threshold(y, logit, recall=objective.recall, weight=weight)
-            if objective.metric == "precision_at_recall" and objective.recall is not None
-            else alert_threshold(logit, alert_rate=objective.alert_rate, weight=weight)
-        )
-        alerted = logit >= limit
-        share = float(np.average(alerted, weights=weight))
-        asked = share if objective.metric == "precision_at_recall" else objective.alert_rate
-        limit += averaging_shift(members, problem, judged, share=asked)
+        if objective.metric == "precision_at_recall" and objective.recall is not None:
+            limit = recall_threshold(y, logit, recall=objective.recall, weight=weight)
+            share = float(np.average(logit >= limit, weights=weight))
+        else:
+            share = objective.alert_rate
+            limit = alert_threshold(logit, alert_rate=share, weight=weight)
+        judged_from = float(calibration.log_odds(np.array([limit]))[0])
+        limit += averaging_shift(members, problem, judged, share=share)
         probability = float(calibration.probability(np.array([limit]))[0])
+    alerted = honest >= judged_from
     found = float((weight * y)[alerted].sum())
     share = float(np.average(alerted, weights=weight))
     return Threshold(
