@@ -156,8 +156,10 @@ class Boosting:
     def _read(self, text: str) -> None:
         self._booster = lgb.Booster(model_str=text)
 
-    def _lightgbm(self, y: Labels) -> dict[str, Any]:
-        params = {**FIXED, "seed": self.seed}
+    @property
+    def settings(self) -> dict[str, Any]:
+        """LightGBM's parameters, as far as they do not follow from the labels."""
+        params: dict[str, Any] = {**FIXED, "seed": self.seed}
         params |= {name: value for name, value in self.params.items() if name in TUNABLE}
         if self.info.monotone:
             # LightGBM 4.7's smoothed leaves broke the direction, by 0.02 of a logit.
@@ -166,6 +168,10 @@ class Boosting:
                 "monotone_constraints": list(self.info.monotone),
                 "monotone_constraints_method": "intermediate",
             }
+        return params
+
+    def _lightgbm(self, y: Labels) -> dict[str, Any]:
+        params = self.settings
         wanted = self.params.get("negatives_per_positive")
         n_positive = int((y == 1).sum())
         share = (wanted or 0) * n_positive / (len(y) - n_positive)
@@ -173,6 +179,27 @@ class Boosting:
             params |= {"pos_bagging_fraction": 1.0, "neg_bagging_fraction": share}
             params |= {"bagging_freq": 1}
         return params
+
+
+def regressed(
+    X: X,
+    target: Floats,
+    *,
+    params: Mapping[str, Any],
+    info: EncoderInfo,
+    seed: int,
+    rounds: int,
+    sample_weight: Floats | None = None,
+) -> Boosting:
+    """Trees fitted to numbers by least squares, here the logits of another model, (n_rows,)."""
+    model = Boosting(params=params, info=info, seed=seed, patience=0, rounds=rounds)
+    settings = model.settings | {"objective": "regression", "metric": "none"}
+    train = lgb.Dataset(X, target, weight=sample_weight, feature_name=info.names, params=settings)
+    booster = lgb.Booster(settings, train)
+    grown = _grown(booster, rounds)
+    model._read(booster.model_to_string())
+    model.details |= {"best_iteration": grown, "n_rounds": grown, "n_columns": X.shape[1]}
+    return model
 
 
 def _grown(booster: lgb.Booster, n_rounds: int) -> int:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.errors import BudgetExhausted, FrugalError
+from automl.search.distill import STUDENT, distil, making_joules, pays, student_use
 from automl.search.ensemble import mean_logit
 from automl.search.ledger import ENSEMBLE, Ledger, members_of
 from automl.search.lifetime import Lifetime, lifetime
@@ -48,16 +49,25 @@ def finish(ledger: Ledger, end: SearchEnd) -> Finish:
     if not finalists:
         raise _nothing(ledger)
     final = [t for t in ledger.trials if t.proposal.rung == "final" and t.score is not None]
-    eligible = {t.number: t for t in [*finalists, *final] if t.candidate.model != ENSEMBLE}
+    made = (ENSEMBLE, STUDENT)  # of the others, here, or by an earlier process
+    eligible = {t.number: t for t in [*finalists, *final] if t.candidate.model not in made}
     logits = {number: ledger.logit(number) for number in sorted(eligible)}
     if len(finalists) > 1:
         chosen = {trial.number: logits[trial.number] for trial in finalists}
         ensemble = weigh(ledger, {t.number: t for t in finalists}, chosen, known=end.weights)
+        if end.weights is not None:
+            # A choice that was made on more rows than judge it now is not made again.
+            eligible = {}
         eligible[ensemble.number] = ensemble
     lifetimes = {
         number: _lifetime(ledger.problem, trial, [by_number[n] for n in members_of(trial)])
         for number, trial in eligible.items()
     }
+    student = _student(ledger, eligible, logits, lifetimes)
+    if student is not None:
+        eligible[student.number] = student
+        logits[student.number] = ledger.logit(student.number)
+        lifetimes[student.number] = _student_life(student, ledger.problem, lifetimes)
     points = [
         Point(
             number=trial.number,
@@ -95,6 +105,41 @@ def _lifetime(problem: Problem, trial: Trial, members: Sequence[Trial]) -> Lifet
         predict=sum(expected_predict_joules(member) for member in members),
         n_rows=problem.dataset.n_rows,
         objective=problem.objective,
+    )
+
+
+def _student(
+    ledger: Ledger,
+    eligible: Mapping[int, Trial],
+    logits: Mapping[int, Floats],
+    lifetimes: Mapping[int, Lifetime],
+) -> Trial | None:
+    """A student of the best, where its use is told and saves more than the student takes."""
+    problem = ledger.problem
+    use = problem.objective.predictions_per_day
+    if not use:
+        return None
+    teacher = max(eligible.values(), key=lambda t: (t.score or 0.0, -t.number))
+    weights = members_of(teacher)
+    members = [trial for trial in ledger.trials if trial.number in weights]
+    making = making_joules(problem, members)
+    repeated = (1 + (problem.objective.retrains or 0.0)) * making
+    if not pays(
+        saved_joules=lifetimes[teacher.number].use - student_use(problem), making_joules=repeated
+    ):
+        return None
+    return distil(ledger, teacher, mean_logit(logits, weights))
+
+
+def _student_life(student: Trial, problem: Problem, lifetimes: Mapping[int, Lifetime]) -> Lifetime:
+    """Its teacher's folds and its own; fitted again, its teacher's folds are, too."""
+    teacher = lifetimes[student.details["teacher"]]
+    retrains = problem.objective.retrains or 0.0
+    return Lifetime(
+        search=teacher.search + student.expected.joules,
+        refit=0.0,  # the last of its fits is counted with those of the folds
+        use=student_use(problem),
+        retrains=retrains * (teacher.search + student.expected.joules),
     )
 
 

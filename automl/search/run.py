@@ -17,6 +17,7 @@ from automl.models.expected import CostModel
 from automl.search.advice import Adviser, Suggestion
 from automl.search.capacity import larger
 from automl.search.champion import Champion, Member
+from automl.search.distill import STUDENT, student_member
 from automl.search.effort import EFFORTS, Effort, effort_of
 from automl.search.evaluate import default_fit_seconds, expected_cost, expected_seconds
 from automl.search.finish import Finish, finish
@@ -292,7 +293,9 @@ def _crown(
     for number in sorted(weights):
         with measure(ledger.meter) as fitting:
             member = (
-                fit_member(
+                student_member(ledger, by_number[number])
+                if by_number[number].candidate.model == STUDENT
+                else fit_member(
                     by_number[number],
                     problem,
                     weight=weights[number],

@@ -28,6 +28,7 @@ import numpy.typing as npt
 from automl.data.dataset import Dataset
 from automl.data.encoding import TableEncoder
 from automl.errors import DataError
+from automl.models.catalog import CATALOG
 from automl.search.champion import Champion
 from automl.search.seen import hashes
 from automl.search.validation import FEW_POSITIVES, Validation, judged_by
@@ -63,8 +64,9 @@ class Start:
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
-        """Configurations of the members, the heaviest first."""
-        ordered = sorted(self.champion.members, key=lambda m: (-m.weight, m.trial))
+        """Configurations of the members, the heaviest first; a student has none of its own."""
+        own = [m for m in self.champion.members if m.candidate.model in CATALOG]
+        ordered = sorted(own, key=lambda m: (-m.weight, m.trial))
         return tuple({m.candidate.id: m.candidate for m in ordered}.values())
 
 
@@ -110,6 +112,8 @@ def relate(start: Start, dataset: Dataset, *, seed: int) -> Relation:
     _check_columns(champion, dataset)
     if not start.same_target:
         return Relation(start=start, kind="first", why="it was trained on another target")
+    if not start.candidates:
+        return Relation(start=start, kind="first", why="it is a student of models that it forgot")
     if not champion.seen:
         return Relation(start=start, kind="first", why="it keeps no digest of the rows that it saw")
     other = _other_columns(champion, dataset)
