@@ -55,9 +55,6 @@ def finish(ledger: Ledger, end: SearchEnd) -> Finish:
     if len(finalists) > 1:
         chosen = {trial.number: logits[trial.number] for trial in finalists}
         ensemble = weigh(ledger, {t.number: t for t in finalists}, chosen, known=end.weights)
-        if end.weights is not None:
-            # A choice that was made on more rows than judge it now is not made again.
-            eligible = {}
         eligible[ensemble.number] = ensemble
     lifetimes = {
         number: _lifetime(ledger.problem, trial, [by_number[n] for n in members_of(trial)])

@@ -92,6 +92,8 @@ def averaging_shift(
     owe to having seen the rows cancels. `judged` are members as their logits came from them, where
     that was not the models of the parts; `share` is that of the rows which are alerted.
     """
+    if all(member.trial in judged for member in members):
+        return 0.0  # as many models judged as are in use
     parts = problem.validation.parts
     rng = np.random.default_rng(problem.seed)
     shifts = []
