@@ -50,6 +50,8 @@ NAMED: Mapping[str, Candidate] = MappingProxyType(
         "KLR": Candidate(model="kernel_logistic", params={"C": 1.0, "n_landmarks": 300}),
         # For tables whose rare rows are told by values that repeat (automl/search/probes.py).
         "R15": Candidate(model="rated_lightgbm", params=_SMALL_TREES),
+        # For tables with rows without a label (automl/search/unlabelled.py).
+        "S15": Candidate(model="self_trained_lightgbm", params=_SMALL_TREES),
         # Candidates like any other, but in no mode's order: the evidence is against them.
         "balanced forest": Candidate(model="balanced_forest", params=_LEAVES),
         "SMOTE + L15": Candidate(

@@ -17,7 +17,9 @@ from automl.models.linear import Logistic
 from automl.models.rated import RatedBoosting
 from automl.models.resampling import SmoteBoosting
 from automl.models.rounds import N_TREES, PATIENCE
+from automl.models.self_training import SelfTraining
 from automl.models.trees import BalancedForest, ExtraTrees, Forest, RandomForest
+from automl.models.unlabelled import Unlabelled
 from automl.trial import Candidate
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ class Build(Protocol):
         rung: str,
         rounds: int | None,
         n_trees: int | None,
+        unlabelled: Unlabelled | None,
     ) -> FittableModel: ...
 
 
@@ -64,6 +67,7 @@ def _boosting(kind: type[Boosting]) -> Build:
         rung: str,
         rounds: int | None,
         n_trees: int | None,
+        unlabelled: Unlabelled | None,
     ) -> FittableModel:
         return kind(params=params, info=info, seed=seed, patience=PATIENCE[rung], rounds=rounds)
 
@@ -79,6 +83,7 @@ def _forest(kind: type[Forest]) -> Build:
         rung: str,
         rounds: int | None,
         n_trees: int | None,
+        unlabelled: Unlabelled | None,
     ) -> FittableModel:
         return kind(params=params, info=info, seed=seed, n_trees=n_trees or N_TREES[rung])
 
@@ -93,6 +98,7 @@ def _logistic(
     rung: str,
     rounds: int | None,
     n_trees: int | None,
+    unlabelled: Unlabelled | None,
 ) -> FittableModel:
     return Logistic(params=params, info=info, seed=seed)
 
@@ -105,8 +111,29 @@ def _kernel(
     rung: str,
     rounds: int | None,
     n_trees: int | None,
+    unlabelled: Unlabelled | None,
 ) -> FittableModel:
     return KernelLogistic(params=params, info=info, seed=seed)
+
+
+def _self_trained(
+    params: Mapping[str, Any],
+    *,
+    info: EncoderInfo,
+    seed: int,
+    rung: str,
+    rounds: int | None,
+    n_trees: int | None,
+    unlabelled: Unlabelled | None,
+) -> FittableModel:
+    return SelfTraining(
+        params=params,
+        info=info,
+        seed=seed,
+        patience=PATIENCE[rung],
+        rounds=rounds,
+        unlabelled=unlabelled,
+    )
 
 
 _BOOSTING_PARAMS = frozenset({*TUNABLE, "rounds", "negatives_per_positive"})
@@ -127,6 +154,14 @@ CATALOG: dict[str, ModelSpec] = {
         params=_BOOSTING_PARAMS,
         build=_boosting(RatedBoosting),
         refine=refine.boosting,
+    ),
+    "self_trained_lightgbm": ModelSpec(
+        family="boosting",
+        kind=SelfTraining,
+        params=_BOOSTING_PARAMS,
+        build=_self_trained,
+        refine=refine.boosting,
+        monotone=True,
     ),
     "logistic": ModelSpec(
         family="linear",
@@ -186,12 +221,14 @@ def build(
     rung: str = "final",
     rounds: int | None = None,
     n_trees: int | None = None,
+    unlabelled: Unlabelled | None = None,
 ) -> FittableModel:
     """An unfitted model of the candidate.
 
     The rung sets the patience of boosting and the trees of a forest; `n_trees` overrides the
     latter, since a rung's trees are shared over its folds, and `rounds` is boosting's number of
-    trees where it is fitted without `valid`.
+    trees where it is fitted without `valid`. `unlabelled` rows are for the models that learn
+    from them.
 
     Raises
     ------
@@ -217,6 +254,7 @@ def build(
         rung=rung,
         rounds=rounds,
         n_trees=n_trees,
+        unlabelled=unlabelled,
     )
 
 

@@ -21,6 +21,9 @@ from automl.trial import Candidate
 FITTED_TREES = 60  # of a forest where nothing else is said
 FITTED_PATIENCE = 20  # rounds, likewise
 SHIPPED = "costs.json"
+SELF_TRAINED = "self_trained_lightgbm"
+# Of the rows without a label, those that a first model gives a positive's copy as well.
+LIKELY_SHARE = 0.25
 SMOOTHING = 2.0  # looking for a split with path_smooth takes as many times as long
 
 Values = Mapping[str, Sequence[float]]
@@ -45,6 +48,7 @@ class FitShape:
     n_trees: int = FITTED_TREES
     patience: int = FITTED_PATIENCE
     rounds: int | None = None
+    n_unlabelled: int = 0  # for a model that learns from them
 
     @property
     def width(self) -> int:
@@ -119,6 +123,8 @@ class CostModel:
 
         A model without coefficients is taken for an average one.
         """
+        if candidate.model == SELF_TRAINED:
+            return self._self_trained(replace(candidate, model="lightgbm"), shape)
         weights = self.models.get(candidate.model)
         if weights is None and is_boosted(candidate.model):
             weights = self.models["lightgbm"]  # its trees are what it costs
@@ -127,6 +133,21 @@ class CostModel:
         else:
             values = terms(candidate, shape, rounds=self.expected_rounds(candidate, shape))
         return float(sum(weight * term for weight, term in zip(weights, values, strict=True)))
+
+    def _self_trained(self, boosting: Candidate, shape: FitShape) -> float:
+        """Two fits: of the labelled rows, which predicts the others, and of them all."""
+        n_others = shape.n_unlabelled
+        if not n_others:
+            return self.seconds(boosting, shape)
+        likely = round(LIKELY_SHARE * n_others)
+        first = replace(shape, n_valid=n_others, n_unlabelled=0)
+        second = replace(
+            shape,
+            n_rows=shape.n_rows + n_others + likely,
+            n_positive=round(shape.positives) + likely,
+            n_unlabelled=0,
+        )
+        return self.seconds(boosting, first) + self.seconds(boosting, second)
 
     def expected_rounds(self, candidate: Candidate, shape: FitShape) -> float:
         """Trees that boosting grows until early stopping ends, or the fixed number; else 0."""

@@ -9,7 +9,6 @@ import numpy as np
 from scipy.special import expit
 
 from automl.data.encoding import EncoderInfo
-from automl.errors import DataError
 from automl.models.base import Floats, Labels, Valid, X, log_odds, positive_rate
 from automl.models.boosting import Boosting
 from automl.models.unlabelled import Unlabelled
@@ -55,15 +54,10 @@ class SelfTraining(Boosting):
         sample_weight: Floats | None = None,
         valid: Valid | None = None,
     ) -> Self:
-        """Grow trees twice; see `FittableModel.fit`.
-
-        Raises
-        ------
-        DataError
-            There are no unlabelled rows (``no_unlabelled``).
-        """
+        """Grow trees twice, once where there are no unlabelled rows; see `FittableModel.fit`."""
         if self._unlabelled is None or not len(self._unlabelled.rows):
-            raise DataError("there are no rows without a label", code="no_unlabelled")
+            # A search that starts from such a model may have all its labels by now.
+            return super().fit(X, y, sample_weight=sample_weight, valid=valid)
         rows, rate = self._unlabelled.rows, self._unlabelled.rate
         sampled = positive_rate(y, sample_weight)
         super().fit(X, y, sample_weight=sample_weight, valid=valid)

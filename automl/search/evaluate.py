@@ -150,6 +150,7 @@ def expected_cost(proposal: Proposal, problem: Problem) -> Cost:
             n_valid=len(part.valid),
             n_trees=trees_of_part(proposal.rung, problem),
             patience=PATIENCE[proposal.rung],
+            n_unlabelled=problem.n_unlabelled(n_rows),
         )
         seconds += problem.costs.seconds(proposal.candidate, shape)
     return expected_seconds(seconds)
@@ -196,6 +197,7 @@ def _final(problem: Problem) -> FitShape:
         n_positive=problem.n_positive(problem.final_rows),
         n_trees=N_TREES["final"],
         patience=PATIENCE["final"],
+        n_unlabelled=problem.n_unlabelled(problem.final_rows),
     )
 
 

@@ -67,6 +67,7 @@ def _fit(proposal: Proposal, problem: Problem, *, part: Part) -> Fitted:
         seed=problem.seed,
         rung=proposal.rung,
         n_trees=trees_of_part(proposal.rung, problem),
+        unlabelled=problem.unlabelled_for(proposal.candidate, len(rows)),
     ).fit(
         problem.matrix[rows],
         dataset.y[rows],

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from automl.data.dataset import Dataset
 from automl.data.encoding import EncoderInfo, TableEncoder
 from automl.errors import DataError
-from automl.models.expected import CostModel
+from automl.models.expected import SELF_TRAINED, CostModel
 from automl.models.unlabelled import Unlabelled
 from automl.sampling.base import Sampler
 from automl.sampling.prior import logit_shift
@@ -19,9 +19,11 @@ from automl.sampling.stratified import CaseControl
 from automl.sampling.temporal import RecentFirst
 from automl.search.objective import Objective
 from automl.search.validation import Part, Validation, plan_validation
+from automl.trial import Candidate
 
-# Fewer rows without a label than this for each that has one are not worth a trial.
-ENOUGH_UNLABELLED = 0.5
+# Fewer rows without a label than this for each that has one are not worth a trial; more than this
+# for each that is fitted are not looked at: what all of them weigh stays, what they cost does not.
+ENOUGH_UNLABELLED, MOST_UNLABELLED = 0.5, 2.0
 
 Rows = npt.NDArray[np.intp]
 Floats = npt.NDArray[np.float64]
@@ -67,10 +69,25 @@ class Problem:
     def unlabelled(self) -> Unlabelled | None:
         """Rows without a label, encoded, where they are enough to be learnt from."""
         rows = self.dataset.unlabelled
-        if rows is None or len(rows) < ENOUGH_UNLABELLED * self.dataset.n_rows:
+        if rows is None or not self.n_unlabelled(self.dataset.n_rows):
             return None
         rate = float(np.average(self.dataset.y, weights=self.dataset.weight))
-        return Unlabelled(rows=self.encoder.transform(rows), rate=rate)
+        drawn = np.random.default_rng(self.seed).permutation(len(rows))
+        drawn = drawn[: self.n_unlabelled(self.dataset.n_rows)]
+        return Unlabelled(rows=self.encoder.transform(rows.iloc[drawn]), rate=rate)
+
+    def n_unlabelled(self, n_rows: int) -> int:
+        """How many rows without a label a fit on so many labelled ones learns from."""
+        rows = self.dataset.unlabelled
+        if rows is None or len(rows) < ENOUGH_UNLABELLED * self.dataset.n_rows:
+            return 0
+        return min(len(rows), round(MOST_UNLABELLED * n_rows))
+
+    def unlabelled_for(self, candidate: Candidate, n_rows: int) -> Unlabelled | None:
+        """What a fit of the candidate on so many labelled rows learns from besides, if it does."""
+        if candidate.model != SELF_TRAINED or self.unlabelled is None:
+            return None
+        return replace(self.unlabelled, rows=self.unlabelled.rows[: self.n_unlabelled(n_rows)])
 
     @cached_property
     def n_wide(self) -> int:

@@ -107,6 +107,7 @@ def fit_all(
         seed=problem.seed,
         rounds=(rounds or refit_rounds(trial)) if boosted else None,
         n_trees=n_trees or N_TREES["final"],
+        unlabelled=problem.unlabelled_for(trial.candidate, len(rows)),
     ).fit(
         problem.matrix[rows],
         dataset.y[rows],

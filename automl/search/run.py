@@ -35,6 +35,7 @@ from automl.search.speed import probed
 from automl.search.start import Relation, Start, relate
 from automl.search.stop import Stop, refused
 from automl.search.strategies import SearchEnd, Shape, Strategy, successive_halving
+from automl.search.unlabelled import gain_with_unlabelled, with_unlabelled
 from automl.search.validation import FEW_POSITIVES
 from automl.trial import Candidate, Proposal, Trial
 
@@ -211,6 +212,7 @@ def _strategy(
     if relation is not None:
         models = models.after(relation.start.candidates)
     explore = tuple(one for one in (knowledge.explore,) if one is not None)
+    models = with_unlabelled(models, problem)
     if problem.info.monotone:
         models = models.only(monotone)
         explore = tuple(filter(monotone, explore))
@@ -238,7 +240,7 @@ def _strategy(
         fit_seconds=default_fit_seconds(default, problem),
         propose=refinement,
         chance=problem.objective.chance,
-        gain=adviser.gain,
+        gain=gain_with_unlabelled(adviser.gain),
         larger=larger,
         note=adviser.note,
     )

@@ -15,6 +15,7 @@ from automl.errors import DataError
 from automl.meta.portfolio import NAMED
 from automl.models.base import FittableModel
 from automl.models.catalog import CATALOG, build, load
+from automl.models.unlabelled import Unlabelled
 
 NAMES = list(NAMED)
 INFO = EncoderInfo(
@@ -37,8 +38,13 @@ def rows(n: int = 1600, *, seed: int = 0) -> Rows:
     return X, y
 
 
+def others() -> Unlabelled:
+    """Rows without a label, for the models that learn from them."""
+    return Unlabelled(rows=rows(800, seed=9)[0], rate=0.08)
+
+
 def fitted(name: str, X: npt.NDArray[np.float32], y: npt.NDArray[np.int8]) -> FittableModel:
-    model = build(NAMED[name], encoder_info=INFO, seed=0, n_trees=20)
+    model = build(NAMED[name], encoder_info=INFO, seed=0, n_trees=20, unlabelled=others())
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # a fit says nothing
         return model.fit(X, y)
@@ -71,7 +77,7 @@ def test_probabilities_are_at_the_prevalence_of_the_rows(model: FittableModel) -
 def test_weights_move_the_prevalence(name: str) -> None:
     X, y = rows()
     weight = np.where(y == 1, 5.0, 1.0)
-    model = build(NAMED[name], encoder_info=INFO, seed=0, n_trees=20)
+    model = build(NAMED[name], encoder_info=INFO, seed=0, n_trees=20, unlabelled=others())
     model.fit(X, y, sample_weight=weight)
     wanted = np.average(y, weights=weight)
     got = (1 / (1 + np.exp(-model.decision(X)))) @ weight / weight.sum()

@@ -40,6 +40,7 @@ def test_families() -> None:
         "Lnb10": "boosting",
         "LightGBM default": "boosting",
         "R15": "rated",
+        "S15": "boosting",
         "LRq": "linear",
         "KLR": "kernel",
         "ETs": "forest",

@@ -9,7 +9,6 @@ from scipy.special import expit
 from sklearn.metrics import average_precision_score
 
 from automl.data.encoding import EncoderInfo
-from automl.errors import DataError
 from automl.models.boosting import Boosting
 from automl.models.self_training import SelfTraining
 from automl.models.unlabelled import Unlabelled
@@ -83,7 +82,9 @@ def test_it_saves_and_predicts_as_boosting_does(tmp_path: object) -> None:
     np.testing.assert_array_equal(loaded.decision(X), model.decision(X))
 
 
-def test_without_such_rows_it_says_so() -> None:
+def test_without_such_rows_it_is_boosting_alone() -> None:
     X, y = _clusters(200, seed=4)
-    with pytest.raises(DataError, match="without a label"):
-        SelfTraining(params=PARAMS, info=INFO, seed=0, patience=20).fit(X, y)
+    alone = Boosting(params=PARAMS, info=INFO, seed=0, patience=20).fit(X, y)
+    for rows in (None, Unlabelled(rows=X[:0], rate=0.1)):
+        taught = SelfTraining(params=PARAMS, info=INFO, seed=0, patience=20, unlabelled=rows)
+        np.testing.assert_array_equal(taught.fit(X, y).decision(X), alone.decision(X))
