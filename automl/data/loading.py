@@ -50,9 +50,10 @@ def load(
     Returns
     -------
     Dataset
-        Rows without a target are its `unlabelled`, up to 50,000. Texts are `category`, integers and numbers `float32`
-        where that is exact enough (all integers up to 2^24) else `float64`, booleans `int8`, or
-        `float32` where some are missing, times `datetime64[us]` in UTC without zone.
+        Rows without a target are its `unlabelled`, up to 50,000. Texts are `category`, integers
+        and numbers `float32` where that is exact enough (all integers up to 2^24) else
+        `float64`, booleans `int8`, or `float32` where some are missing, times `datetime64[us]`
+        in UTC without zone.
 
     Raises
     ------
