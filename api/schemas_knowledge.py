@@ -72,7 +72,8 @@ class SuggestionAnswer(Answer):
     stage: str = Field(description="first, expand or explore")
     tried: bool
     why: str
-    gain_percent: float | None
+    gain_percent: float | None = Field(description="as the tables tell it, of the best score")
+    standard_error: float | None = Field(description="of that gain, over the tables")
     weight: float | None = Field(description="of the tables that told the gain")
     alive: float | None = Field(description="probability that its family is near the best")
     expected_cpu_seconds: float | None

@@ -167,9 +167,21 @@ class Expectation:
     """What a configuration is expected to add, and what that rests on."""
 
     gain_percent: float
+    standard_error: float  # of that mean, over the tasks
     weight: float  # of the tasks that it was told by
     alive: float | None  # probability that its family is; 1 or 0 once the family was raced
     why: str
+
+    def after(self, prior: float) -> float:
+        """The gain after one expected before any task was seen, each weighed by its precision.
+
+        The prior's own standard deviation is taken to be as large as it is. Without it one table
+        on which a configuration won or lost much would decide for all the others.
+        """
+        if self.standard_error <= 0 or prior <= 0:
+            return self.gain_percent
+        before, told = prior**-2, self.standard_error**-2
+        return (before * prior + told * self.gain_percent) / (before + told)
 
 
 def expected_gain(
@@ -223,7 +235,18 @@ def expected_gain(
         gain = probability * among(True)[0] + (1 - probability) * among(False)[0]
     return Expectation(
         gain_percent=gain,
+        standard_error=_spread(gains, weight),
         weight=weight,
         alive=probability,
         why=f"its family {state}; mean gain {among_which} tasks of weight {weight:.3g}",
     )
+
+
+def _spread(gains: Sequence[tuple[Evidence, float, bool]], weight: float) -> float:
+    """Standard error of a mean gain told by tasks of such a weight; infinite for one or none."""
+    whole = sum(task.weight for task, _, _ in gains)
+    if whole <= 1 or weight <= 1:
+        return float("inf")
+    mean = sum(task.weight * gain for task, gain, _ in gains) / whole
+    variance = sum(task.weight * (gain - mean) ** 2 for task, gain, _ in gains) / (whole - 1)
+    return float((variance / weight) ** 0.5)

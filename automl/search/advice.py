@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from math import isinf
 from typing import Any
 
 from automl.meta.features import LANDMARKS, Meta, meta_features
@@ -19,7 +20,8 @@ class Suggestion:
     """One configuration that the knowledge put forward, and what became of it.
 
     stage is ``first`` (raced), ``expand`` or ``explore``; `tried` says whether the strategy
-    proposed it. gain_percent is of the best score, weight that of the tasks that told it.
+    proposed it. gain_percent, with its standard error, is what the tasks tell of the best score,
+    before it is weighed against the mode's own expectation; weight is that of these tasks.
     """
 
     candidate: str
@@ -29,6 +31,7 @@ class Suggestion:
     tried: bool
     why: str
     gain_percent: float | None = None
+    standard_error: float | None = None
     weight: float | None = None
     alive: float | None = None
     expected_cpu_seconds: float | None = None
@@ -95,6 +98,9 @@ class Adviser:
                 tried=tried,
                 why=why if told is None else f"{why}; {told.why}",
                 gain_percent=None if told is None else round(told.gain_percent, 3),
+                standard_error=None
+                if told is None or isinf(told.standard_error)
+                else round(told.standard_error, 3),
                 weight=None if told is None else round(told.weight, 2),
                 alive=None if told is None or told.alive is None else round(told.alive, 3),
                 expected_cpu_seconds=expected_cpu_seconds,

@@ -272,7 +272,8 @@ class _Race:
         """Whether one more configuration of a family is worth its cost; said with its numbers."""
         lively = self.liveliness(self.shape.family(candidate))
         told = self.shape.gain(candidate, self.trials) if self.effort.expansion_gain else None
-        gain = lively * (self.effort.expansion_gain if told is None else told.gain_percent)
+        prior = self.effort.expansion_gain
+        gain = lively * (prior if told is None else told.after(prior))
         rate = self.rate(candidate, gain)
         fits = self.fits(candidate, self.shape.screening_rows, share=0.8)
         if not self.worth(candidate, gain):

@@ -21,6 +21,7 @@ SUGGESTION = {
     "tried": True,
     "why": "0.6 % is worth its cost",
     "gain_percent": 0.6,
+    "standard_error": 0.3,
     "weight": 12.0,
     "alive": 1.0,
     "expected_cpu_seconds": 0.4,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from itertools import permutations
+from statistics import fmean, stdev
 
 import pytest
 
 from automl.meta.gains import (
     SHRINKAGE,
     Evidence,
+    Expectation,
     expected_gain,
     greedy_order,
     mean_gain,
@@ -115,6 +117,30 @@ def test_a_family_not_raced_yet_counts_by_its_probability() -> None:
     ]
     assert gains[0] < gains[1] < gains[2]
     assert gains[1] == pytest.approx((gains[0] + gains[2]) / 2)
+
+
+def test_a_prior_counts_by_its_precision() -> None:
+    def told(mean: float, error: float) -> float:
+        return Expectation(
+            gain_percent=mean, standard_error=error, weight=9.0, alive=None, why=""
+        ).after(0.25)
+
+    assert told(1.0, 0.25) == pytest.approx((0.25 + 1.0) / 2)
+    assert told(1.7, 1.7) == pytest.approx(0.25, abs=0.04)
+    assert told(-0.5, 0.01) == pytest.approx(-0.5, abs=0.01)
+    assert told(-0.5, 0.0) == -0.5
+    assert told(9.0, float("inf")) == 0.25
+
+
+def test_the_error_of_a_gain_is_that_of_a_mean_over_tasks() -> None:
+    tasks = [task(a=1.0, b=1.0 + i / 100) for i in range(8)]
+    found = expected_gain(
+        tasks, "b", scores={"a": 0.5}, family=FAMILY, probability=None, conditional=False
+    )
+    gains = [float(i) for i in range(8)]
+    assert found is not None
+    assert found.standard_error == pytest.approx(stdev(gains) / 8**0.5)
+    assert found.gain_percent == pytest.approx(fmean(gains))
 
 
 @pytest.mark.parametrize(
