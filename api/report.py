@@ -145,7 +145,7 @@ def picks_table(rows: Sequence[Json]) -> Table:
         table.add_column(justify=justify, no_wrap=True)
     short, metric = _metric(rows)
     why = {
-        "recommended": "R  good enough at the least energy",
+        "recommended": f"R  {metric} worth its energy",
         "most_accurate": f"A  highest {metric}",
         "most_frugal": "E  least energy on the front",
     }

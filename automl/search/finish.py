@@ -34,8 +34,10 @@ class Finish:
     lifetimes: Mapping[int, Lifetime]  # of all that may be picked
 
 
-def finish(ledger: Ledger, end: SearchEnd) -> Finish:
+def finish(ledger: Ledger, end: SearchEnd, *, price: float) -> Finish:
     """Weigh the finalists into an ensemble, and choose on expected costs.
+
+    `price` is what a joule has to be worth, in percent of the score: that of the search's steps.
 
     Raises
     ------
@@ -89,7 +91,7 @@ def finish(ledger: Ledger, end: SearchEnd) -> Finish:
 
     return Finish(
         front=tuple(point.number for point in front),
-        picks=picks(front, standard_error=standard_error),
+        picks=picks(front, price=price, standard_error=standard_error),
         logits=logits,
         lifetimes=lifetimes,
     )

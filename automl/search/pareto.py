@@ -6,13 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 PICKS = ("recommended", "most_accurate", "most_frugal")
-# Half a percent of the best score is below what any validation set here can tell apart
-# (docs/method.md, Validation: 5-20 % between folds), so it is not worth a joule.
+# A gap of half a percent of the best score is below what any validation set here can tell apart
+# (docs/method.md, Validation: 5-20 % between folds).
 TOLERANCE = 0.005
-# ... and a cheaper one is also taken when it is this close to the best in standard errors of
-# their paired difference. Half an error would give up the mean gain of 3 % of an ensemble that
-# the evidence shows, since one validation set can hardly ever prove it.
-CLOSE = 0.25
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,15 +45,25 @@ def pareto_front(points: Sequence[Point]) -> list[Point]:
 def picks(
     front: Sequence[Point],
     *,
+    price: float,
     standard_error: Callable[[int, int], float],
     tolerance: float = TOLERANCE,
-    close: float = CLOSE,
 ) -> Mapping[str, int]:
     """Three numbers of a front that is sorted cheapest first and not empty.
 
-    `most_accurate` has the highest score, `most_frugal` the lowest cost, and `recommended` is the
-    cheapest whose gap to the highest score is within `tolerance` of that score, or within `close`
-    standard errors of the paired difference, `standard_error(number, best_number)`.
+    `most_accurate` has the highest score, `most_frugal` the lowest cost. `recommended` has the
+    highest score once its cost is paid at the `price`, percent of the best score per joule: the
+    price at which the search itself went on or stopped. A price of zero recommends the best.
+
+    However much a model is to be used, none is recommended that is told apart from the best as a
+    worse one: its gap must be within `tolerance` of the best score, or within a standard error of
+    the paired difference, `standard_error(number, best_number)`.
+
+    >>> near = [Point(number=0, score=0.399, joules=1.0, name="a"),
+    ...         Point(number=1, score=0.400, joules=9.0, name="b")]
+    >>> [picks(near, price=price, standard_error=lambda one, other: 0.0)["recommended"]
+    ...  for price in (0.01, 0.1)]
+    [1, 0]
     """
     best = front[-1]
 
@@ -65,9 +71,12 @@ def picks(
         gap = best.score - point.score
         if gap <= tolerance * abs(best.score):
             return True
-        return gap <= close * standard_error(point.number, best.number)
+        return gap <= standard_error(point.number, best.number)
 
-    recommended = next(point for point in front if good_enough(point))
+    def utility(point: Point) -> float:
+        return 100 * point.score / max(abs(best.score), 1e-12) - price * point.joules
+
+    recommended = max(filter(good_enough, front), key=utility)  # of equals the cheapest
     return {
         "recommended": recommended.number,
         "most_accurate": best.number,

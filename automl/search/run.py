@@ -175,7 +175,9 @@ def search(
         if relation is not None:
             race = starting(relation, race, ledger=ledger)
         end = _drive(race, ledger)
-        outcome = finish(ledger, end)
+        # What the search paid for a percent of the score, a model may cost in its life.
+        percent = expected_seconds(0.01 * brute).joules
+        outcome = finish(ledger, end, price=effort.least_rate / percent)
     costs["search"] = ledger.replayed + searching.cost
     tell("search", costs["search"])
 

@@ -47,24 +47,35 @@ def test_the_front_gets_better_as_it_gets_dearer(found: list[Point]) -> None:
         assert one.score < other.score
 
 
-@given(points)
-def test_picks_are_the_ends_and_one_between(found: list[Point]) -> None:
+@given(points, st.sampled_from([0.0, 0.5, 5.0, 20.0]))
+def test_picks_are_the_ends_and_what_is_worth_its_price(found: list[Point], price: float) -> None:
     front = pareto_front(found)
-    chosen = picks(front, standard_error=no_error)
+    chosen = picks(front, price=price, standard_error=lambda one, other: 10.0)
     by_number = {p.number: p for p in front}
-    assert by_number[chosen["most_accurate"]].score == max(p.score for p in found)
+    best = max(p.score for p in found)
+    assert by_number[chosen["most_accurate"]].score == best
     assert by_number[chosen["most_frugal"]].joules == min(p.joules for p in front)
     recommended = by_number[chosen["recommended"]]
-    best = by_number[chosen["most_accurate"]]
-    near = [p for p in front if best.score - p.score <= 0.005 * best.score]
-    assert recommended == min(near, key=lambda p: p.joules)
+    for other in front:
+        gained = 100 * (other.score - recommended.score) / (best or 1e-12)
+        assert gained <= price * (other.joules - recommended.joules) + 1e-9
 
 
-def test_a_cheaper_one_within_the_uncertainty_is_recommended() -> None:
+def test_the_same_gain_is_bought_at_a_low_price_and_not_at_a_high_one() -> None:
+    front = [
+        Point(number=1, score=0.39, joules=2.0, name="b"),
+        Point(number=2, score=0.40, joules=9.0, name="c"),
+    ]
+    # 2.5 % of the score for 7 J: 0.357 % a joule.
+    for price, wanted in ((0.0, 2), (0.35, 2), (0.37, 1)):
+        assert picks(front, price=price, standard_error=lambda a, b: 1.0)["recommended"] == wanted
+
+
+def test_nothing_surely_worse_than_the_best_is_recommended_at_any_price() -> None:
     front = [
         Point(number=0, score=0.30, joules=1.0, name="a"),
         Point(number=1, score=0.39, joules=2.0, name="b"),
         Point(number=2, score=0.40, joules=9.0, name="c"),
     ]
-    assert picks(front, standard_error=no_error)["recommended"] == 2
-    assert picks(front, standard_error=lambda one, other: 0.05)["recommended"] == 1
+    assert picks(front, price=50.0, standard_error=no_error)["recommended"] == 2
+    assert picks(front, price=50.0, standard_error=lambda one, other: 0.02)["recommended"] == 1
