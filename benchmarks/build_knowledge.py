@@ -2,6 +2,7 @@
 
     python -m benchmarks.build_knowledge               # measure what is missing, build, report
     python -m benchmarks.build_knowledge --report      # report on what is shipped
+    python -m benchmarks.build_knowledge --costs       # after a new fit of the cost model
 
 Development sets only, and of them only train parts: see benchmarks/knowledge_trials.py. The report
 leaves out all tables of one source at a time and asks what the others would have advised there.
@@ -29,6 +30,7 @@ from automl.meta.likeness import TableSketch
 from automl.meta.portfolio import portfolio
 from automl.meta.sketching import sketch_table
 from automl.models.catalog import family
+from automl.models.expected import CostModel
 from automl.trial import Candidate
 from benchmarks import sets
 from benchmarks.knowledge_trials import (
@@ -51,9 +53,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Build and report."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.build_knowledge")
     parser.add_argument("--report", action="store_true", help="only report on what is shipped")
+    parser.add_argument("--costs", action="store_true", help="only renew the cost model in it")
     parser.add_argument("--results", type=Path, default=RESULTS)
     parser.add_argument("--out", type=Path, default=SHIPPED_FILE)
     options = parser.parse_args(arguments)
+    if options.costs:
+        value = json.loads(options.out.read_text(encoding="utf-8"))
+        save(replace(Knowledge.from_json(value), costs=CostModel.shipped().to_json()), options.out)
+        return 0
     if not options.report:
         measure(list(sets.SETS), path=options.results)
         write(options.results, options.out)
@@ -65,7 +72,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def write(results: Path, out: Path) -> None:
     """Make the file from the measured lines."""
     earlier = json.loads(out.read_text(encoding="utf-8")) if out.exists() else None
-    knowledge = built(read(results), earlier=earlier)
+    save(built(read(results), earlier=earlier), out)
+
+
+def save(knowledge: Knowledge, out: Path) -> None:
+    """Write the file, with what is derived for its readers."""
     text = json.dumps(knowledge.to_json() | knowledge.derived(), separators=(",", ":"))
     if len(text) > LARGEST_BYTES:
         raise ValueError(f"the knowledge takes {len(text):,} bytes; at most {LARGEST_BYTES:,}")
@@ -79,7 +90,7 @@ def write(results: Path, out: Path) -> None:
 def built(
     lines: Mapping[tuple[str, int], Mapping[str, Any]], *, earlier: Mapping[str, Any] | None
 ) -> Knowledge:
-    """The knowledge of the measured lines; cost coefficients stay those of the earlier file."""
+    """The knowledge of the measured lines, with the cost model as it is shipped now."""
     named = configurations()
     # Positions only ever grow: what was measured before keeps its place.
     order = {one["id"]: i for i, one in enumerate((earlier or {}).get("configs", ()))}
@@ -100,7 +111,7 @@ def built(
     knowledge = Knowledge(
         configs=tuple(configs),
         tasks=tuple(tasks),
-        costs=(earlier or {}).get("costs"),
+        costs=CostModel.shipped().to_json(),
         built={
             "date": f"{datetime.now(UTC):%Y-%m-%d}",
             "command": "python -m benchmarks.build_knowledge",
