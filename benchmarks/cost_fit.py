@@ -21,6 +21,7 @@ Row = Mapping[str, Any]
 
 ERROR_LEVELS = (0.05, 0.5, 0.95)
 REWEIGHTED = 30
+LEAST_SHARE = 0.1  # of a trial that its fits take, whatever scoring is expected to
 LEAST_SETS = 10  # from which a model's early stopping is told apart from the others'
 # Of the weights of `rounds_terms`. Sets are few and their shapes correlate, so that free weights
 # would let a slower learning rate stop sooner; the best round grows with rows and positives, with
@@ -71,8 +72,8 @@ def expected(model: CostModel, row: Row) -> float:
 def fit(rows: Sequence[Row], *, source: str = "", kept: CostModel | None = None) -> CostModel:
     """The coefficients that suit the trials best; those of `kept` for what was not measured.
 
-    Early stopping first, then all models' terms together with the scoring that they share, on the
-    rounds that were run. Errors are relative and count up as much as down.
+    Each model's terms are fitted to its trials without their scoring, on the rounds that were
+    run. Errors are relative and count up as much as down.
     """
     trials = [row for row in rows if row.get("step") == "trial"]
     models = list(dict.fromkeys(row["model"] for row in trials))
@@ -81,17 +82,7 @@ def fit(rows: Sequence[Row], *, source: str = "", kept: CostModel | None = None)
         own = [row for row in trials if row["model"] == name]
         if is_boosted(name) and len({row["set"] for row in own}) >= LEAST_SETS:
             rounds[name] = _rounds(own)
-    width = {name: len(_terms(next(r for r in trials if r["model"] == name))) for name in models}
-    starts = dict(zip(models, np.cumsum([0, *width.values()]), strict=False))
-    n_own = sum(width.values())
-    A = np.zeros((len(trials), n_own + len(score_terms(1))))
-    for i, row in enumerate(trials):
-        start = starts[row["model"]]
-        A[i, start : start + width[row["model"]]] = _terms(row)
-        A[i, n_own:] = score_terms(sum(part["n_valid"] for part in row["parts"]))
-    beta = _nonnegative(A, np.array([row["cpu_seconds"] for row in trials]))
-    found = {name: beta[starts[name] : starts[name] + width[name]] for name in models}
-    steps = {"score": beta[n_own:]}
+    steps: dict[str, Floats] = {}
     for step, columns in STEPS.items():
         own = [row for row in rows if row.get("step") == step]
         if own:
@@ -99,6 +90,11 @@ def fit(rows: Sequence[Row], *, source: str = "", kept: CostModel | None = None)
             steps[step] = _nonnegative(B, np.array([row["cpu_seconds"] for row in own]))
         elif kept is not None:
             steps[step] = np.array(kept.steps[step])
+    found = {}
+    for name in models:
+        own = [row for row in trials if row["model"] == name]
+        seconds = [max(_fits(row, steps["score"]), LEAST_SHARE * row["cpu_seconds"]) for row in own]
+        found[name] = _nonnegative(np.array([_terms(row) for row in own]), np.array(seconds))
     model = CostModel(
         models={"*": _general(trials), **(kept.models if kept else {}), **_plain(found)},
         steps=_plain(steps),
@@ -111,6 +107,7 @@ def fit(rows: Sequence[Row], *, source: str = "", kept: CostModel | None = None)
 
 STEPS = {
     "features": lambda row: [1, row["n_rows"] * row["n_columns"]],
+    "score": lambda row: score_terms(row["n_valid"]),
     "closing": lambda row: [1, row["n_valid"], row["n_valid"] * row["n_columns"]],
     "probe": lambda row: [1],
 }
@@ -139,6 +136,12 @@ def errors(judged: Iterable[tuple[Row, float]]) -> dict[str, tuple[float, ...]]:
         name: tuple(round(float(q), 3) for q in np.quantile(own, ERROR_LEVELS))
         for name, own in ratios.items()
     }
+
+
+def _fits(row: Row, score: Floats) -> float:
+    """A trial's CPU-seconds without the scoring."""
+    scored = score_terms(sum(part["n_valid"] for part in row["parts"]))
+    return float(row["cpu_seconds"] - score @ np.array(scored))
 
 
 def _terms(row: Row) -> Floats:
@@ -227,4 +230,4 @@ def _plain(weights: Mapping[str, Floats]) -> dict[str, tuple[float, ...]]:
 
 
 def _short(value: float) -> float:
-    return float(f"{value:.3g}")
+    return float(f"{value:.3g}") if abs(value) > 1e-12 else 0.0

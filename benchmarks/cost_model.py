@@ -38,7 +38,7 @@ from automl.models.catalog import CATALOG
 from automl.models.expected import SHIPPED, CostModel
 from automl.models.rounds import PATIENCE
 from automl.search import run
-from automl.search.evaluate import evaluate, expected_cost
+from automl.search.evaluate import evaluate, expected_cost, score_logit
 from automl.search.ledger import is_ensemble
 from automl.search.parts import trees_of_part
 from automl.search.problem import Problem, prepare
@@ -133,6 +133,7 @@ def measured(name: str, models: Sequence[str] | None) -> Iterator[Row]:
     }
     yield {**about, "step": "features", "cpu_seconds": reading.cost.cpu_seconds}
     yield {**about, "step": "probe", "cpu_seconds": probe(meter).cpu_seconds}
+    yield {**about, "step": "score", **scoring(problem, meter=meter)}
     tried = candidates(crc32(name.encode()), models)
     rungs = {"screening": problem.screening_rows, "final": problem.final_rows}
     if problem.screening_rows >= problem.final_rows:
@@ -147,6 +148,19 @@ def measured(name: str, models: Sequence[str] | None) -> Iterator[Row]:
     if models is None:
         n_valid = len(problem.validation.rows)
         yield {**about, "step": "closing", "n_valid": n_valid, "cpu_seconds": closing(data)}
+
+
+def scoring(problem: Problem, *, meter: CpuTimeMeter) -> Row:
+    """What it takes to score a trial's validation rows; the first time draws the bootstrap."""
+    validation = problem.validation
+    logit = np.random.default_rng(SEED).normal(size=len(validation.rows)) + validation.y
+    seconds = []
+    for _ in range(3):
+        with measure(meter) as reading:
+            score_logit(problem, logit)
+            problem.objective.intervals(validation.bootstrap, logit)
+        seconds.append(reading.cost.cpu_seconds)
+    return {"n_valid": len(logit), "cpu_seconds": sorted(seconds)[1]}
 
 
 def trial_row(proposal: Proposal, problem: Problem, *, meter: CpuTimeMeter) -> Row | None:
