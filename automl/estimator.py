@@ -134,6 +134,7 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         groups: Any = None,
         weights: Any = None,
         gap: float | timedelta = 0.0,
+        unlabelled: Any = None,
     ) -> Self:
         """Search, refit, calibrate.
 
@@ -156,6 +157,11 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         gap : float or timedelta
             How long after its time the label of a row is known, in units of `time`, days where
             these are dates: rows whose label was not known yet when validation begins do not train.
+        unlabelled : array or table of shape (n_unlabelled, n_features), optional
+            Rows of the same columns whose label is not known. They are an argument of their own
+            since a missing label among those of `y` may as well be a mistake, and is an error. A
+            model that learns from them too is tried where it is worth its energy; no score rests
+            on them.
 
         Raises
         ------
@@ -185,6 +191,9 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             weight=None if weights is None else np.asarray(weights, dtype=np.float64),
             monotone=dict(self.monotonic_cst or {}),
             gap=gap / timedelta(days=1) if isinstance(gap, timedelta) else float(gap),
+            unlabelled=None
+            if unlabelled is None
+            else self._table(unlabelled, y=None, reset=False)[0],
         )
         self.result_: SearchResult = search(
             dataset,

@@ -180,6 +180,16 @@ def test_time_groups_and_weights_reach_the_search() -> None:
     assert validation["by_group"]
 
 
+def test_unlabelled_rows_reach_the_search() -> None:
+    whole = rare(900, n_positive=100)
+    model = FrugalClassifier().fit(whole.X[:400], whole.y[:400], unlabelled=whole.X[400:])
+    board = model.leaderboard_
+    assert "self_trained_lightgbm" in set(board["model"])
+    assert model.champion_.provenance["n_rows"] == 400
+    with pytest.raises(ValueError, match="feature names should match"):
+        FrugalClassifier().fit(whole.X[:400], whole.y[:400], unlabelled=whole.X[["a", "b"]])
+
+
 def test_a_gap_reaches_the_folds() -> None:
     dataset = rare()
     days = np.datetime64("2024-01-01") + np.arange(len(dataset.y)) // 4
