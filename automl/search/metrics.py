@@ -14,7 +14,7 @@ Floats = npt.NDArray[np.float64]
 # width, and one trial's bootstrap stays near 20 ms of CPU at 20,000 validation rows.
 N_REPLICATES = 100
 # Replicates are worked off in blocks of at most so many cells (8 bytes each).
-BLOCK_CELLS = 4_000_000
+BLOCK_CELLS = 500_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +51,20 @@ class Steps:
             found=np.cumsum(ranked * y[ranking.order], axis=1)[:, ranking.last],
             alerted=np.cumsum(ranked, axis=1)[:, ranking.last],
         )
+
+
+def _runs(y: Floats, ranking: Ranking) -> npt.NDArray[np.intp]:
+    """Where, in the ranking's order, groups of equal scores begin, those without positives merged.
+
+    A run of groups without a positive becomes one: along it what is found stays, so that areas,
+    shares at a limit and best thresholds are the same.
+    """
+    begins = np.append(0, ranking.last[:-1] + 1)
+    positive = np.add.reduceat(y[ranking.order], begins) > 0
+    kept = positive.copy()
+    kept[0] = True
+    kept[1:] |= positive[:-1]
+    return np.asarray(begins[kept], dtype=np.intp)
 
 
 def average_precisions(steps: Steps) -> Floats:
@@ -175,19 +189,39 @@ def steps_of(y: npt.ArrayLike, score: npt.ArrayLike, weight: npt.ArrayLike | Non
 def alert_threshold(
     score: npt.ArrayLike, *, alert_rate: float, weight: npt.ArrayLike | None = None
 ) -> float:
-    """The score at and above which the share of rows (by weight) is nearest to `alert_rate`.
+    """The score at and above which a share `alert_rate` of rows not seen is expected.
 
-    At least the group of the highest score is above it, so that there is always an alert.
+    A row drawn like these n lies at or above the k-th highest of them with probability
+    k / (n + 1), whatever the distribution (Wilks, 1941); between two rows it is taken as linear in
+    the score. Rows of equal scores are alerted together, all or none, by which share is nearer,
+    and the limit then lies halfway to the next score: models that differ by a rounding agree.
+
+    At least the highest score of these rows is above it, so that there is always an alert.
 
     >>> alert_threshold([0.1, 0.2, 0.3, 0.9], alert_rate=0.5)
-    0.3
+    0.25
     """
     score = np.asarray(score, dtype=np.float64)
     weight = np.ones(len(score)) if weight is None else np.asarray(weight, dtype=np.float64)
     ranking = Ranking.of(score)
+    values = score[ranking.order[ranking.last]]
+    n_equal = np.diff(ranking.last, prepend=-1)
     share = np.cumsum(weight[ranking.order])[ranking.last] / weight.sum()
-    nearest = int(np.argmin(np.abs(share - alert_rate)))
-    return float(score[ranking.order[ranking.last[nearest]]])
+    expected = share * len(score) / (len(score) + 1)
+    above = int(np.searchsorted(expected, alert_rate, side="right")) - 1  # the last group within
+    at = max(above, 0)
+    below = min(at + 1, len(values) - 1)
+    middle = (values[at] + values[below]) / 2
+    if below == at:
+        return float(values[at])
+    if above < 0:
+        return float(values[at] if n_equal[at] == 1 else middle)
+    part = (alert_rate - expected[at]) / (expected[below] - expected[at])
+    if n_equal[at] == n_equal[below] == 1:
+        return float(values[at] + part * (values[below] - values[at]))
+    if part < 0.5:
+        return float(middle)
+    return float((values[below] + values[min(below + 1, len(values) - 1)]) / 2)
 
 
 def recall_threshold(
@@ -224,20 +258,33 @@ class Bootstrap:
         self.y = np.asarray(y, dtype=np.float64)
         self.weight = np.asarray(weight, dtype=np.float64)
         rng = np.random.default_rng(seed)
-        self._counts = rng.poisson(1.0, size=(n, len(self.y))).astype(np.uint8)
+        # One replicate at a time: all at once are eight times the bytes that are kept.
+        self._counts = np.empty((n, len(self.y)), dtype=np.uint8)
+        for counts in self._counts:
+            counts[:] = rng.poisson(1.0, size=len(self.y))
 
     def replicates(
         self, score: npt.ArrayLike, metrics: Mapping[str, Callable[[Steps], Floats]]
     ) -> dict[str, Floats]:
         """Each metric of `score` in every replicate, shape (n,); nan where it says nothing.
 
-        The rows are ranked and added up once for all of them.
+        The rows are ranked and added up once for all of them, and of thresholds without a
+        positive between them only the last is kept: no metric of a ranking can tell them apart.
         """
         ranking = Ranking.of(np.asarray(score, dtype=np.float64))
-        size = max(1, BLOCK_CELLS // max(len(self.y), 1))
+        starts, weight = _runs(self.y, ranking), self.weight[ranking.order]
+        gained = self.y[ranking.order] * weight
+        size = max(1, BLOCK_CELLS // len(starts))
         found: dict[str, list[Floats]] = {name: [] for name in metrics}
         for k in range(0, len(self._counts), size):
-            steps = Steps.of(self.y, ranking, self._counts[k : k + size] * self.weight)
+            block = self._counts[k : k + size]
+            sums = np.empty((2, len(block), len(starts)))
+            for i, counts in enumerate(block):
+                drawn = counts[ranking.order]
+                np.add.reduceat(drawn * gained, starts, out=sums[0, i])
+                np.add.reduceat(drawn * weight, starts, out=sums[1, i])
+            np.cumsum(sums, axis=2, out=sums)
+            steps = Steps(found=sums[0], alerted=sums[1])
             for name, metric in metrics.items():
                 found[name].append(metric(steps))
         return {name: np.concatenate(blocks) for name, blocks in found.items()}
