@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,8 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from automl.errors import DataError
+
 LONGEST_LEVEL = 64  # characters kept as they are; longer ones are kept as a digest
 DAY = 86_400_000_000  # microseconds
+NESTED = (list, tuple, dict, set, frozenset, np.ndarray)
 DATE_PARTS = ("days", "month", "day", "weekday", "hour")
 
 Floats = npt.NDArray[np.float64]
@@ -98,6 +101,7 @@ def level_texts(values: pd.Series[Any]) -> tuple[npt.NDArray[np.intp], list[str]
     else:
         held = pd.api.types.infer_dtype(values, skipna=True) if values.dtype == "O" else ""
         if held.startswith("mixed"):  # hashing takes False for 0; their texts differ
+            check_cells(values)
             values = values.map(_text, na_action="ignore")
         codes, uniques = pd.factorize(values)
         codes = codes.astype(np.intp)
@@ -107,6 +111,28 @@ def level_texts(values: pd.Series[Any]) -> tuple[npt.NDArray[np.intp], list[str]
     merged: dict[str, int] = {}
     into = np.array([merged.setdefault(text, len(merged)) for text in texts] + [-1], dtype=np.intp)
     return into[codes], list(merged)
+
+
+def check_cells(values: pd.Series[Any]) -> None:
+    """Raise DataError where a cell is a list, a mapping or the like, which is no level."""
+    row = first_nested(values)
+    if row is not None:
+        kind = type(values.iloc[row - 1]).__name__
+        raise DataError(
+            f"row {row:,} of column {str(values.name)!r} holds a {kind}; a cell is a number, a "
+            "text, a date, a truth value or missing",
+            code="unsupported_type",
+            column=str(values.name),
+            row=row,
+        )
+
+
+def first_nested(values: Iterable[Any]) -> int | None:
+    """Row, from 1, of the first cell that is a list, a mapping, a set or an array."""
+    for row, value in enumerate(values, start=1):
+        if isinstance(value, NESTED):
+            return row
+    return None
 
 
 def _text(value: Any) -> str:

@@ -23,6 +23,9 @@ LOW_CARDINALITY = 25
 MAX_LEVELS = 20_000  # the state stays below about 2 MB per column; rarer levels share one code
 FLOAT32_EXACT = 2**24  # integers up to here are exact in float32
 FLOAT32_MAX = float(np.finfo(np.float32).max)
+# Numbers are encoded so many at a time: whole columns as float64, four times over, are a third
+# of a table.
+BLOCK_ROWS = 65_536
 
 Array = npt.NDArray[np.float32]
 
@@ -83,7 +86,8 @@ class TableEncoder:
         Raises
         ------
         DataError
-            Two columns share a name, or no column has two different values.
+            Two columns share a name, no column has two different values, or a cell is no single
+            value (``unsupported_type``).
         """
         names = [str(name) for name in X.columns]
         if len(set(names)) < len(names):
@@ -296,13 +300,20 @@ class TableEncoder:
                 if beyond.any():
                     report["out_of_range"][name] = float(beyond.mean())
             else:
-                numbers, unreadable, infinite = _numbers(values)
-                with np.errstate(invalid="ignore"):
-                    beyond = (numbers < spec["min"]) | (numbers > spec["max"])
-                out[:, i] = np.clip(numbers - spec["offset"], -FLOAT32_MAX, FLOAT32_MAX)
+                n_beyond = unreadable = infinite = 0
+                for start in range(0, len(X), BLOCK_ROWS):
+                    rows = slice(start, start + BLOCK_ROWS)
+                    numbers, *counts = _numbers(values.iloc[rows])
+                    with np.errstate(invalid="ignore"):
+                        outside = (numbers < spec["min"]) | (numbers > spec["max"])
+                    shifted = numbers - spec["offset"]
+                    out[rows, i] = np.clip(shifted, -FLOAT32_MAX, FLOAT32_MAX)
+                    n_beyond += int(outside.sum())
+                    unreadable += counts[0]
+                    infinite += counts[1]
                 i += 1
-                if beyond.any():
-                    report["out_of_range"][name] = float(beyond.mean())
+                if n_beyond:
+                    report["out_of_range"][name] = n_beyond / len(X)
                 if unreadable:
                     report["unreadable"][name] = unreadable
                 if infinite:
@@ -341,16 +352,31 @@ def _numbers(values: pd.Series[Any]) -> tuple[npt.NDArray[np.float64], int, int]
     unreadable = 0
     if pd.api.types.is_numeric_dtype(values.dtype) or pd.api.types.is_bool_dtype(values.dtype):
         if np.iscomplexobj(values):
-            raise DataError("a column holds complex numbers", code="unsupported_type")
+            name = str(values.name)
+            raise DataError(
+                f"column {name!r} holds complex numbers", code="unsupported_type", column=name
+            )
         numbers = values.to_numpy(dtype=np.float64, na_value=np.nan)
     else:
-        read = pd.to_numeric(values.astype(object), errors="coerce")
+        try:
+            read = pd.to_numeric(values.astype(object), errors="coerce")
+        except OverflowError:  # integers beyond what a float holds are beyond all numbers
+            read = values.map(_as_float, na_action="ignore")
         numbers = read.to_numpy(dtype=np.float64, na_value=np.nan)
         unreadable = int((np.isnan(numbers) & ~values.isna().to_numpy()).sum())
     infinite = np.isinf(numbers)
     if infinite.any():
         numbers = np.where(infinite, np.nan, numbers)
     return numbers, unreadable, int(infinite.sum())
+
+
+def _as_float(value: Any) -> float:
+    try:
+        return float(value)
+    except OverflowError:
+        return float("inf") if value > 0 else -float("inf")
+    except (TypeError, ValueError):
+        return float("nan")
 
 
 def _micros(values: pd.Series[Any]) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:

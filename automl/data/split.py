@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from automl.data.codes import first_nested
 from automl.data.dataset import Dataset
 from automl.errors import DataError
 
@@ -17,6 +18,8 @@ Rows = npt.NDArray[np.intp]
 # Dropping the validated entities' past costs at most this share of the training rows, else
 # entities are dealt to folds as well (a panel, where every entity is in every period).
 MOST_LOST = 0.2
+# Kinds of values, as pandas infers them, that cannot be compared with each other.
+UNORDERED = ("mixed", "mixed-integer")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +61,13 @@ def folds(dataset: Dataset, *, seed: int, k: int = 5) -> list[Fold]:
         made = _by_part(_deal_groups(y, groups, seed=seed, k=k))
     else:
         made = _by_part(_deal_rows(y, seed=seed, k=k))
+    if dataset.time is not None and not made and times.max() == 0:
+        raise DataError(
+            f"all {dataset.n_rows:,} rows have the same time: nothing is later than anything else "
+            "to be judged by; leave the time out",
+            code="fold_without_class",
+            details={"n_rows": dataset.n_rows, "n_times": 1, "roles": ["time"]},
+        )
     if not made:
         roles = [name for name in ("time", "group") if getattr(dataset, name) is not None]
         raise DataError(
@@ -76,8 +86,30 @@ def folds(dataset: Dataset, *, seed: int, k: int = 5) -> list[Fold]:
 
 
 def _codes(values: npt.NDArray[Any], role: str) -> Rows:
-    """Ranks of sortable values, 0 the smallest."""
-    codes, _ = pd.factorize(pd.Series(values), sort=True)
+    """Ranks of sortable values, 0 the smallest.
+
+    Raises
+    ------
+    DataError
+        A row has none (``missing_time``, ``missing_group``), a list or the like, or times are
+        numbers and texts together, which have no order (``unsupported_type``).
+    """
+    series = pd.Series(values)
+    if series.dtype == "O":
+        row = first_nested(series)
+        if row is not None:
+            kind = type(series.iloc[row - 1]).__name__
+            raise DataError(
+                f"the {role} of row {row:,} is a {kind}, not one value",
+                code="unsupported_type",
+                row=row,
+            )
+        if role == "time" and pd.api.types.infer_dtype(series, skipna=True) in UNORDERED:
+            raise DataError(
+                "times are of several kinds, such as numbers and texts, and have no order",
+                code="unsupported_type",
+            )
+    codes, _ = pd.factorize(series, sort=True)
     n_missing = int((codes < 0).sum())
     if n_missing:
         raise DataError(
