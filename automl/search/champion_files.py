@@ -62,7 +62,7 @@ def write(champion: Champion, folder: Path) -> str:
                 "models": models,
             }
         )
-    _write_json(folder / ENCODER, champion.encoder.to_json())
+    write_json(folder / ENCODER, champion.encoder.to_json())
     state = {
         "members": members,
         "calibration": {
@@ -74,7 +74,7 @@ def write(champion: Champion, folder: Path) -> str:
         "scores": dict(champion.scores),
         "typical": None if champion.typical is None else _cells(champion.typical),
     }
-    _write_json(folder / STATE, state)
+    write_json(folder / STATE, state)
     with (folder / ARRAYS).open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **dict(champion.out_of_fold))
     with (folder / SEEN).open("wb") as file:
@@ -86,20 +86,20 @@ def write(champion: Champion, folder: Path) -> str:
         (folder / CURVES).write_text(json.dumps(drawn, allow_nan=False), encoding="utf-8")
     manifest = {
         "format": FORMAT,
-        "files": {name: _digest((folder / name).read_bytes()) for name in sorted(files)},
-        "versions": _versions(),
+        "files": {name: digest((folder / name).read_bytes()) for name in sorted(files)},
+        "versions": versions(),
         "schema": [dict(column) for column in champion.schema],
         "provenance": dict(champion.provenance),
         "threshold": champion.threshold,
         "calibration": state["calibration"],
     }
-    _write_json(folder / MANIFEST, manifest)
-    return _digest((folder / MANIFEST).read_bytes())
+    write_json(folder / MANIFEST, manifest)
+    return digest((folder / MANIFEST).read_bytes())
 
 
 def read(folder: Path, *, sha256: str | None) -> Champion:
     """Check every file against the manifest, then parse; see `Champion.load`."""
-    manifest = _checked(folder, sha256=sha256)
+    manifest = checked(folder, sha256=sha256)
     try:
         state = json.loads((folder / STATE).read_text(encoding="utf-8"))
         encoder = TableEncoder.from_json(json.loads((folder / ENCODER).read_text("utf-8")))
@@ -120,7 +120,7 @@ def read(folder: Path, *, sha256: str | None) -> Champion:
             seen=_seen(folder) if SEEN in manifest["files"] else (),
         )
     except (KeyError, TypeError, ValueError, OSError) as error:
-        raise _corrupt(f"the model's files cannot be read ({type(error).__name__})") from error
+        raise corrupt(f"the model's files cannot be read ({type(error).__name__})") from error
 
 
 def _cells(row: npt.NDArray[np.float32]) -> list[float | None]:
@@ -165,50 +165,50 @@ def _member(folder: Path, value: Mapping[str, Any]) -> Member:
     )
 
 
-def _checked(folder: Path, *, sha256: str | None) -> dict[str, Any]:
+def checked(folder: Path, *, sha256: str | None) -> dict[str, Any]:
     try:
         raw = (folder / MANIFEST).read_bytes()
     except OSError as error:
-        raise _corrupt(f"{MANIFEST} is missing") from error
-    if sha256 is not None and _digest(raw) != sha256:
-        raise _corrupt(f"{MANIFEST} is not the one that was saved: its SHA-256 differs")
+        raise corrupt(f"{MANIFEST} is missing") from error
+    if sha256 is not None and digest(raw) != sha256:
+        raise corrupt(f"{MANIFEST} is not the one that was saved: its SHA-256 differs")
     try:
         manifest: dict[str, Any] = json.loads(raw)
         files: dict[str, str] = dict(manifest["files"])
         form = manifest["format"]
     except (KeyError, TypeError, ValueError) as error:
-        raise _corrupt(f"{MANIFEST} cannot be read") from error
+        raise corrupt(f"{MANIFEST} cannot be read") from error
     if form != FORMAT:
-        raise _corrupt(f"{MANIFEST} has format {form!r}; this version reads {FORMAT}")
+        raise corrupt(f"{MANIFEST} has format {form!r}; this version reads {FORMAT}")
     for name, expected in files.items():
         if Path(name).name != name or name in ("", ".", ".."):
-            raise _corrupt(f"{MANIFEST} names a file outside its folder")
+            raise corrupt(f"{MANIFEST} names a file outside its folder")
         try:
-            found = _digest((folder / name).read_bytes())
+            found = digest((folder / name).read_bytes())
         except OSError as error:
-            raise _corrupt(f"{name} is missing") from error
+            raise corrupt(f"{name} is missing") from error
         if found != expected:
-            raise _corrupt(f"{name} is not the one that was saved: its SHA-256 differs")
+            raise corrupt(f"{name} is not the one that was saved: its SHA-256 differs")
     absent = {ENCODER, STATE, ARRAYS} - files.keys()
     if absent:
-        raise _corrupt(f"{MANIFEST} does not list {', '.join(sorted(absent))}")
+        raise corrupt(f"{MANIFEST} does not list {', '.join(sorted(absent))}")
     return manifest
 
 
-def _corrupt(message: str) -> DataError:
+def corrupt(message: str) -> DataError:
     return DataError(message, code="corrupt_model")
 
 
-def _write_json(path: Path, value: Any) -> None:
+def write_json(path: Path, value: Any) -> None:
     text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
 
 
-def _digest(raw: bytes) -> str:
+def digest(raw: bytes) -> str:
     return hashlib.sha256(raw).hexdigest()
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:
