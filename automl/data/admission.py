@@ -28,6 +28,9 @@ from automl.errors import DataError
 # Below this share of repeated rows what they lend a score is far below its interval, and dealing
 # groups instead of rows costs more CPU than it is worth.
 FEW_DUPLICATES = 0.01
+# Without a target: fewer rows tell no rarity.
+MIN_RANKED = 20
+DEFAULT_ALERT_RATE = 0.01
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,8 +73,11 @@ def admit(rows: Path, request: Mapping[str, Any], *, profile: Mapping[str, Any])
         ``target_not_found, column_not_found, target_missing, not_binary, positive_label_required,
         no_positives, too_few_positives, constant_target, time_is_text, gap_without_unit,
         gap_too_long, fold_without_class, monotone_not_numeric, monotone_not_feature,
-        bad_weight, leakage_suspected, no_usable_features``.
+        bad_weight, leakage_suspected, no_usable_features``, and for a request without a target
+        ``too_few_rows``.
     """
+    if request["target"] is None:
+        return _admit_rows(request, profile)
     columns = {column["name"]: column for column in profile["columns"]}
     _check_names(request, list(columns))
     target = request["target"]
@@ -98,13 +104,7 @@ def admit(rows: Path, request: Mapping[str, Any], *, profile: Mapping[str, Any])
         _check_monotone(columns, features, excluded, request, warnings)
         _check_leaks(stored, y, features, request, warnings)
     group_identical = _check_overlap(rows, y, features, request, profile, warnings)
-    if not features:
-        raise DataError(
-            "no column is left to learn from: the others are constant, empty, named like keys, "
-            "or excluded",
-            code="no_usable_features",
-            details={"excluded": [one["column"] for one in excluded]},
-        )
+    _check_features(features, excluded)
     return Admission(
         n_rows=len(y),
         n_labelled=int((y >= 0).sum()),
@@ -117,9 +117,65 @@ def admit(rows: Path, request: Mapping[str, Any], *, profile: Mapping[str, Any])
     )
 
 
+def _admit_rows(request: Mapping[str, Any], profile: Mapping[str, Any]) -> Admission:
+    """What rows are ranked by where no target is named."""
+    columns = {column["name"]: column for column in profile["columns"]}
+    _check_names(request, list(columns))
+    features, excluded = _features(columns, request)
+    _check_features(features, excluded)
+    n_rows = int(profile["n_rows"])
+    if n_rows < MIN_RANKED:
+        raise DataError(
+            f"{n_rows:,} rows; at least {MIN_RANKED} are needed to say which of them is odd",
+            code="too_few_rows",
+            details={"n_rows": n_rows, "least": MIN_RANKED},
+        )
+    warnings: list[dict[str, Any]] = []
+    rate = float((request.get("objective") or {}).get("alert_rate") or DEFAULT_ALERT_RATE)
+    if n_rows * rate < 1:
+        warnings.append(
+            {
+                "code": "no_alerts",
+                "detail": f"an alert rate of {rate:g} is less than one of {n_rows:,} rows: only "
+                "rows odder than all of them are alerted",
+            }
+        )
+    found = profile.get("target_candidates") or ()
+    named = [one["name"] for one in found if "named like a target" in one["why"]]
+    likely = [name for name in named if name in features]
+    if likely:
+        warnings.append(
+            {
+                "code": "target_suspected",
+                "detail": f"'{likely[0]}' looks like a target; rows are ranked by it as by any "
+                "other column: name it as the target, or exclude it",
+                "column": likely[0],
+            }
+        )
+    return Admission(
+        n_rows=n_rows,
+        n_labelled=0,
+        n_positive=0,
+        positive_values=[],
+        n_features=len(features),
+        warnings=warnings,
+        excluded=excluded,
+    )
+
+
+def _check_features(features: Sequence[str], excluded: Sequence[Mapping[str, str]]) -> None:
+    if not features:
+        raise DataError(
+            "no column is left to learn from: the others are constant, empty, named like keys, "
+            "or excluded",
+            code="no_usable_features",
+            details={"excluded": [one["column"] for one in excluded]},
+        )
+
+
 def _check_names(request: Mapping[str, Any], names: list[str]) -> None:
     target = request["target"]
-    if target not in names:
+    if target is not None and target not in names:
         raise DataError(
             f"the data has no column '{target}'",
             code="target_not_found",

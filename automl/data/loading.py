@@ -19,7 +19,7 @@ from automl.data.stored import StoredColumns
 from automl.data.target import labels, wanted
 from automl.errors import DataError
 
-__all__ = ["load", "read_rows"]
+__all__ = ["load", "load_rows", "read_rows"]
 
 # More rows without a label than this are not learnt from.
 UNLABELLED_ROWS = 50_000
@@ -94,7 +94,9 @@ def load(
                 series[name] = to_series(array if everything else array.take(pa.array(keep)))
                 if len(others) and name in features:
                     unlabelled[name] = to_series(array.take(pa.array(others)))
-    frame = pd.DataFrame({name: series[name] for name in features}, index=pd.RangeIndex(len(keep)))
+    index = pd.RangeIndex(len(keep))
+    # Without a copy, or there would be two tables for a moment.
+    frame = pd.DataFrame({name: series[name] for name in features}, index=index, copy=False)
     group = _codes(series, role_columns["group_column"])
     if group is None and group_identical:
         group, _ = pd.factorize(pd.util.hash_pandas_object(frame, index=False))
@@ -112,6 +114,21 @@ def load(
         },
         unlabelled=pd.DataFrame(unlabelled) if unlabelled else None,
     )
+
+
+def load_rows(rows: Path, request: Mapping[str, Any], *, excluded: Sequence[str]) -> pd.DataFrame:
+    """The features of every stored row, for a job without a target.
+
+    Dtypes are those of `load`. Columns that the request excludes, or the admission left out, are
+    not among them.
+    """
+    left_out = {*(request.get("exclude") or ()), *excluded}
+    with pq.ParquetFile(rows) as file:
+        stored = StoredColumns(file)
+        names = [name for name in stored.positions if name not in left_out]
+        n_rows = file.metadata.num_rows
+        series = {name: to_series(stored.read(name)) for name in names}
+    return pd.DataFrame(series, index=pd.RangeIndex(n_rows), copy=False)
 
 
 def _some(rows: npt.NDArray[np.intp], n_rows: int) -> npt.NDArray[np.intp]:
