@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import lognorm, norm
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from automl.search.metrics import (
@@ -68,14 +69,55 @@ def test_ties_at_the_alert_limit_count_in_part() -> None:
 
 
 @given(rows, st.floats(0.01, 0.99))
-def test_no_other_threshold_is_nearer_to_the_alert_rate(
+def test_the_share_above_the_threshold_is_within_one_group_of_the_one_asked_for(
     found: list[tuple[int, int, float]], rate: float
 ) -> None:
     _, score, weight = (np.array(column, dtype=float) for column in zip(*found, strict=True))
     chosen = alert_threshold(score, alert_rate=rate, weight=weight)
-    gaps = [abs(weight[score >= t].sum() / weight.sum() - rate) for t in np.unique(score)]
-    own = abs(weight[score >= chosen].sum() / weight.sum() - rate)
-    assert own <= min(gaps) + 1e-9
+    share = [weight[score >= t].sum() / weight.sum() for t in np.unique(score)[::-1]]
+    expected = np.array(share) * len(score) / (len(score) + 1)
+    own = int(np.sum(np.unique(score) >= chosen)) - 1
+    assert own >= 0  # always an alert
+    assert own == 0 or expected[own - 1] <= rate + 1e-9
+    assert own == len(share) - 1 or expected[own + 1] >= rate - 1e-9
+
+
+@pytest.mark.parametrize("shape", ["normal", "lognormal"])
+@pytest.mark.parametrize(
+    ("n_rows", "rate"), [(280, 0.01), (1400, 0.01), (1400, 0.005), (300, 0.05)]
+)
+def test_the_share_asked_for_is_alerted_on_rows_not_seen(
+    shape: str, n_rows: int, rate: float
+) -> None:
+    rng = np.random.default_rng(5)
+    truth = {"normal": norm, "lognormal": lognorm(1.0)}[shape]
+    shares = []
+    for _ in range(600):
+        score = truth.rvs(size=n_rows, random_state=rng)
+        shares.append(truth.sf(alert_threshold(score, alert_rate=rate)))
+    # Of the mean of 600 draws with about rate x n_rows alerts each, three standard errors; and
+    # that a score between two rows is not quite linear in the share.
+    error = 3 / (600 * rate * n_rows) ** 0.5
+    assert np.mean(shares) == pytest.approx(rate, rel=error + 0.03)
+
+
+def test_rows_of_weights_are_counted_by_them() -> None:
+    rng = np.random.default_rng(6)
+    shares = []
+    for _ in range(300):  # one in ten of the lower rows stands for ten
+        score = rng.normal(size=3000)
+        kept = (score > 2.5) | (rng.random(3000) < 0.1)
+        weight = np.where(score > 2.5, 1.0, 10.0)[kept]
+        shares.append(norm.sf(alert_threshold(score[kept], alert_rate=0.02, weight=weight)))
+    assert np.mean(shares) == pytest.approx(0.02, rel=0.05)
+
+
+def test_rows_that_tie_are_alerted_together_at_a_limit_beside_them() -> None:
+    tied = np.r_[np.full(7, 5.0), np.full(3, 4.0), np.linspace(0, 1, 90)]
+    assert alert_threshold(tied, alert_rate=0.01) == pytest.approx(4.5)  # at least the highest
+    assert alert_threshold(tied, alert_rate=0.08) == pytest.approx(4.5)
+    assert alert_threshold(tied, alert_rate=0.095) == pytest.approx(2.5)
+    assert alert_threshold(np.ones(9), alert_rate=0.1) == 1.0
 
 
 def test_every_replicate_is_the_score_of_resampled_rows() -> None:

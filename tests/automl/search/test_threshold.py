@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import norm
 
 from automl.data.dataset import Dataset
 from automl.meters.cpu_time import CpuTimeMeter
+from automl.search.calibration import fit_platt
+from automl.search.champion import Member
+from automl.search.fitted import Fitted
 from automl.search.metrics import recall_threshold
 from automl.search.objective import Objective
+from automl.search.problem import prepare
 from automl.search.run import SearchResult, search
+from automl.search.threshold import choose, limit_of_parts, limit_on_unseen
+from automl.trial import Candidate
 from tests.automl.search.problems import rare
 
 rows = st.lists(
@@ -35,6 +44,81 @@ def test_no_threshold_that_finds_enough_is_more_precise(
     assert reached(chosen)[0] >= recall - 1e-6
     others = [reached(t) for t in np.unique(score)]
     assert reached(chosen)[1] >= max(p for r, p in others if r >= recall) - 1e-9
+
+
+class FirstColumn:
+    """A model whose logit is the first column; it remembers on how many rows it was asked."""
+
+    def __init__(self) -> None:
+        self.details: dict[str, object] = {}
+        self.n_rows = 0
+
+    def decision(self, matrix: np.ndarray) -> np.ndarray:
+        self.n_rows += len(matrix)
+        return np.asarray(matrix[:, 0], dtype=np.float64)
+
+
+@pytest.mark.parametrize("slope", [1.0, 0.5])
+def test_the_alert_share_is_that_of_rows_in_no_fit(slope: float) -> None:
+    """Whatever the scale on which fold models were judged: half of it loses all alerts."""
+    problem = prepare(rare(60_000, n_positive=300), seed=0)
+    assert problem.final_rows < 7_000
+    logit = np.asarray(problem.matrix[problem.validation.rows, 0], dtype=np.float64)
+    fitted = Fitted(model=FirstColumn(), slope=slope)  # type: ignore[arg-type]
+    member = Member(
+        trial=0, candidate=Candidate(model="m", params={}), weight=1.0, models=(fitted,)
+    )
+    platt = fit_platt(problem.validation.y, logit, problem.validation.weight)
+    found = choose(
+        logit, (member,), problem, calibration=platt, honest=platt.log_odds(logit), judged={}
+    )
+    limit = (np.log(found.probability / (1 - found.probability)) - platt.intercept) / platt.slope
+    # Of 20,000 such rows 1 % are 200, and the 300 positives are one row in 200.
+    true = 0.995 * norm.sf(limit / slope) + 0.005 * norm.sf(limit / slope - 1.2)
+    assert true == pytest.approx(0.01, rel=3 / 200**0.5)
+
+
+def test_older_rows_and_models_of_an_older_champion_tell_no_alert_share() -> None:
+    dataset = rare(60_000, n_positive=300)
+    model = FirstColumn()
+    member = Member(
+        trial=0,
+        candidate=Candidate(model="m", params={}),
+        weight=1.0,
+        models=(Fitted(model=model),),  # type: ignore[arg-type]
+    )
+    problem = prepare(dataset, seed=0)
+    assert limit_on_unseen((member,), problem, {}, share=0.01, recall=0.1) is not None
+    asked = model.n_rows
+    assert limit_on_unseen((member,), problem, {0: member}, share=0.01, recall=0.1) is None
+    assert limit_on_unseen((member,), problem, {}, share=0.001, recall=0.1) is None
+    forward = prepare(replace(dataset, time=np.arange(60_000)), seed=0)
+    assert limit_on_unseen((member,), forward, {}, share=0.01, recall=0.1) is None
+    assert model.n_rows == asked <= 20_000
+
+
+def test_parts_of_different_scales_do_not_move_the_alert_share() -> None:
+    """Pooled, one part would have all the alerts, and the champion a twentieth of those asked."""
+    problem = prepare(rare(30_000, n_positive=1400), seed=0)
+    slopes = (2.0, 0.5)
+    models = tuple(Fitted(model=FirstColumn(), slope=slope) for slope in slopes)  # type: ignore[arg-type]
+    refitted = Fitted(model=FirstColumn(), slope=1.25)  # type: ignore[arg-type]
+    member = Member(
+        trial=0,
+        candidate=Candidate(model="m", params={}),
+        weight=1.0,
+        models=(*models, refitted),
+    )
+    logit = np.concatenate(
+        [
+            slope * problem.matrix[part.valid, 0].astype(np.float64)
+            for slope, part in zip(slopes, problem.validation.parts, strict=True)
+        ]
+    )
+    limit = limit_of_parts(logit, (member,), problem, {}, share=0.01) / 1.25
+    rate = 1400 / 30_000
+    true = (1 - rate) * norm.sf(limit) + rate * norm.sf(limit - 1.2)
+    assert true == pytest.approx(0.01, rel=3 / (0.01 * len(logit)) ** 0.5)
 
 
 def searched(objective: Objective) -> tuple[SearchResult, Dataset]:
