@@ -19,6 +19,7 @@ OTHER: dict[str, tuple[str, Any]] = {
     "allowed_hosts": ("a.example, b.example,", ("a.example", "b.example")),
     "zone": ("FR", "FR"),
     "watts_per_core": ("3.5", 3.5),
+    "knowledge": ("off", "off"),
     "log_level": ("DEBUG", "DEBUG"),
     "job_nice": ("0", 0),
 }
@@ -58,6 +59,7 @@ def test_an_empty_variable_means_the_default(name: str, monkeypatch: pytest.Monk
         ("job_nice", "20"),
         ("job_processes", "0"),
         ("lease_seconds", "-1"),
+        ("knowledge", "everything"),
         ("log_level", "LOUD"),
         ("watts_per_core", "0"),
         ("tick_seconds", "nan"),
