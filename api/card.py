@@ -135,18 +135,24 @@ def _alerts(card: dict[str, Any], objective: Mapping[str, Any]) -> Iterator[str]
 def _members(members: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if members:
         yield from _table(
-            ("Weight", "Model", "Trial", "Parameters"),
+            ("Weight", "Model", "Trial", "Rows fitted on", "Parameters"),
             (
                 (
                     member.get("weight"),
                     member.get("model"),
                     member.get("trial"),
+                    _rows(member.get("fitted_rows")),
                     _pairs(member.get("params") or {}),
                 )
                 for member in members
             ),
-            written=(3,),
+            written=(4,),
         )
+
+
+def _rows(n_rows: Any) -> str:
+    """A count of rows; a card of an older version knows none."""
+    return f"{n_rows:,}" if isinstance(n_rows, int) else "not recorded"
 
 
 def _columns(card: dict[str, Any]) -> Iterator[str]:

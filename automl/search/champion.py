@@ -34,6 +34,12 @@ class Member:
     weight: float
     models: tuple[Fitted, ...]
 
+    @property
+    def fitted_rows(self) -> int | None:
+        """Rows of its fullest fit, which may be a sample of the data's; None where not known."""
+        known = [fitted.n_rows for fitted in self.models if fitted.n_rows is not None]
+        return max(known, default=None)
+
     def decision(self, matrix: npt.NDArray[np.float32]) -> Floats:
         logits = [fitted.decision(matrix) for fitted in self.models]
         return np.asarray(np.mean(logits, axis=0))
@@ -143,6 +149,7 @@ class Champion:
                     "params": dict(member.candidate.params),
                     "weight": member.weight,
                     "n_models": len(member.models),
+                    "fitted_rows": member.fitted_rows,
                 }
                 for member in self.members
             ],

@@ -52,7 +52,14 @@ def write(champion: Champion, folder: Path) -> str:
         for j, fitted in enumerate(member.models):
             stem = f"member{i}-{j}"
             files += fitted.model.save(folder, stem)
-            models.append({"stem": stem, "slope": fitted.slope, "shift": fitted.shift})
+            models.append(
+                {
+                    "stem": stem,
+                    "slope": fitted.slope,
+                    "shift": fitted.shift,
+                    "n_rows": fitted.n_rows,
+                }
+            )
         members.append(
             {
                 "trial": member.trial,
@@ -159,7 +166,12 @@ def _member(folder: Path, value: Mapping[str, Any]) -> Member:
         candidate=candidate,
         weight=value["weight"],
         models=tuple(
-            Fitted(model=catalog.load(folder, one["stem"]), slope=one["slope"], shift=one["shift"])
+            Fitted(
+                model=catalog.load(folder, one["stem"]),
+                slope=one["slope"],
+                shift=one["shift"],
+                n_rows=one.get("n_rows"),
+            )
             for one in value["models"]
         ),
     )

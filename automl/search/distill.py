@@ -172,7 +172,7 @@ def _student(
         rounds=ROUNDS,
         sample_weight=None if own is None else own[rows],
     )
-    return Fitted(model=model)
+    return Fitted(model=model, n_rows=len(rows))
 
 
 def _models(ledger: Ledger, number: int) -> tuple[Fitted, ...]:

@@ -17,6 +17,8 @@ class Fitted:
     model: FittableModel
     slope: float = 1.0
     shift: float = 0.0
+    # Rows that it was fitted on; None where it was saved before that was kept.
+    n_rows: int | None = None
 
     def decision(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Logits of encoded rows, shape (n_rows,)."""

@@ -74,7 +74,7 @@ def _fit(proposal: Proposal, problem: Problem, *, part: Part) -> Fitted:
         sample_weight=None if dataset.weight is None else dataset.weight[rows],
         valid=(problem.matrix[stopping], dataset.y[stopping], stopping_weight),
     )
-    return Fitted(model=model, shift=problem.prior_shift(rows, part))
+    return Fitted(model=model, shift=problem.prior_shift(rows, part), n_rows=len(rows))
 
 
 def _at_scale(

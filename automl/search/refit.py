@@ -113,7 +113,7 @@ def fit_all(
         dataset.y[rows],
         sample_weight=None if dataset.weight is None else dataset.weight[rows],
     )
-    return Fitted(model=model, shift=problem.prior_shift(rows, None))
+    return Fitted(model=model, shift=problem.prior_shift(rows, None), n_rows=len(rows))
 
 
 def crown(

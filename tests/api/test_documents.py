@@ -96,6 +96,16 @@ def test_a_card_tells_recall_from_precision(site: Site) -> None:
     assert "| precision: of all alerts, the share that is positive | 0.756672 |" in text
 
 
+def test_a_card_tells_on_how_many_rows_each_member_was_fitted(site: Site) -> None:
+    model = site.model()
+    member = {"weight": 0.5, "model": "lightgbm", "trial": 3, "params": {"num_leaves": 15}}
+    card = {**model.card, "members": [{**member, "fitted_rows": 12_117}, member]}
+    text = markdown(replace(model, card=card))
+    assert "| Weight | Model | Trial | Rows fitted on | Parameters |" in text
+    assert "| 0.5 | lightgbm | 3 | 12,117 | num leaves 15 |" in text
+    assert "| 0.5 | lightgbm | 3 | not recorded | num leaves 15 |" in text
+
+
 def test_a_card_names_the_columns_left_out(site: Site) -> None:
     model = site.model()
     left_out = [{"column": "duration", "why": "excluded by the request"}]

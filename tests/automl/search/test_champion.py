@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import subprocess
 import sys
@@ -252,6 +253,36 @@ def test_the_card_has_what_a_reader_needs_and_no_cell(champion: Champion) -> Non
     assert card["scores"]["expected_calibration_error"] < 0.05
     assert card["provenance"]["n_positive"] == 90
     assert "north" not in text
+
+
+def test_the_card_tells_on_how_many_rows_each_member_was_fitted(tmp_path: Path) -> None:
+    dataset = rare(51_000, n_positive=200, with_category=False)
+    champion = search(dataset, meter=CpuTimeMeter(), mode="eco").champion
+    told = [member["fitted_rows"] for member in champion.card()["members"]]
+    assert told == [200 * 21] * len(told)  # twenty negatives for each positive
+    champion.save(tmp_path / "model")
+    kept = [member["fitted_rows"] for member in Champion.load(tmp_path / "model").card()["members"]]
+    assert kept == told
+
+
+def test_a_champion_saved_before_its_rows_were_counted_loads_without(
+    champion: Champion, saved: tuple[Path, str]
+) -> None:
+    folder, _ = saved
+    assert {m["fitted_rows"] for m in champion.card()["members"]} == {1200}
+    state = json.loads((folder / "champion.json").read_text())
+    for member in state["members"]:
+        for model in member["models"]:
+            del model["n_rows"]
+    (folder / "champion.json").write_text(json.dumps(state))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    digest = hashlib.sha256((folder / "champion.json").read_bytes()).hexdigest()
+    manifest["files"]["champion.json"] = digest
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    old = Champion.load(folder)
+    assert {m["fitted_rows"] for m in old.card()["members"]} == {None}
+    X = rare(seed=3).X
+    np.testing.assert_array_equal(old.predict_proba(X), champion.predict_proba(X))
 
 
 def test_timestamps_are_features_too(tmp_path: Path) -> None:

@@ -33,9 +33,11 @@ def run(dataset: Dataset, **options: Any) -> SearchResult:
 
 def gist(result: SearchResult) -> list[Any]:
     """All that must repeat: everything but what was measured."""
+    measured = ("row_milliseconds",)
     trials = [
-        (t.number, t.proposal, t.score, t.interval, dict(t.scores), dict(t.details), t.error)
+        (t.number, t.proposal, t.score, t.interval, dict(t.scores), details, t.error)
         for t in result.trials
+        for details in [{name: one for name, one in t.details.items() if name not in measured}]
     ]
     return [trials, result.front, dict(result.picks), result.champion.threshold]
 
