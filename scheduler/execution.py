@@ -310,7 +310,9 @@ def _register(
         sha256 = found.champion.save(folder)
         work.artifacts.put_folder(key, folder)
     job = work.job
-    warnings = [dict(warning) for warning in (*job.warnings, *found.warnings)]
+    warned = {(one["code"], one.get("column")) for one in job.warnings}
+    new = [one for one in found.warnings if (one["code"], one.get("column")) not in warned]
+    warnings = [dict(warning) for warning in (*job.warnings, *new)]
     model = Model(
         id=uuid.uuid4().hex,
         project_id=job.project_id,
@@ -349,7 +351,7 @@ def _register(
             "lifetimes": {str(number): one.to_json() for number, one in found.lifetimes.items()},
             "champion": found.champion.provenance.get("trial"),
             "members": {str(one.trial): one.weight for one in found.champion.members},
-            "warnings": [dict(warning) for warning in found.warnings],
+            "warnings": [dict(warning) for warning in new],
             "stop": found.stop.to_json(),
             "knowledge": dict(found.champion.provenance["knowledge"])
             | {"suggestions": [one.to_json() for one in found.suggestions]},

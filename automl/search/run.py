@@ -21,6 +21,7 @@ from automl.search.distill import STUDENT, student_member
 from automl.search.effort import EFFORTS, Effort, effort_of
 from automl.search.evaluate import default_fit_seconds, expected_cost, expected_seconds
 from automl.search.finish import Finish, finish
+from automl.search.giveaway import giveaways
 from automl.search.journal import Journal, MemoryJournal
 from automl.search.ledger import Ledger, members_of
 from automl.search.lifetime import Lifetime
@@ -402,4 +403,4 @@ def _warnings(problem: Problem, ledger: Ledger) -> list[dict[str, Any]]:
                 f"number {first.number} ({first.candidate.model}): {first.error}",
             }
         )
-    return found
+    return [*found, *giveaways(problem, ledger.trials)]
