@@ -13,6 +13,8 @@ Floats = npt.NDArray[np.float64]
 # Logits beyond this are probabilities that float64 cannot tell from 0 or 1 in a mean.
 LOGIT_LIMIT = 30.0
 MAX_STEPS = 100
+# Below this the ranks of scores would be lost in the rounding of probabilities.
+LEAST_SLOPE = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,7 @@ class Platt:
 def fit_platt(y: npt.ArrayLike, score: npt.ArrayLike, weight: npt.ArrayLike | None = None) -> Platt:
     """The slope and intercept of least weighted log loss.
 
-    Where the fit would turn the ranking over (slope <= 0: a score no better than chance), the
+    Where the fit would turn the ranking over or level it (a score no better than chance), the
     slope stays small and positive, and only the intercept is fitted, so that ranks survive and
     the mean is still the prevalence.
 
@@ -58,8 +60,8 @@ def fit_platt(y: npt.ArrayLike, score: npt.ArrayLike, weight: npt.ArrayLike | No
     # The pull by counts of rows, not by their weights: it stands for how little was seen.
     target = np.where(labels > 0, (n_positive + 1) / (n_positive + 2), 1 / (n_negative + 2))
     slope, intercept = _newton(target, scores, weights, free_slope=True)
-    if slope <= 0:
-        slope = 1e-3
+    if slope < LEAST_SLOPE:
+        slope = LEAST_SLOPE
         _, intercept = _newton(target, slope * scores, weights, free_slope=False)
     return Platt(slope=slope, intercept=intercept)
 

@@ -18,7 +18,7 @@ Floats = npt.NDArray[np.float64]
 # Rows of each side on which the averaging's effect is read: 100 of them at an alert rate of 1 %.
 SHIFT_ROWS = 10_000
 # Rows that no model was fitted on, and the fewest alerts among them that a threshold rests on.
-UNSEEN_ROWS, ENOUGH_ALERTS = 20_000, 50
+UNSEEN_ROWS, ENOUGH_ALERTS = 40_000, 50
 # The effect is taken as the mean over alert shares around the one asked for, by these factors: at
 # 1 % of 3,000 rows one quantile rests on two neighbours of 30 rows.
 AROUND = np.geomspace(0.5, 2.0, 9)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 
@@ -51,6 +53,23 @@ def test_ranks_survive_even_a_score_that_is_wrong() -> None:
     assert platt.slope > 0
     assert average_precision(y, platt.probability(-score)) == average_precision(y, -score)
     assert platt.probability(-score).mean() == pytest.approx(y.mean(), abs=0.01)
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 1), st.floats(-40, 40).map(lambda x: round(x, 6))),
+        min_size=2,
+        max_size=40,
+    )
+)
+def test_it_is_strictly_monotone_whatever_it_was_fitted_on(found: list[tuple[int, float]]) -> None:
+    """Also beyond the scores it was fitted on, and where a probability rounds to 0 or 1."""
+    y, score = (np.array(column, dtype=float) for column in zip(*found, strict=True))
+    platt = fit_platt(y, score)
+    assert np.isfinite([platt.slope, platt.intercept]).all()
+    ordered = np.unique(np.r_[score, -60.0, 60.0])
+    assert (np.diff(platt.log_odds(ordered)) > 0).all()
+    assert (np.diff(platt.probability(ordered)) >= 0).all()
 
 
 @pytest.mark.parametrize("score", [np.zeros(50), np.r_[np.full(49, -25.0), 25.0]])
