@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
-from math import ceil
+from math import ceil, inf
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from automl.models.boosting import Boosting, continued
 from automl.models.catalog import expected_cpu_seconds, family
 from automl.models.rounds import most_rounds
 from automl.search.champion import Champion, Member
@@ -17,6 +18,7 @@ from automl.search.ensemble import mean_logit
 from automl.search.evaluate import expected_cost, expected_seconds, refit_seconds
 from automl.search.fitted import Fitted
 from automl.search.ledger import Ledger, is_ensemble
+from automl.search.lifetime import predict_seconds
 from automl.search.parts import BOOSTED, like_parts
 from automl.search.problem import Problem
 from automl.search.refit import fit_all
@@ -31,6 +33,9 @@ Floats = npt.NDArray[np.float64]
 # The best round comes later on more rows, as their number to this power
 # (`automl.models.expected`, TYPICAL_POWER).
 ROUNDS_POWER = 0.34
+# Where a fit from the start is not affordable: a quarter of the rounds more (docs/method.md,
+# Starting from a champion).
+MORE_ROUNDS, LEAST_MORE = 0.25, 5
 # Standard errors that the score on new rows may be below the one the champion was chosen by.
 WORSE = 2.0
 
@@ -131,23 +136,71 @@ def renewed(
     """A member with its newest models and one more, fitted on all rows of the final rung.
 
     As many models as before, so that the cost of its use stays: the oldest goes. A member of one
-    model, which is no average, is replaced. Without the means for a fit it stays as it is.
+    model, which is no average, is replaced. Without the means for a fit its newest trees are gone
+    on with, and without the means for that it stays as it is.
     """
     candidate, n_rows = trial.candidate, problem.final_rows
     rounds = later_rounds(old, problem) if family(candidate) in BOOSTED else None
-    if not affordable(refit_seconds(candidate, problem, rounds=rounds)):
-        return Member(trial=trial.number, candidate=candidate, weight=weight, models=old.models)
     kept = kept_models(old)
-    fitted = fit_all(
-        trial,
-        problem,
-        n_rows=n_rows,
-        rounds=rounds,
-        n_trees=newest_trees(old) if kept else None,
-    )
+    if affordable(refit_seconds(candidate, problem, rounds=rounds)):
+        fitted = fit_all(
+            trial,
+            problem,
+            n_rows=n_rows,
+            rounds=rounds,
+            n_trees=newest_trees(old) if kept else None,
+        )
+    elif affordable(continuing_seconds(old, problem)):
+        fitted = gone_on(old, problem)
+    else:
+        return Member(trial=trial.number, candidate=candidate, weight=weight, models=old.models)
     if kept:
         fitted = like_parts(fitted, kept[-1:], problem)
     return Member(trial=trial.number, candidate=candidate, weight=weight, models=(*kept, fitted))
+
+
+def more_rounds(old: Member) -> int:
+    """Rounds to go on with a member's newest trees for; 0 where they cannot be gone on with.
+
+    Only plain boosting can: what a rate of positives or a made-up row was on the older rows is
+    not known any more. It ends where the most rounds are reached, after some generations.
+    """
+    model = old.models[-1].model
+    if type(model) is not Boosting:
+        return 0
+    grown = int(model.details["best_iteration"])
+    wanted = max(ceil(MORE_ROUNDS * grown), LEAST_MORE)
+    return max(min(wanted, most_rounds(old.candidate.params) - grown), 0)
+
+
+def continuing_seconds(old: Member, problem: Problem) -> float:
+    """Expected CPU-seconds of `gone_on`: its rounds, and what the older trees say of the rows."""
+    rounds = more_rounds(old)
+    if not rounds:
+        return inf
+    trees = [int(old.models[-1].model.details["best_iteration"])]
+    predicting = predict_seconds(old.candidate, trees=trees) * problem.final_rows / 1000
+    return refit_seconds(old.candidate, problem, rounds=rounds) + predicting
+
+
+def gone_on(old: Member, problem: Problem) -> Fitted:
+    """A member's newest trees and some more, fitted to all rows of the final rung."""
+    newest = old.models[-1].model
+    if not isinstance(newest, Boosting):
+        raise TypeError(f"the trees of {type(newest).__name__} cannot be gone on with")
+    rows, dataset = problem.rows_to_fit(problem.final_rows, None), problem.dataset
+    model = continued(
+        newest,
+        problem.matrix[rows],
+        dataset.y[rows],
+        params=old.candidate.params,
+        info=problem.info,
+        # Rows and columns of a round are drawn anew, not those of the first rounds again.
+        seed=problem.seed + int(newest.details["best_iteration"]),
+        rounds=more_rounds(old),
+        sample_weight=None if dataset.weight is None else dataset.weight[rows],
+    )
+    return Fitted(model=model, shift=problem.prior_shift(rows, None), n_rows=len(rows))
 
 
 def kept_models(old: Member) -> tuple[Fitted, ...]:

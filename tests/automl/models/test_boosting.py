@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import pytest
 from automl.data.encoding import EncoderInfo
 from automl.errors import DataError
 from automl.meta.portfolio import NAMED
-from automl.models.boosting import Boosting
+from automl.models.boosting import Boosting, continued
 from automl.models.catalog import build
 from automl.models.resampling import SmoteBoosting
 from automl.models.rounds import MOST_ROUNDS, default_rounds, most_rounds
@@ -172,3 +173,56 @@ def test_smote_leaves_balanced_rows_alone() -> None:
     assert smote(0.05)._resample(X, y, None)[0] is X
     one = (np.arange(len(y)) == 0).astype(np.int8)
     assert smote(0.5)._resample(X, one, None)[0] is X
+
+
+UNDRAWN = {"learning_rate": 0.1, "num_leaves": 15, "path_smooth": 5.0}
+
+
+def go_on(old: Boosting, X: np.ndarray, y: np.ndarray, **changes: Any) -> Boosting:
+    given: dict[str, Any] = {"params": UNDRAWN, "info": INFO, "seed": 0, "rounds": 25} | changes
+    return continued(old, X, y, **given)
+
+
+def test_going_on_for_some_rounds_is_the_same_as_growing_all_at_once(tmp_path: Path) -> None:
+    X, y = rows()
+    weight = np.where(y == 1, 2.0, 1.0)
+    at_once = boosting(UNDRAWN, rounds=65).fit(X, y, sample_weight=weight)
+    first = boosting(UNDRAWN, rounds=40).fit(X, y, sample_weight=weight)
+    first.save(tmp_path, "first")
+    for old in (first, Boosting.load(tmp_path, "first")):
+        model = go_on(old, X, y, sample_weight=weight)
+        assert np.array_equal(model.decision(X), at_once.decision(X))
+        assert model.details["best_iteration"] == 65
+        assert model.details["n_continued"] == 25
+    model.save(tmp_path, "on")
+    assert np.array_equal(Boosting.load(tmp_path, "on").decision(X), at_once.decision(X))
+
+
+def test_going_on_keeps_the_older_trees_and_learns_the_new_rows() -> None:
+    X, y = rows()
+    old = boosting(rounds=20).fit(X, y)
+    grown_X, grown_y = np.concatenate([X, rows(seed=1)[0]]), np.concatenate([y, rows(seed=1)[1]])
+    model = go_on(old, grown_X, grown_y, params=L15, seed=20)
+    kept = model.booster.predict(X, raw_score=True, num_iteration=20, num_threads=1)
+    assert np.array_equal(kept, old.decision(X))
+    again = go_on(old, grown_X, grown_y, params=L15, seed=20)
+    assert np.array_equal(model.decision(X), again.decision(X))
+
+    def loss(one: Boosting) -> float:
+        return float(
+            np.mean(np.logaddexp(0.0, np.where(grown_y == 1, -1, 1) * one.decision(grown_X)))
+        )
+
+    assert loss(model) < loss(old)
+
+
+def test_trees_of_other_columns_are_not_gone_on_with() -> None:
+    X, y = rows()
+    old = boosting(rounds=5).fit(X, y)
+    fewer = replace(INFO, kinds=INFO.kinds[1:], cardinality=INFO.cardinality[1:])
+    with pytest.raises(ValueError, match="other columns"):
+        go_on(old, X[:, 1:], y, info=fewer)
+    with pytest.raises(ValueError, match="columns are needed"):
+        go_on(old, X[:, 1:], y)
+    with pytest.raises(DataError):
+        go_on(old, X, np.zeros_like(y))

@@ -15,8 +15,12 @@ from automl.cost import Budget
 from automl.data.dataset import Dataset
 from automl.errors import DataError
 from automl.meters.cpu_time import CpuTimeMeter
-from automl.search.champion import Champion
+from automl.models.rated import RatedBoosting
+from automl.search.champion import Champion, Member
 from automl.search.journal import MemoryJournal
+from automl.search.problem import prepare
+from automl.search.refit import fit_member
+from automl.search.renew import continuing_seconds, more_rounds, renewed
 from automl.search.run import SearchResult, search
 from automl.search.seen import hashes
 from automl.search.start import Start, relate
@@ -84,6 +88,41 @@ def test_every_member_has_one_new_model_and_no_more_than_before(
         assert len(member.models) == len(before.models)
         assert all(a is b for a, b in zip(member.models, before.models[1:], strict=False))
         assert member.models[-1] not in before.models
+
+
+def renewed_by(first: SearchResult, *, refit: bool, continued: bool) -> tuple[Member, Member]:
+    """A boosted member before and after, with the means for a fit and for going on, or without."""
+    relation = relate(Start(champion=first.champion), WHOLE, seed=3)
+    problem = prepare(WHOLE, seed=3, encoder=relation.encoder, validation=relation.validation)
+    trial = next(t for t in first.trials if t.candidate.model == "lightgbm" and t.score)
+    trial = max((t for t in first.trials if t.candidate == trial.candidate), key=lambda t: t.number)
+    old = fit_member(
+        trial, problem, weight=1.0, at_hand=(), meter=CpuTimeMeter(), affordable=lambda s: True
+    )
+    going = continuing_seconds(old, problem)
+    means = np.inf if refit else going if continued else 0.0
+    new = renewed(trial, old, problem, weight=1.0, affordable=lambda seconds: seconds <= means)
+    return old, new
+
+
+def test_without_the_means_for_a_fit_its_trees_are_gone_on_with(first: SearchResult) -> None:
+    old, new = renewed_by(first, refit=False, continued=True)
+    before, after = old.models[-1].model.details, new.models[-1].model.details
+    assert len(new.models) == len(old.models)
+    assert after["n_continued"] == more_rounds(old) > 0
+    assert after["best_iteration"] == before["best_iteration"] + after["n_continued"]
+    old, fitted = renewed_by(first, refit=True, continued=True)
+    assert "n_continued" not in fitted.models[-1].model.details
+    old, same = renewed_by(first, refit=False, continued=False)
+    assert same.models == old.models
+
+
+def test_trees_that_know_older_labels_are_fitted_anew_or_stay(first: SearchResult) -> None:
+    old, _ = renewed_by(first, refit=True, continued=True)
+    other = replace(
+        old, models=(replace(old.models[-1], model=RatedBoosting.__new__(RatedBoosting)),)
+    )
+    assert more_rounds(other) == 0
 
 
 def test_the_same_start_gives_the_same_champion(first: SearchResult, grown: SearchResult) -> None:
