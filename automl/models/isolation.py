@@ -55,8 +55,7 @@ class Isolation(SklearnModel):
         check_columns(X, self.details["n_columns"])
         if not len(X):
             return np.empty(0)
-        with one_thread(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with one_thread():
             return -np.asarray(self.pipeline.score_samples(X), dtype=np.float64)
 
     @classmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -189,17 +189,29 @@ class Champion:
         return read(Path(folder), sha256=sha256)
 
     def _missing(self, X: pd.DataFrame) -> list[str]:
-        present = {str(name) for name in X.columns}
-        used = {spec["name"] for spec in self.encoder.columns}
-        return [name for name in self.columns if name in used and name not in present]
+        return missing_columns(X, self.encoder, self.columns)
+
+
+def missing_columns(X: pd.DataFrame, encoder: TableEncoder, columns: Sequence[str]) -> list[str]:
+    """Which of the columns that the encoder reads are not in a table."""
+    present = {str(name) for name in X.columns}
+    used = {spec["name"] for spec in encoder.columns}
+    return [name for name in columns if name in used and name not in present]
 
 
 def predict_cost(champion: Champion, X: pd.DataFrame, *, meter: Meter) -> Cost:
     """What the champion takes per 1,000 rows: measured on up to so many, after a first go."""
+    return cost_per_1000_rows(champion.predict_proba, X, meter=meter)
+
+
+def cost_per_1000_rows(
+    predict: Callable[[pd.DataFrame], Floats], X: pd.DataFrame, *, meter: Meter
+) -> Cost:
+    """What predicting takes per 1,000 rows: measured on up to so many, after a first go."""
     rows = X.head(PREDICT_ROWS)
-    champion.predict_proba(rows)
+    predict(rows)
     with measure(meter) as reading:
-        champion.predict_proba(rows)
+        predict(rows)
     scale, cost = PREDICT_ROWS / len(rows), reading.cost
     return Cost(
         cpu_seconds=cost.cpu_seconds * scale,

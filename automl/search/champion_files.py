@@ -107,6 +107,10 @@ def write(champion: Champion, folder: Path) -> str:
 def read(folder: Path, *, sha256: str | None) -> Champion:
     """Check every file against the manifest, then parse; see `Champion.load`."""
     manifest = checked(folder, sha256=sha256)
+    if manifest.get("kind") is not None:
+        raise DataError(
+            f"this model is no champion but an {manifest['kind']}", code="not_a_champion"
+        )
     try:
         state = json.loads((folder / STATE).read_text(encoding="utf-8"))
         encoder = TableEncoder.from_json(json.loads((folder / ENCODER).read_text("utf-8")))
@@ -178,6 +182,7 @@ def _member(folder: Path, value: Mapping[str, Any]) -> Member:
 
 
 def checked(folder: Path, *, sha256: str | None) -> dict[str, Any]:
+    """The manifest, once every file is the one that was saved; raises ``corrupt_model``."""
     try:
         raw = (folder / MANIFEST).read_bytes()
     except OSError as error:
@@ -208,19 +213,23 @@ def checked(folder: Path, *, sha256: str | None) -> dict[str, Any]:
 
 
 def corrupt(message: str) -> DataError:
+    """The error of files that are not those that were saved."""
     return DataError(message, code="corrupt_model")
 
 
 def write_json(path: Path, value: Any) -> None:
+    """Write plain values, always in the same order."""
     text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
     path.write_text(text + "\n", encoding="utf-8")
 
 
 def digest(raw: bytes) -> str:
+    """SHA-256 in hexadecimal digits."""
     return hashlib.sha256(raw).hexdigest()
 
 
 def versions() -> dict[str, str]:
+    """Of what could change the meaning of a file."""
     found = {"python": platform.python_version()}
     for name in PACKAGES:
         try:

@@ -5,17 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from itertools import permutations
 from math import factorial
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from automl.data.encoding import EncoderInfo
+from automl.data.encoding import EncoderInfo, TableEncoder
 from automl.errors import DataError
-
-if TYPE_CHECKING:
-    from automl.search.champion import Champion
 
 Matrix = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
@@ -27,6 +24,20 @@ MOST_ORDERS, LEAST_ORDERS = 16, 2
 ROW_CELLS = 20_000_000  # for one row, before fewer orders are gone through
 BLOCK_CELLS = 4_000_000  # predicted at a time
 MOST_CELLS = 400_000_000  # for one request: about ten CPU-seconds
+
+
+class Explained(Protocol):
+    """What has reasons: a champion, or a ranking without labels."""
+
+    @property
+    def encoder(self) -> TableEncoder: ...
+
+    @property
+    def typical(self) -> Matrix | None: ...
+
+    def matrix(self, X: pd.DataFrame) -> Matrix: ...
+
+    def logit(self, matrix: Matrix) -> Floats: ...
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +67,7 @@ def typical_row(matrix: Matrix, info: EncoderInfo) -> Matrix:
     return row
 
 
-def reasons(champion: Champion, X: pd.DataFrame, *, n_reasons: int) -> list[tuple[Reason, ...]]:
+def reasons(champion: Explained, X: pd.DataFrame, *, n_reasons: int) -> list[tuple[Reason, ...]]:
     """The columns that move each row's score furthest from a typical row's, furthest first.
 
     Shapley values with one baseline: from the typical row, columns take the row's own cells one
@@ -110,7 +121,7 @@ def reasons(champion: Champion, X: pd.DataFrame, *, n_reasons: int) -> list[tupl
 
 
 def contributions(
-    champion: Champion, matrix: Matrix, sources: list[npt.NDArray[np.intp]]
+    champion: Explained, matrix: Matrix, sources: list[npt.NDArray[np.intp]]
 ) -> Floats:
     """Each source's contribution to the calibrated logit, shape (n_rows, n_sources).
 
