@@ -54,6 +54,7 @@ def markdown(model: Model) -> str:
         ("Columns it reads", _columns(card)),
         ("Columns left out", _left_out(card)),
         ("What it took", _cost(card)),
+        ("What its life is expected to take", _life(card)),
         ("Warnings", _warnings(card.pop("warnings", ()))),
         ("Provenance", _provenance(card, model)),
     ):
@@ -187,6 +188,28 @@ def _cost(card: dict[str, Any]) -> Iterator[str]:
     if intensity:
         yield ""
         yield f"Carbon intensity: {_pairs(intensity)}."
+
+
+LIFE = {
+    "search": "finding it",
+    "refit": "fitting it on all rows",
+    "use": "predicting",
+    "retrains": "fitting it again",
+    "total": "all of it",
+}
+
+
+def _life(card: dict[str, Any]) -> Iterator[str]:
+    life, row = card.pop("lifetime", None), card.pop("row_milliseconds", None)
+    if isinstance(life, Mapping):
+        joules, grams = life.get("joules") or {}, life.get("gco2e") or {}
+        yield from _table(
+            ("What", "Joules", "gCO2e"),
+            ((LIFE.get(name, name), one, grams.get(name)) for name, one in joules.items()),
+        )
+    if row is not None:
+        yield ""
+        yield f"One row alone takes {_scalar(row)} milliseconds of CPU time, encoding included."
 
 
 def _warnings(warnings: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields
 from math import inf
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from automl.cost import ZERO, Budget, Cost
+from automl.cost import JOULES_PER_KWH, ZERO, Budget, Cost
 from automl.data.options import for_more_rows
 from automl.errors import BudgetExhausted, FrugalError
 from scheduler.artifacts import ArtifactStore
@@ -196,7 +196,7 @@ def _end(work: _Work, *, state: JobState, **values: Any) -> Job:
 def _searched(work: _Work) -> Job:
     from automl.meta.sketching import sketch_table
     from automl.meters.base import measure
-    from automl.search.champion import predict_cost
+    from automl.search.champion import predict_cost, row_milliseconds
     from automl.search.ledger import is_ensemble
     from automl.search.run import search
 
@@ -246,6 +246,7 @@ def _searched(work: _Work) -> Job:
         )
         with measure(work.meter) as predicting:
             predict = predict_cost(found.champion, dataset.X, meter=work.meter)
+            one_row = row_milliseconds(found.champion, dataset.X)
         on_phase("predict", predicting.cost)
     own_cpu = loading.cost.cpu_seconds + sum(one.cpu_seconds for one in own) - replayed
     bill = receipt(
@@ -260,7 +261,7 @@ def _searched(work: _Work) -> Job:
         attempts=work.epoch,
         start=found.start,
     )
-    done = _register(work, found, bill, stored)
+    done = _register(work, found, bill, stored, row_milliseconds=one_row)
     raced = found.start is None or found.start["kind"] == "first"
     if done.state is JobState.DONE and raced:
         _learn(work, found, knowledge, dataset=dataset, sketch=sketch)
@@ -298,7 +299,12 @@ def _learn(
 
 
 def _register(
-    work: _Work, found: SearchResult, bill: Mapping[str, Any], stored: StoredDataset
+    work: _Work,
+    found: SearchResult,
+    bill: Mapping[str, Any],
+    stored: StoredDataset,
+    *,
+    row_milliseconds: float,
 ) -> Job:
     """Store the champion and end the job in one transaction with its model."""
     profile = stored.profile or {}
@@ -337,6 +343,8 @@ def _register(
             },
             **({"reading": reading} if reading else {}),
             "cost": {"total": bill["total"], "predict": bill["predict_per_1000_rows"]},
+            "row_milliseconds": row_milliseconds,
+            "lifetime": _life(found, grams_per_kwh=work.intensity.grams_per_kwh),
             "intensity": bill["intensity"],
             "warnings": warnings,
         },
@@ -362,6 +370,16 @@ def _register(
     if (done.problem or {}).get("code") == "data_deleted":
         work.artifacts.delete(key)
     return done
+
+
+def _life(found: SearchResult, *, grams_per_kwh: float) -> dict[str, Any] | None:
+    """Expected joules and grams of the champion's life, by what it goes into; never measured."""
+    life = found.lifetimes.get(int(found.champion.provenance["trial"]))
+    if life is None:
+        return None
+    joules = life.to_json()
+    grams = {name: one / JOULES_PER_KWH * grams_per_kwh for name, one in joules.items()}
+    return {"joules": joules, "gco2e": grams}
 
 
 def _provenance(found: SearchResult, job: Job) -> dict[str, Any]:

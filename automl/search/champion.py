@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +24,7 @@ from automl.trial import Candidate
 Floats = npt.NDArray[np.float64]
 
 PREDICT_ROWS = 1000
+SINGLE_ROWS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,6 +199,18 @@ def missing_columns(X: pd.DataFrame, encoder: TableEncoder, columns: Sequence[st
     present = {str(name) for name in X.columns}
     used = {spec["name"] for spec in encoder.columns}
     return [name for name in columns if name in used and name not in present]
+
+
+def row_milliseconds(champion: Champion, X: pd.DataFrame) -> float:
+    """CPU-milliseconds to predict one row alone, encoding included: the median of some rows."""
+    rows = min(len(X), SINGLE_ROWS)
+    champion.predict_proba(X.iloc[:1])
+    took: list[float] = []
+    for i in range(rows):
+        begun = time.process_time()
+        champion.predict_proba(X.iloc[i : i + 1])
+        took.append(time.process_time() - begun)
+    return 1000 * float(np.median(took))
 
 
 def predict_cost(champion: Champion, X: pd.DataFrame, *, meter: Meter) -> Cost:

@@ -106,6 +106,18 @@ def test_a_card_tells_on_how_many_rows_each_member_was_fitted(site: Site) -> Non
     assert "| 0.5 | lightgbm | 3 | not recorded | num leaves 15 |" in text
 
 
+def test_a_card_tells_what_its_life_takes(site: Site) -> None:
+    model = site.model()
+    life = {"joules": {"search": 5.0, "use": 30.0, "total": 35.0}, "gco2e": {"use": 0.002}}
+    card = {**model.card, "lifetime": life, "row_milliseconds": 0.75}
+    text = markdown(replace(model, card=card))
+    assert "| What | Joules | gCO2e |" in text
+    assert "| predicting | 30 | 0.002 |" in text
+    assert "| all of it | 35 | none |" in text
+    assert "One row alone takes 0.75 milliseconds" in text
+    assert "What its life" not in markdown(model)  # of an older version
+
+
 def test_a_card_names_the_columns_left_out(site: Site) -> None:
     model = site.model()
     left_out = [{"column": "duration", "why": "excluded by the request"}]

@@ -103,6 +103,11 @@ def test_train_add_rows_train_again(real: Site) -> None:
     assert start["expected_saved_gco2e"] > 0
     text = real.get(f"/v1/models/{new['model']}/card", headers={"Accept": "text/markdown"}).text
     assert "started from" in text
+    life = card["lifetime"]["joules"]
+    assert life["total"] == pytest.approx(sum(one for n, one in life.items() if n != "total"))
+    assert 0 < card["lifetime"]["gco2e"]["total"] < life["total"]
+    assert 0 < card["row_milliseconds"] < 1000
+    assert "## What its life is expected to take" in text
     # By id, and an older version by number: both are the first model here.
     first = real.store.get_model(real.project, old["model"], version=1)
     for reference in (first.id, f"{old['model']}/1"):
