@@ -37,6 +37,7 @@ PRELOAD = (
     "optuna",
     "automl.search.run",
     "automl.meters.reference:preload",
+    "scheduler.knowledge:preload",
     "scheduler.execution",
 )
 

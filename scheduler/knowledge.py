@@ -127,6 +127,12 @@ def shipped() -> Knowledge:
     return Knowledge.shipped()
 
 
+def preload() -> None:
+    """Read and work out what every job would, once in the process that jobs are forked from."""
+    known = shipped()
+    log.debug("knowledge %s of %d tasks", known.digest, len(known.evidence))
+
+
 def knowledge_of(settings: Settings, project_id: str) -> tuple[Knowledge, Growth]:
     """What a project's next job would start from, without exploration."""
     if settings.knowledge != "grow":
