@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, fields
 from math import inf
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from automl.cost import JOULES_PER_KWH, ZERO, Budget, Cost
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from automl.meta.knowledge import Knowledge
     from automl.meta.likeness import TableSketch
     from automl.meters.reference import Reference
+    from automl.search.anomaly import Ranking
     from automl.search.objective import Objective
     from automl.search.run import SearchResult
     from automl.search.start import Start
@@ -162,7 +164,7 @@ def execute(
 def _finished(work: _Work) -> Job:
     """Run the search and write the end of the job, whatever it is."""
     try:
-        return _searched(work)
+        return _ranked(work) if work.job.request["target"] is None else _searched(work)
     except BudgetExhausted as error:
         if work.heart.cancel_requested.is_set():
             return _end(work, state=JobState.CANCELLED, stop_reason=f"stopped: {CANCELLED}")
@@ -193,10 +195,73 @@ def _end(work: _Work, *, state: JobState, **values: Any) -> Job:
     return job
 
 
+def _ranked(work: _Work) -> Job:
+    """Rank the rows of a job without a target, and register what ranks them."""
+    from automl.data.loading import load_rows
+    from automl.meters.base import measure
+    from automl.search.anomaly import predict_cost, rank_anomalies
+    from automl.search.champion import PREDICT_ROWS, milliseconds_per_row
+
+    request = work.job.request
+    stored = _data_of(work)
+    constants = _constants(work.meter)
+    own: list[Cost] = []
+
+    def on_phase(name: str, cost: Cost) -> None:
+        own.append(cost)
+        work.phase(name, loading.cost + cost if name == "features" else cost)
+
+    with _reference(constants) as codecarbon:
+        with measure(work.meter) as loading:
+            admission = request.get("admission") or {}
+            excluded = [entry["column"] for entry in admission.get("excluded", ())]
+            X = load_rows(_rows_of(work, stored), request, excluded=excluded)
+        journal = _journal(work)
+        replayed = sum(trial.cost.cpu_seconds for trial in journal.finished())
+        found = rank_anomalies(
+            X,
+            alert_rate=objective_of(request).alert_rate,
+            seed=int(request.get("seed") or 0),
+            meter=work.meter,
+            journal=journal,
+            stop=lambda: CANCELLED if work.heart.cancel_requested.is_set() else None,
+            on_phase=on_phase,
+        )
+        with measure(work.meter) as predicting:
+            predict = predict_cost(found.champion, X, meter=work.meter)
+            one_row = milliseconds_per_row(found.champion.anomaly, X.head(PREDICT_ROWS))
+        on_phase("predict", predicting.cost)
+    own_cpu = loading.cost.cpu_seconds + sum(one.cpu_seconds for one in own) - replayed
+    bill = receipt(
+        _phases(work, stored),
+        meter=work.meter.describe(),
+        intensity=work.intensity,
+        reference=codecarbon.to_json(),
+        own_cpu_joules=_processor_joules(own_cpu, constants),
+        trials=found.trials,
+        n_rows=len(X),
+        predict_per_1000_rows=predict,
+        attempts=work.epoch,
+    )
+    return _register(work, found, bill, stored, row_milliseconds=one_row)
+
+
+def _journal(work: _Work) -> StoreJournal:
+    return StoreJournal(
+        work.store,
+        work.artifacts,
+        job_id=work.job.id,
+        epoch=work.epoch,
+        clock=work.clock,
+        progress=work.progress.enter,
+        on_cancel=work.heart.cancel_requested.set,
+    )
+
+
 def _searched(work: _Work) -> Job:
     from automl.meta.sketching import sketch_table
     from automl.meters.base import measure
-    from automl.search.champion import predict_cost, row_milliseconds
+    from automl.search.champion import PREDICT_ROWS, predict_cost, row_milliseconds
     from automl.search.ledger import is_ensemble
     from automl.search.run import search
 
@@ -208,19 +273,15 @@ def _searched(work: _Work) -> Job:
     with _reference(constants) as codecarbon:
         with measure(work.meter) as loading:
             dataset = _load(work, stored)
+            head = dataset.X.head(PREDICT_ROWS).copy()
+            shape = dataset.n_rows, dataset.X.shape[1]
             knowledge = knowledge_for(job, settings=work.settings, artifacts=work.artifacts)
             grows = work.settings.knowledge == "grow"
             sketch = sketch_table(dataset.X) if grows else None
+            handed = [dataset]
+            del dataset  # the search is to have the only reference, and lets go of it
         work.progress.enter(None, 0.0)
-        journal = StoreJournal(
-            work.store,
-            work.artifacts,
-            job_id=job.id,
-            epoch=work.epoch,
-            clock=work.clock,
-            progress=work.progress.enter,
-            on_cancel=work.heart.cancel_requested.set,
-        )
+        journal = _journal(work)
 
         earlier = [trial for trial in journal.finished() if not is_ensemble(trial)]
         replayed = sum(trial.cost.cpu_seconds for trial in earlier)
@@ -231,7 +292,7 @@ def _searched(work: _Work) -> Job:
 
         start = _start(work)
         found = search(
-            dataset,
+            handed.pop(),
             meter=work.meter,
             budget=budget_of(request, grams_per_kwh=work.intensity.grams_per_kwh),
             seed=int(request.get("seed") or 0),
@@ -245,8 +306,8 @@ def _searched(work: _Work) -> Job:
             start=start,
         )
         with measure(work.meter) as predicting:
-            predict = predict_cost(found.champion, dataset.X, meter=work.meter)
-            one_row = row_milliseconds(found.champion, dataset.X)
+            predict = predict_cost(found.champion, head, meter=work.meter)
+            one_row = row_milliseconds(found.champion, head)
         on_phase("predict", predicting.cost)
     own_cpu = loading.cost.cpu_seconds + sum(one.cpu_seconds for one in own) - replayed
     bill = receipt(
@@ -256,7 +317,7 @@ def _searched(work: _Work) -> Job:
         reference=codecarbon.to_json(),
         own_cpu_joules=_processor_joules(own_cpu, constants),
         trials=found.trials,
-        n_rows=dataset.n_rows,
+        n_rows=shape[0],
         predict_per_1000_rows=predict,
         attempts=work.epoch,
         start=found.start,
@@ -264,7 +325,7 @@ def _searched(work: _Work) -> Job:
     done = _register(work, found, bill, stored, row_milliseconds=one_row)
     raced = found.start is None or found.start["kind"] == "first"
     if done.state is JobState.DONE and raced:
-        _learn(work, found, knowledge, dataset=dataset, sketch=sketch)
+        _learn(work, found, knowledge, shape=shape, sketch=sketch)
     return done
 
 
@@ -273,7 +334,7 @@ def _learn(
     found: SearchResult,
     knowledge: Knowledge,
     *,
-    dataset: Dataset,
+    shape: tuple[int, int],
     sketch: TableSketch | None,
 ) -> None:
     """Add what the search taught to the project's knowledge, unless its data were deleted."""
@@ -284,9 +345,9 @@ def _learn(
         found.trials,
         knowledge=knowledge,
         meta=found.meta,
-        n_rows=dataset.n_rows,
-        n_positive=dataset.n_positive,
-        n_columns=dataset.X.shape[1],
+        n_rows=shape[0],
+        n_positive=int(found.champion.provenance["n_positive"]),
+        n_columns=shape[1],
         seed=int(job.request.get("seed") or 0),
         sketch=sketch,
     )
@@ -300,7 +361,7 @@ def _learn(
 
 def _register(
     work: _Work,
-    found: SearchResult,
+    found: SearchResult | Ranking,
     bill: Mapping[str, Any],
     stored: StoredDataset,
     *,
@@ -361,7 +422,7 @@ def _register(
             "members": {str(one.trial): one.weight for one in found.champion.members},
             "warnings": [dict(warning) for warning in new],
             "stop": found.stop.to_json(),
-            "knowledge": dict(found.champion.provenance["knowledge"])
+            "knowledge": dict(found.champion.provenance.get("knowledge") or {})
             | {"suggestions": [one.to_json() for one in found.suggestions]},
         },
         receipt=bill,
@@ -382,14 +443,14 @@ def _life(found: SearchResult, *, grams_per_kwh: float) -> dict[str, Any] | None
     return {"joules": joules, "gco2e": grams}
 
 
-def _provenance(found: SearchResult, job: Job) -> dict[str, Any]:
+def _provenance(found: SearchResult | Ranking, job: Job) -> dict[str, Any]:
     """The champion's provenance, which groups were kept together in words."""
     provenance = dict(found.champion.provenance)
     validation = dict(provenance.get("validation") or {})
     if validation.get("by_group"):
         named = job.request.get("group_column") is not None
         validation["by_group"] = "named" if named else "identical rows"
-    return provenance | {"validation": validation}
+    return provenance | ({"validation": validation} if validation else {})
 
 
 def _left_out(job: Job) -> list[dict[str, Any]]:
@@ -432,17 +493,20 @@ def _start(work: _Work) -> Start | None:
 def _load(work: _Work, stored: StoredDataset) -> Dataset:
     from automl.data.loading import load
 
-    if stored.artifact is None:
-        raise Gone("the data set was deleted")
     admission = work.job.request.get("admission") or {}
     excluded = [entry["column"] for entry in admission.get("excluded", ())]
-    rows = work.artifacts.path(stored.artifact) / ROWS_FILE
     return load(
-        rows,
+        _rows_of(work, stored),
         work.job.request,
         excluded=excluded,
         group_identical=bool(admission.get("group_identical")),
     )
+
+
+def _rows_of(work: _Work, stored: StoredDataset) -> Path:
+    if stored.artifact is None:
+        raise Gone("the data set was deleted")
+    return work.artifacts.path(stored.artifact) / ROWS_FILE
 
 
 def budget_of(request: Mapping[str, Any], *, grams_per_kwh: float) -> Budget:

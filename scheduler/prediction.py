@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from automl.data.options import ReadingLimits, ReadingOptions
+    from automl.search.anomaly import AnomalyRanker
     from automl.search.champion import Champion
     from automl.search.reasons import Reason
 
@@ -48,9 +49,9 @@ def serve(
         ``corrupt_model``: the champion's files are not those that were saved.
     """
     from automl.data.options import ReadingLimits, ReadingOptions
-    from automl.search.champion import Champion
+    from automl.search.anomaly_files import load_model
 
-    champion = Champion.load(folder, sha256=sha256)
+    champion = load_model(folder, sha256=sha256)
     most = ReadingLimits(**limits)
     options = ReadingOptions.from_json(reading or {})
     channel.write_line({"result": "ready"})
@@ -86,7 +87,7 @@ def rows_of(
     body: bytes,
     content_type: str,
     *,
-    champion: Champion,
+    champion: Champion | AnomalyRanker,
     types: Mapping[str, str],
     limits: ReadingLimits,
     options: ReadingOptions,
@@ -119,7 +120,7 @@ def rows_of(
 
 
 def answer(
-    champion: Champion,
+    champion: Champion | AnomalyRanker,
     frame: pd.DataFrame,
     *,
     about: Mapping[str, Any],
@@ -127,6 +128,9 @@ def answer(
     n_reasons: int = 0,
 ) -> tuple[bytes, dict[str, Any]]:
     """Return probabilities and alerts in the order of the rows, and how the rows look.
+
+    Without labels the probability is null, and ``anomaly`` is beside it: the share of the training
+    rows that look less odd.
 
     With `n_reasons`, each row has so many columns that moved it furthest: in JSON a list, in a
     table the columns ``reason_1``, ``contribution_1`` and so on.
@@ -157,32 +161,29 @@ def answer(
         report["drift"] = checked["out_of_range_share"] > DRIFT_SHARE or (
             max(checked["unseen_categories"].values(), default=0) > UNSEEN_SHARE * len(frame)
         )
-        probability = champion.predict_proba(frame)
-    else:
-        import numpy as np
-
-        probability = np.empty(0)
-    alert = probability >= champion.threshold
+    scores, alert = _scored(champion, frame)
     why: list[tuple[Reason, ...]] = []
     if n_reasons:
         from automl.search.reasons import reasons
 
         why = reasons(champion, frame, n_reasons=n_reasons)
     if accept == JSON:
-        pairs = zip(probability.tolist(), alert.tolist(), strict=True)
-        predictions: list[dict[str, Any]] = [{"probability": p, "alert": a} for p, a in pairs]
+        values = zip(*scores.values(), alert, strict=True)
+        names = (*scores, "alert")
+        predictions: list[dict[str, Any]] = [dict(zip(names, own, strict=True)) for own in values]
         for prediction, own in zip(predictions, why, strict=False):
             prediction["reasons"] = [asdict(reason) for reason in own]
         content = {"predictions": predictions, **about, "report": report}
         return json.dumps(content, allow_nan=False).encode(), report
     import pyarrow as pa
 
-    columns: dict[str, Any] = {"probability": probability, "alert": alert}
+    columns: dict[str, Any] = {name: pa.array(own, pa.float64()) for name, own in scores.items()}
+    columns["alert"] = pa.array(alert, pa.bool_())
     for i in range(n_reasons):
         nth = [row[i] if i < len(row) else None for row in why]
-        names = [reason.column if reason else None for reason in nth]
+        moved = [reason.column if reason else None for reason in nth]
         shares = [reason.contribution if reason else None for reason in nth]
-        columns[f"reason_{i + 1}"] = pa.array(names, pa.string())
+        columns[f"reason_{i + 1}"] = pa.array(moved, pa.string())
         columns[f"contribution_{i + 1}"] = pa.array(shares, pa.float64())
     table = pa.table(columns)
     buffer = io.BytesIO()
@@ -197,6 +198,20 @@ def answer(
     else:
         raise DataError(f"predictions are not written as {accept}", code="unsupported_format")
     return buffer.getvalue(), report
+
+
+def _scored(
+    champion: Champion | AnomalyRanker, frame: pd.DataFrame
+) -> tuple[dict[str, list[Any]], list[bool]]:
+    """Each row's probability, or that there is none and its anomaly; and whether it is alerted."""
+    from automl.search.anomaly import AnomalyRanker
+
+    if isinstance(champion, AnomalyRanker):
+        odd = champion.anomaly(frame).tolist() if len(frame) else []
+        alert = [value >= champion.threshold for value in odd]
+        return {"probability": [None] * len(odd), "anomaly": odd}, alert
+    probability = champion.predict_proba(frame).tolist() if len(frame) else []
+    return {"probability": probability}, [value >= champion.threshold for value in probability]
 
 
 def _refuse(checked: Mapping[str, Any]) -> None:

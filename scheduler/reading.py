@@ -73,13 +73,19 @@ def admit(
         from automl.search.speed import probed
 
         costs = CostModel.shipped()
-        least = least_seconds(
-            n_rows=found.n_labelled,
-            n_positive=found.n_positive,
-            n_columns=found.n_features,
-            mode=request.get("mode") or "balanced",
-            costs=costs,
-        )
+        if request["target"] is None:
+            from automl.search.anomaly import expected_seconds
+
+            least = costs.features_seconds(found.n_rows, found.n_features)
+            least += expected_seconds(n_rows=found.n_rows, n_columns=found.n_features)
+        else:
+            least = least_seconds(
+                n_rows=found.n_labelled,
+                n_positive=found.n_positive,
+                n_columns=found.n_features,
+                mode=request.get("mode") or "balanced",
+                costs=costs,
+            )
         check_limits(
             limits,
             least,

@@ -22,7 +22,8 @@ from automl.meters.base import Meter, measure
 from automl.meters.cpu_time import WATTS_PER_CORE, CpuTimeMeter
 from automl.models.gaussian import Gaussian
 from automl.models.isolation import N_TREES, Isolation
-from automl.search.champion import cost_per_1000_rows, missing_columns
+from automl.search.advice import Suggestion
+from automl.search.champion import Member, cost_per_1000_rows, missing_columns
 from automl.search.journal import Journal, MemoryJournal
 from automl.search.lifetime import Lifetime
 from automl.search.problem import schema_of
@@ -75,6 +76,11 @@ class AnomalyRanker:
     def columns(self) -> list[str]:
         """Names of the columns that it was given, in their order."""
         return [column["name"] for column in self.schema]
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """None: it is no ensemble of trials."""
+        return ()
 
     @property
     def threshold(self) -> float:
@@ -195,6 +201,7 @@ class Ranking:
     front: tuple[int, ...] = ()
     picks: Mapping[str, int] = field(default_factory=dict)
     lifetimes: Mapping[int, Lifetime] = field(default_factory=dict)
+    suggestions: tuple[Suggestion, ...] = ()
 
     @property
     def stop_reason(self) -> str:
@@ -274,6 +281,7 @@ def rank_anomalies(
             champion = _fitted(
                 encoder,
                 matrix,
+                trial=trials.number,
                 seed=seed,
                 alert_rate=alert_rate,
                 schema=schema_of(X),
@@ -322,6 +330,7 @@ def _fitted(
     encoder: TableEncoder,
     matrix: Matrix,
     *,
+    trial: int,
     seed: int,
     alert_rate: float,
     schema: tuple[Mapping[str, str], ...],
@@ -345,7 +354,7 @@ def _fitted(
         schema=schema,
         typical=typical,
         provenance={
-            "trial": 0,
+            "trial": trial,
             "seed": seed,
             "n_rows": n_rows,
             "n_reference_rows": len(chosen),
@@ -378,17 +387,22 @@ class _Trials:
     def all(self) -> tuple[Trial, ...]:
         return tuple(self._stored)
 
+    @property
+    def number(self) -> int:
+        """Of the trial that is next, or under way."""
+        return len(self._stored)
+
     def begin(self, *, n_rows: int, expected: float) -> None:
         proposal = Proposal(candidate=CANDIDATE, rung="final", n_rows=n_rows)
         joules = expected * WATTS_PER_CORE
         cost = Cost(cpu_seconds=expected, joules=joules, meter="expected")
         self._begun = proposal, cost
-        self._journal.begin(len(self._stored), proposal, cost)
+        self._journal.begin(self.number, proposal, cost)
 
     def end(self, cost: Cost, *, predict_joules: float) -> None:
         assert self._begun is not None
         trial = Trial(
-            number=len(self._stored),
+            number=self.number,
             proposal=self._begun[0],
             cost=cost,
             expected=self._begun[1],

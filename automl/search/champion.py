@@ -203,12 +203,17 @@ def missing_columns(X: pd.DataFrame, encoder: TableEncoder, columns: Sequence[st
 
 def row_milliseconds(champion: Champion, X: pd.DataFrame) -> float:
     """CPU-milliseconds to predict one row alone, encoding included: the median of some rows."""
+    return milliseconds_per_row(champion.predict_proba, X)
+
+
+def milliseconds_per_row(predict: Callable[[pd.DataFrame], Floats], X: pd.DataFrame) -> float:
+    """CPU-milliseconds that one row alone takes: the median of some rows."""
     rows = min(len(X), SINGLE_ROWS)
-    champion.predict_proba(X.iloc[:1])
+    predict(X.iloc[:1])
     took: list[float] = []
     for i in range(rows):
         begun = time.process_time()
-        champion.predict_proba(X.iloc[i : i + 1])
+        predict(X.iloc[i : i + 1])
         took.append(time.process_time() - begun)
     return 1000 * float(np.median(took))
 
