@@ -165,6 +165,10 @@ class Objective(Body):
             other = info.data["missed_cost"]
             if (value is None) != (other is None):
                 raise PydanticCustomError("missing", "missed_cost and alert_cost go together")
+            if value is not None and max(value, other) / MAX_COST > min(value, other):
+                raise PydanticCustomError(
+                    "too_far", "missed_cost and alert_cost are more than 1e12 times apart"
+                )
         return value
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, replace
 from math import inf
+from numbers import Real
 from typing import Any
 
 JOULES_PER_KWH = 3.6e6
@@ -128,6 +129,9 @@ class Budget:
 
     def __post_init__(self) -> None:
         for name in ("gco2e", "joules", "cpu_seconds", "wall_seconds", "trials"):
+            if not isinstance(getattr(self, name), Real):
+                kind = type(getattr(self, name)).__name__
+                raise ValueError(f"{name} is a {kind}; a budget is a number")
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; a budget must be above 0")
         if self.gco2e < inf and self.grams_per_kwh is None:

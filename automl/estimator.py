@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from math import inf
+from numbers import Real
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +18,9 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from automl.cost import Budget, Cost
+from automl.data.codes import first_nested
 from automl.data.dataset import Dataset
+from automl.errors import DataError
 from automl.meta.knowledge import Knowledge
 from automl.meters.cpu_time import CpuTimeMeter
 from automl.search.champion import Champion
@@ -189,7 +192,7 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             time=None if time is None else np.asarray(time),
             group=None if groups is None else np.asarray(groups),
             weight=None if weights is None else np.asarray(weights, dtype=np.float64),
-            monotone=dict(self.monotonic_cst or {}),
+            monotone=self._monotone(),
             gap=gap / timedelta(days=1) if isinstance(gap, timedelta) else float(gap),
             unlabelled=None
             if unlabelled is None
@@ -315,8 +318,18 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             least_gain_per_gram=self.least_gain_per_gram,
         )
 
+    def _monotone(self) -> dict[str, int]:
+        given = {} if self.monotonic_cst is None else self.monotonic_cst
+        if not isinstance(given, Mapping):
+            raise ValueError(
+                f"monotonic_cst is a {type(given).__name__}; it is a mapping by column"
+            )
+        return dict(given)
+
     def _seed(self) -> int:
         if isinstance(self.random_state, (int, np.integer)):
+            if not 0 <= self.random_state < 2**32:
+                raise ValueError("random_state is not between 0 and 2^32 - 1")
             return int(self.random_state)
         return int(check_random_state(self.random_state).randint(2**31 - 1))
 
@@ -327,6 +340,12 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def _table(self, X: Any, *, y: Any, reset: bool) -> tuple[pd.DataFrame, Any]:
         """Any table as pandas with text names, checked as scikit-learn checks arrays."""
         frame = _as_pandas(X)
+        if y is not None:
+            y = _one_kind(y)
+        if frame is not None and reset and not frame.shape[1]:
+            raise DataError("the table has no column", code="no_features")
+        if frame is not None and reset:
+            _check_finite(frame)
         if frame is not None and not all(_is_number(dtype) for dtype in frame.dtypes):
             validate_data(self, frame, reset=reset, skip_check_array=True)
             if y is not None:
@@ -358,6 +377,59 @@ def _as_pandas(X: Any) -> pd.DataFrame | None:
 def _is_number(dtype: Any) -> bool:
     """Whether scikit-learn's own conversion to an array keeps the column's meaning."""
     return isinstance(dtype, np.dtype) and dtype.kind in "biuf"
+
+
+def _check_finite(frame: pd.DataFrame) -> None:
+    """Raise DataError where a table of numbers only has an infinite cell, as of an array."""
+    if not all(_is_number(dtype) for dtype in frame.dtypes):
+        return
+    for at in range(frame.shape[1]):
+        infinite = np.isinf(frame.iloc[:, at].to_numpy())
+        if infinite.any():
+            name, row = str(frame.columns[at]), int(np.argmax(infinite)) + 1
+            raise DataError(
+                f"row {row:,} of column {name!r} is infinity; a missing cell is NaN",
+                code="non_finite",
+                column=name,
+                row=row,
+            )
+
+
+def _one_kind(y: Any) -> Any:
+    """Labels as they are, numbers held as objects as numbers.
+
+    Raises
+    ------
+    DataError
+        A label is a list, a mapping or the like, or some are numbers and others are not.
+    """
+    if not isinstance(y, list | np.ndarray | pd.Series) or np.dtype(object) != getattr(
+        y, "dtype", np.dtype(object)
+    ):
+        return y
+    if isinstance(y, np.ndarray) and y.ndim != 1:
+        return y
+    labels = pd.Series(y, dtype=object)
+    row = first_nested(labels)
+    if row is not None and isinstance(y, list) and all(np.shape(one) == (1,) for one in y):
+        return y  # a column: scikit-learn takes it, and says so
+    if row is not None:
+        kind = type(labels.iloc[row - 1]).__name__
+        raise DataError(
+            f"the label of row {row:,} is a {kind}; y has one number, text or truth value for "
+            "each row",
+            code="unsupported_type",
+            column="y",
+            row=row,
+        )
+    numbers = {isinstance(label, Real | np.bool_) for label in labels.dropna()}
+    if len(numbers) > 1:
+        raise DataError(
+            "labels are of several kinds, such as numbers and texts; name both classes alike",
+            code="unsupported_type",
+            column="y",
+        )
+    return labels.infer_objects().to_numpy() if isinstance(y, np.ndarray | pd.Series) else y
 
 
 def _labels(y: Any, *, n_rows: int) -> Array:

@@ -60,6 +60,11 @@ class Dataset:
     def __post_init__(self) -> None:
         for name in ("y", "time", "group", "weight"):
             values = getattr(self, name)
+            if values is not None and np.ndim(values) != 1:
+                raise DataError(
+                    f"{name} has {np.ndim(values)} dimensions; it is one value for each row",
+                    code="length",
+                )
             if values is not None and len(values) != len(self.X):
                 raise DataError(
                     f"X has {len(self.X):,} rows and {name} has {len(values):,}", code="length"

@@ -22,7 +22,8 @@ from automl.errors import DataError
 LOW_CARDINALITY = 25
 MAX_LEVELS = 20_000  # the state stays below about 2 MB per column; rarer levels share one code
 FLOAT32_EXACT = 2**24  # integers up to here are exact in float32
-FLOAT32_MAX = float(np.finfo(np.float32).max)
+# Numbers beyond are as good as this one: sums and medians of float32 stay finite.
+LARGEST = 1e30
 # Numbers are encoded so many at a time: whole columns as float64, four times over, are a third
 # of a table.
 BLOCK_ROWS = 65_536
@@ -307,7 +308,7 @@ class TableEncoder:
                     with np.errstate(invalid="ignore"):
                         outside = (numbers < spec["min"]) | (numbers > spec["max"])
                     shifted = numbers - spec["offset"]
-                    out[rows, i] = np.clip(shifted, -FLOAT32_MAX, FLOAT32_MAX)
+                    out[rows, i] = np.clip(shifted, -LARGEST, LARGEST)
                     n_beyond += int(outside.sum())
                     unreadable += counts[0]
                     infinite += counts[1]

@@ -73,7 +73,8 @@ def folds(dataset: Dataset, *, seed: int, k: int = 5) -> list[Fold]:
         raise DataError(
             f"{dataset.n_rows:,} rows with {dataset.n_positive:,} positives"
             + (f" cannot be split by {' and '.join(roles)}" if roles else " cannot be split")
-            + " into training and validation rows with both classes on both sides",
+            + " into training and validation rows with both classes on both sides"
+            + (f", with labels known {dataset.gap:g} after their time" if dataset.gap else ""),
             code="fold_without_class",
             details={
                 "n_rows": dataset.n_rows,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -36,6 +37,17 @@ METRICS = (
 # The score under its own name beside the other scores of a trial: a cost is no score, since less
 # of it is better.
 SCORE_NAMES = {"expected_cost": "cost_saving"}
+# Beyond, a sum of costs or the probability that they say to alert at is no number any more.
+MOST_COST = 1e12
+NUMBERS = (
+    "alert_rate",
+    "recall",
+    "missed_cost",
+    "alert_cost",
+    "predictions_per_day",
+    "horizon_days",
+    "retrains",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +90,11 @@ class Objective:
     def __post_init__(self) -> None:
         if self.metric not in METRICS:
             raise ValueError(f"metric {self.metric!r} is not one of {', '.join(METRICS)}")
+        for name in NUMBERS:
+            value = getattr(self, name)
+            absent = value is None and name != "alert_rate"
+            if not absent and not isinstance(value, Real):
+                raise ValueError(f"{name} is a {type(value).__name__}; it must be a number")
         if not 0 < self.alert_rate < 1:
             raise ValueError(f"alert_rate is {self.alert_rate}; it must be between 0 and 1")
         if self.recall is not None and not 0 < self.recall <= 1:
@@ -92,6 +109,13 @@ class Objective:
                 raise ValueError(f"{name} is {value}; it must be a finite number above 0")
         if (self.missed_cost is None) != (self.alert_cost is None):
             raise ValueError("missed_cost and alert_cost go together; one of them is not given")
+        if self.missed_cost is not None and self.alert_cost is not None:
+            costs = self.missed_cost, self.alert_cost
+            if max(costs) > MOST_COST or max(costs) / MOST_COST > min(costs):
+                raise ValueError(
+                    f"missed_cost is {costs[0]:g} and alert_cost {costs[1]:g}; each must be at "
+                    f"most {MOST_COST:g}, and neither more than {MOST_COST:g} times the other"
+                )
         for name in self.needs:
             if getattr(self, name) is None:
                 raise ValueError(f"metric {self.metric} needs {name}")
