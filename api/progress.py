@@ -22,9 +22,10 @@ def most_trials(mode: str) -> int:
     >>> most_trials("eco") < most_trials("balanced") < most_trials("best")
     True
     """
-    models, effort = portfolio(mode), EFFORTS[mode]
-    expansions = sum(len(candidates) for candidates in models.expand.values())
-    return len(models.first) + expansions + effort.refinements + effort.members + ENSEMBLES
+    effort = EFFORTS[mode]
+    tables = (portfolio(mode), portfolio(mode, n_rows=0))  # of many rows, and of few
+    named = max(len(t.first) + sum(map(len, t.expand.values())) for t in tables)
+    return named + effort.refinements + effort.members + ENSEMBLES
 
 
 class Progress:

@@ -169,13 +169,14 @@ class Knowledge:
         """The configuration of a candidate, if it is one."""
         return self._by_id.get(candidate.id)
 
-    def portfolio(self, mode: str) -> Portfolio:
+    def portfolio(self, mode: str, *, n_rows: int | None = None) -> Portfolio:
         """The mode's own candidates, in the order in which they add most.
 
         The mode decides what may be tried, and how many families are raced; the tasks decide
-        which comes first. What no task tells of stays where the mode has it, at the end.
+        which comes first. What no task tells of stays where the mode has it, at the end. Small
+        tables, of `n_rows`, have a portfolio of their own.
         """
-        models = portfolio(mode)
+        models = portfolio(mode, n_rows=n_rows)
         listed = [*models.first, *(c for own in models.expand.values() for c in own)]
         known = {c.id: c for c in listed if self._told(c)}
         if len(known) < 2:

@@ -19,6 +19,7 @@ FLOOR_SECONDS = 1.2
 class Effort:
     """One mode's limits. Gains are in percent of average precision, costs in percent of brute."""
 
+    first_gain: float  # of one more family raced
     expansion_gain: float  # of one more configuration of a family that is alive
     early_refinement_gain: float  # of each of the first eight refinements
     late_refinement_gain: float
@@ -46,11 +47,13 @@ class Effort:
         return BRUTE_FITS * BRUTE_UNIT * fit_seconds
 
 
+# docs/method.md, Families: kernels beside three first models brought 0.5 %, the least of the four.
 # docs/method.md, Stop rule and Ensemble: three expansions gained 0.8 % together; local moves around
 # the best gained nothing that could be measured on small sets, and trials 9 to 60 of a
 # tree-structured search a 26th of what the first eight did. So refinement pays where a screening
 # trial is cheap beside brute force, which is on large tables.
 _BALANCED = Effort(
+    first_gain=0.5,
     expansion_gain=0.25,
     early_refinement_gain=0.02,
     late_refinement_gain=0.02 / 26,

@@ -47,7 +47,8 @@ def least_seconds(
         n_trees=ceil(N_TREES["screening"] / n_parts),
         patience=PATIENCE["screening"],
     )
-    fits = [n_parts * costs.seconds(candidate, shape) for candidate in portfolio(mode).first]
+    first = portfolio(mode, n_rows=n_rows).first
+    fits = [n_parts * costs.seconds(candidate, shape) for candidate in first]
     validated = n_parts * n_valid
     return (
         costs.features_seconds(n_rows, n_columns)

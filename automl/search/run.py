@@ -199,7 +199,12 @@ def search(
         lifetimes=outcome.lifetimes,
         start=None
         if relation is None
-        else saving(relation, problem, ledger.trials, race=_all(portfolio(mode))),
+        else saving(
+            relation,
+            problem,
+            ledger.trials,
+            race=_all(portfolio(mode, n_rows=problem.dataset.n_rows)),
+        ),
         suggestions=tuple(adviser.suggestions),
         meta=adviser.meta(ledger.trials),
     )
@@ -209,7 +214,7 @@ def _strategy(
     adviser: Adviser, *, mode: str, effort: Effort, relation: Relation | None = None
 ) -> Strategy:
     problem, knowledge = adviser.problem, adviser.knowledge
-    models = knowledge.portfolio(mode)
+    models = knowledge.portfolio(mode, n_rows=problem.dataset.n_rows)
     # What brute force is measured in, whatever the order.
     default = portfolio(mode).first[0]
     if relation is not None:

@@ -84,7 +84,10 @@ def successive_halving(
     race = _Race(shape=shape, effort=effort)
     for position, candidate in enumerate(first):
         # The first two always run: with one family there is nothing to compare.
-        tried = position < 2 or race.fits(candidate, shape.screening_rows, share=0.75)
+        tried = position < 2 or (
+            race.worth(candidate, effort.first_gain)
+            and race.fits(candidate, shape.screening_rows, share=0.75)
+        )
         race.note(candidate, stage="first", tried=tried, why=f"number {position + 1} of the race")
         if tried:
             yield from race.run([candidate], race.screening_rung, shape.screening_rows)

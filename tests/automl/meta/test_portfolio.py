@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from automl.meta.portfolio import MODES, NAMED, label, portfolio
+from automl.meta.portfolio import FEW, FEW_ROWS, MODES, NAMED, Portfolio, label, portfolio
 from automl.models.catalog import family
 from automl.search.effort import EFFORTS
 from automl.trial import Candidate
@@ -20,13 +20,24 @@ def test_modes_grow_from_eco_to_best() -> None:
     assert EFFORTS["balanced"].refinements < EFFORTS["best"].refinements
 
 
-def test_expansions_are_of_the_family_they_stand_under() -> None:
-    for name, candidates in portfolio("balanced").expand.items():
-        assert {family(candidate) for candidate in candidates} == {name}
+@pytest.mark.parametrize("models", [*MODES.values(), *FEW.values()])
+def test_expansions_are_of_the_family_they_stand_under(models: Portfolio) -> None:
+    for name, candidates in models.expand.items():
+        assert {family(candidate) for candidate in candidates} <= {name}
+
+
+def test_few_rows_race_deep_trees_and_kernels() -> None:
+    few = {mode: portfolio(mode, n_rows=FEW_ROWS) for mode in MODES}
+    assert [label(candidate) for candidate in few["eco"].first] == ["L15", "LRq", "ETd"]
+    for mode in ("balanced", "best"):
+        assert [label(candidate) for candidate in few[mode].first] == ["L15", "LRq", "ETd", "KLR"]
+        assert portfolio(mode, n_rows=FEW_ROWS + 1) == portfolio(mode)
+    assert not any(few["balanced"].expand.values())
+    assert all(few["best"].expand.values())
 
 
 def test_resampling_is_never_a_default() -> None:
-    for mode in MODES.values():
+    for mode in (*MODES.values(), *FEW.values()):
         shown = [*mode.first, *(c for candidates in mode.expand.values() for c in candidates)]
         assert not {"balanced", "resampled"} & {family(candidate) for candidate in shown}
 
