@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ import numpy.typing as npt
 import pandas as pd
 
 from automl.errors import DataError
+
+HASHED_ROWS = 65_536  # at a time, by the fingerprint
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +95,15 @@ class Dataset:
                     column=name,
                 )
 
+    def without_features(self) -> Dataset:
+        """The same rows with their roles and no column: what a search keeps of a table.
+
+        Once a table is encoded nobody reads it, and holding it would double the memory of a
+        search. Whoever made the dataset must let go of it as well.
+        """
+        bare = pd.DataFrame(index=pd.RangeIndex(len(self.X)))
+        return replace(self, X=bare, monotone={})
+
     @property
     def n_rows(self) -> int:
         return len(self.X)
@@ -106,7 +117,9 @@ class Dataset:
         digest = hashlib.sha256()
         for name, dtype in self.X.dtypes.items():
             digest.update(f"{name}:{dtype};".encode())
-        digest.update(pd.util.hash_pandas_object(self.X, index=False).to_numpy().tobytes())
+        for start in range(0, len(self.X), HASHED_ROWS):  # a row's hash is its own
+            rows = self.X.iloc[start : start + HASHED_ROWS]
+            digest.update(pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes())
         digest.update(np.ascontiguousarray(self.y).tobytes())
         return digest.hexdigest()
 

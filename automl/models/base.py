@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.errors import DataError
+from automl.models.rows import RowsOf
 
 X = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
@@ -135,8 +136,26 @@ class SklearnModel:
             # A column that is empty or constant in this sample, or a fit that ended at its
             # iteration limit, is no news to the user: the score tells.
             warnings.simplefilter("ignore")
-            self.pipeline.fit(X, y, **({} if sample_weight is None else {step: sample_weight}))
+            weights = {} if sample_weight is None else {step: sample_weight}
+            if isinstance(X, RowsOf):
+                own = {} if sample_weight is None else {"sample_weight": sample_weight}
+                self.pipeline[-1].fit(self._learnt(X), y, **own)
+            else:
+                self.pipeline.fit(X, y, **weights)
         return self
+
+    def _learnt(self, X: RowsOf) -> npt.NDArray[Any]:
+        """Fit all but the last step on rows spread over X, and transform X block by block."""
+        columns = self.pipeline[:-1]
+        columns.fit(X.spread())
+        out: npt.NDArray[Any] | None = None
+        for where, block in X.blocks():
+            made = columns.transform(block)
+            if out is None:
+                out = np.empty((len(X), made.shape[1]), dtype=made.dtype)
+            out[where] = made
+        assert out is not None
+        return out
 
     def decision(self, X: X) -> Floats:
         """Logits, shape (n_rows,)."""

@@ -13,6 +13,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "0")
 
 import lightgbm as lgb
 import numpy as np
+import numpy.typing as npt
 
 from automl.data.encoding import EncoderInfo
 from automl.models.base import (
@@ -26,6 +27,7 @@ from automl.models.base import (
     save_details,
 )
 from automl.models.rounds import default_rounds, most_rounds, rounds_between_scores
+from automl.models.rows import BLOCK_ROWS, RowsOf
 
 FIXED = {
     "objective": "binary",
@@ -47,6 +49,32 @@ TUNABLE = (
     "path_smooth",
     "max_bin",
 )
+
+
+class _Blocks(lgb.Sequence):
+    """Rows that LightGBM bins block by block; the bins and the trees are the same."""
+
+    def __init__(self, rows: RowsOf) -> None:
+        self._rows, self.batch_size = rows, BLOCK_ROWS
+        self._start, self._block = -1, np.empty((0, 0))
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, which: Any) -> npt.NDArray[Any]:
+        if isinstance(which, slice):
+            return self._rows[which]
+        # Rows to find bins on are asked for one by one, ascending, and have to be float64.
+        start = int(which) // BLOCK_ROWS * BLOCK_ROWS
+        if start != self._start:
+            self._start = start
+            self._block = self._rows[start : start + BLOCK_ROWS].astype(np.float64)
+        row: npt.NDArray[np.float64] = self._block[int(which) - start]
+        return row
+
+
+def _readable(X: X | RowsOf) -> X | _Blocks:
+    return _Blocks(X) if isinstance(X, RowsOf) else X
 
 
 class Boosting:
@@ -88,11 +116,13 @@ class Boosting:
         check_columns(X, len(self.info.kinds))
         rate = positive_rate(y, sample_weight)
         params = self._lightgbm(y)
-        train = lgb.Dataset(X, y, weight=sample_weight, feature_name=self.info.names, params=params)
+        train = lgb.Dataset(
+            _readable(X), y, weight=sample_weight, feature_name=self.info.names, params=params
+        )
         booster = lgb.Booster(params, train)
         if valid is not None and "rounds" not in self.params:
             positive_rate(valid[1], None)
-            judge = train.create_valid(valid[0], valid[1], weight=valid[2])
+            judge = train.create_valid(_readable(valid[0]), valid[1], weight=valid[2])
             best = self._stopped(booster, judge)
         else:
             best = _grown(booster, default_rounds(self.params, self.rounds))

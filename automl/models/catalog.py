@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+import numpy.typing as npt
+
 from automl.data.encoding import EncoderInfo
 from automl.models import refine
 from automl.models.base import FittableModel, load_details
@@ -17,6 +20,7 @@ from automl.models.linear import Logistic
 from automl.models.rated import RatedBoosting
 from automl.models.resampling import SmoteBoosting
 from automl.models.rounds import N_TREES, PATIENCE
+from automl.models.rows import MANY_ROWS, RowsOf
 from automl.models.self_training import SelfTraining
 from automl.models.trees import BalancedForest, ExtraTrees, Forest, RandomForest
 from automl.models.unlabelled import Unlabelled
@@ -272,6 +276,24 @@ def load(folder: Path, stem: str) -> FittableModel:
             model: FittableModel = spec.kind.load(folder, stem)
             return model
     raise ValueError(f"model class {name!r} is not in the catalog")
+
+
+# Models that read many rows block by block, as long as no column is monotone; for any other the
+# rows are copied.
+_BY_BLOCKS = (Boosting, Logistic, ExtraTrees, RandomForest, BalancedForest)
+
+
+def rows_for(
+    model: FittableModel,
+    matrix: npt.NDArray[np.float32],
+    rows: npt.NDArray[np.intp],
+    *,
+    info: EncoderInfo,
+) -> Any:
+    """Rows of the matrix as the model is to be fitted on them."""
+    if len(rows) > MANY_ROWS and type(model) in _BY_BLOCKS and not info.monotone:
+        return RowsOf(matrix=matrix, rows=rows)
+    return matrix[rows]
 
 
 def monotone(candidate: Candidate) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import ceil
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -15,6 +16,10 @@ from automl.data.encoding import EncoderInfo
 from automl.errors import DataError
 from automl.models.base import Floats, Labels, SklearnModel, Valid, X, log_odds
 from automl.models.columns import for_trees, tree_numbers
+
+# A leaf has at least this share of the rows. Full-grown trees on many rows are larger than the
+# table (60 on 1.2 million rows of 25 columns: several GB beside 120 MB), and as slow to use.
+MOST_LEAVES = 30_000
 
 
 class Forest(SklearnModel):
@@ -57,6 +62,8 @@ class Forest(SklearnModel):
         valid: Valid | None = None,
     ) -> Self:
         """Fit on all of X; `valid` is not used."""
+        least = max(self.pipeline[-1].min_samples_leaf, ceil(len(X) / MOST_LEAVES))
+        self.pipeline[-1].set_params(min_samples_leaf=least)
         if self._info.monotone:
             # How many columns there are for the trees is known once the levels are.
             columns, forest = self.pipeline[0], self.pipeline[-1]

@@ -139,7 +139,7 @@ def distil(ledger: Ledger, teacher: Trial, logit: Floats) -> Trial | None:
             "loss_interval": None if spread is None else list(spread),
         },
     )
-    arrays = {"rows": problem.validation.rows.astype(np.int64), "logit": own}
+    arrays = {"rows": problem.validation.rows.astype(np.int64, copy=False), "logit": own}
     return ledger.record(trial, arrays)
 
 

@@ -18,7 +18,7 @@ from automl.meters.cpu_time import WATTS_PER_CORE
 from automl.models.expected import FitShape
 from automl.models.rounds import N_TREES, PATIENCE
 from automl.search.champion import Member
-from automl.search.fitted import Fitted
+from automl.search.fitted import Fitted, in_blocks
 from automl.search.journal import Arrays
 from automl.search.lifetime import n_trees, predict_seconds
 from automl.search.parts import fit_parts, trees_of_part
@@ -100,7 +100,7 @@ def evaluate(
             **({} if recalled is None else {"recalled": True}),
         },
     )
-    arrays = {"rows": problem.validation.rows.astype(np.int64), "logit": logit}
+    arrays = {"rows": problem.validation.rows.astype(np.int64, copy=False), "logit": logit}
     return Outcome(trial=trial, out_of_fold=arrays, models=models)
 
 
@@ -129,7 +129,9 @@ def _recall(
 ) -> tuple[tuple[Fitted, ...], Floats, Cost]:
     """As `fit_parts`, by the models of a member that none of the validation rows was fitted to."""
     with measure(meter) as reading:
-        logit = member.decision(problem.matrix[problem.validation.rows])
+        logit = np.concatenate(
+            [member.decision(problem.matrix[rows]) for rows in in_blocks(problem.validation.rows)]
+        )
     return member.models, logit, reading.cost
 
 

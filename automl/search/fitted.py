@@ -9,6 +9,8 @@ import numpy.typing as npt
 
 from automl.models.base import FittableModel
 
+BLOCK_ROWS = 65_536
+
 
 @dataclass(frozen=True, kw_only=True)
 class Fitted:
@@ -23,3 +25,14 @@ class Fitted:
     def decision(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
         """Logits of encoded rows, shape (n_rows,)."""
         return self.slope * self.model.decision(matrix) + self.shift
+
+    def decisions(
+        self, matrix: npt.NDArray[np.float32], rows: npt.NDArray[np.intp]
+    ) -> npt.NDArray[np.float64]:
+        """Logits of some rows of a matrix, copied block by block."""
+        return np.concatenate([self.decision(matrix[block]) for block in in_blocks(rows)])
+
+
+def in_blocks(rows: npt.NDArray[np.intp]) -> list[npt.NDArray[np.intp]]:
+    """Rows in blocks that are predicted at a time; one block where they are few."""
+    return [rows[i : i + BLOCK_ROWS] for i in range(0, max(len(rows), 1), BLOCK_ROWS)]

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from automl.cost import ZERO, Cost
 from automl.meters.base import Meter, measure
-from automl.models.catalog import build, family
+from automl.models.catalog import build, family, rows_for
 from automl.models.rounds import N_TREES
 from automl.search.calibration import fit_platt
 from automl.search.fitted import Fitted
@@ -43,7 +43,7 @@ def fit_parts(
     for part in problem.validation.parts:
         fitted = _fit(proposal, problem, part=part)
         with measure(meter) as reading:
-            logit = fitted.decision(problem.matrix[part.valid])
+            logit = fitted.decisions(problem.matrix, part.valid)
         predicting += reading.cost
         if family(proposal.candidate) in BOOSTED:
             fitted, logit = _at_scale(fitted, logit, problem, part=part)
@@ -68,11 +68,13 @@ def _fit(proposal: Proposal, problem: Problem, *, part: Part) -> Fitted:
         rung=proposal.rung,
         n_trees=trees_of_part(proposal.rung, problem),
         unlabelled=problem.unlabelled_for(proposal.candidate, len(rows)),
-    ).fit(
-        problem.matrix[rows],
+    )
+    judges = rows_for(model, problem.matrix, stopping, info=problem.info)
+    model.fit(
+        rows_for(model, problem.matrix, rows, info=problem.info),
         dataset.y[rows],
         sample_weight=None if dataset.weight is None else dataset.weight[rows],
-        valid=(problem.matrix[stopping], dataset.y[stopping], stopping_weight),
+        valid=(judges, dataset.y[stopping], stopping_weight),
     )
     return Fitted(model=model, shift=problem.prior_shift(rows, part), n_rows=len(rows))
 

@@ -7,9 +7,10 @@ from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from automl.data.dataset import Dataset
-from automl.data.encoding import EncoderInfo, TableEncoder
+from automl.data.encoding import EncoderInfo, TableEncoder, column_kind
 from automl.errors import DataError
 from automl.models.expected import SELF_TRAINED, CostModel
 from automl.models.unlabelled import Unlabelled
@@ -41,8 +42,11 @@ class Problem:
     the same problem.
     """
 
-    dataset: Dataset
+    dataset: Dataset  # without its features, which are in the matrix
     encoder: TableEncoder
+    schema: tuple[dict[str, str], ...]  # name and kind of every feature
+    fingerprint: str  # of the dataset with its features
+    monotone: tuple[int, ...]  # by encoded column; empty where none is
     matrix: npt.NDArray[np.float32]  # shape (n_rows, n_columns)
     order: Rows  # a permutation of the rows; a sample is a prefix
     screening_rows: int
@@ -62,8 +66,7 @@ class Problem:
 
     @cached_property
     def info(self) -> EncoderInfo:
-        monotone = self.encoder.monotone(self.dataset.monotone)
-        return replace(self.encoder.info, monotone=monotone)
+        return replace(self.encoder.info, monotone=self.monotone)
 
     @cached_property
     def unlabelled(self) -> Unlabelled | None:
@@ -107,7 +110,13 @@ class Problem:
 
     def n_positive(self, n_rows: int) -> int:
         """Positives among the first rows of the order."""
-        return int(self.dataset.y[self.order[:n_rows]].sum())
+        if n_rows not in self._n_positive:  # asked for each candidate, of the same few numbers
+            self._n_positive[n_rows] = int(self.dataset.y[self.order[:n_rows]].sum())
+        return self._n_positive[n_rows]
+
+    @cached_property
+    def _n_positive(self) -> dict[int, int]:
+        return {}
 
     def rows_to_fit(self, n_rows: int, part: Part | None) -> Rows:
         """The rung's rows on the training side of a part, ascending; None is all rows.
@@ -171,11 +180,17 @@ def prepare(
             details={"n_positive": n_positive, "n_negative": n_negative},
         )
     encoder = TableEncoder().fit(dataset.X) if encoder is None else encoder
+    fingerprint, schema = dataset.fingerprint(), schema_of(dataset.X)
+    monotone = encoder.monotone(dataset.monotone)
     matrix = encoder.transform(dataset.X)
+    dataset = dataset.without_features()
     sampler: Sampler = CaseControl() if dataset.time is None else RecentFirst()
     return Problem(
         dataset=dataset,
         encoder=encoder,
+        schema=schema,
+        fingerprint=fingerprint,
+        monotone=monotone,
         matrix=matrix,
         order=sampler.order(dataset, seed=seed),
         screening_rows=sampler.screening_rows(dataset),
@@ -183,4 +198,11 @@ def prepare(
         validation=plan_validation(dataset, seed=seed) if validation is None else validation,
         objective=Objective() if objective is None else objective,
         seed=seed,
+    )
+
+
+def schema_of(X: pd.DataFrame) -> tuple[dict[str, str], ...]:
+    """Name and kind of every column: ``number``, ``category`` or ``datetime``."""
+    return tuple(
+        {"name": str(name), "type": column_kind(X.iloc[:, i])} for i, name in enumerate(X.columns)
     )

@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from scipy.special import expit
 
 from automl.meters.base import Meter
-from automl.models.catalog import build, family
+from automl.models.catalog import build, family, rows_for
 from automl.models.rounds import N_TREES, default_rounds, most_rounds
 from automl.search.calibration import expected_calibration_error, fit_platt
 from automl.search.champion import Champion, Member
@@ -108,8 +107,9 @@ def fit_all(
         rounds=(rounds or refit_rounds(trial)) if boosted else None,
         n_trees=n_trees or N_TREES["final"],
         unlabelled=problem.unlabelled_for(trial.candidate, len(rows)),
-    ).fit(
-        problem.matrix[rows],
+    )
+    model.fit(
+        rows_for(model, problem.matrix, rows, info=problem.info),
         dataset.y[rows],
         sample_weight=None if dataset.weight is None else dataset.weight[rows],
     )
@@ -162,7 +162,7 @@ def crown(
         "n_validation_positives": validation.n_positive,
     }
     arrays: dict[str, npt.NDArray[Any]] = {
-        "rows": validation.rows.astype(np.int64),
+        "rows": validation.rows.astype(np.int64, copy=False),
         "y": validation.y.astype(np.int8),
         "weight": validation.weight,
         "probability": probability,
@@ -174,7 +174,7 @@ def crown(
         calibration=platt,
         threshold=threshold.probability,
         alert_rate=threshold.share if problem.objective.sets_threshold else problem.alert_rate,
-        schema=schema_of(problem.dataset.X),
+        schema=problem.schema,
         provenance=provenance,
         scores=scores,
         out_of_fold=arrays,
@@ -188,15 +188,6 @@ def _seen(problem: Problem, ancestors: Sequence[Seen]) -> tuple[Seen, ...]:
     hashed = hashes(problem.matrix)
     older = (digest for digest in ancestors if not digest.is_within(hashed))
     return (Seen.of(hashed), *older)
-
-
-def schema_of(X: pd.DataFrame) -> tuple[dict[str, str], ...]:
-    """Name and kind of every column: ``number``, ``category`` or ``datetime``."""
-    from automl.data.encoding import column_kind
-
-    return tuple(
-        {"name": str(name), "type": column_kind(X.iloc[:, i])} for i, name in enumerate(X.columns)
-    )
 
 
 def expected_refit_joules(trial: Trial, problem: Problem) -> float:

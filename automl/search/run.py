@@ -102,7 +102,7 @@ def search(
     Parameters
     ----------
     dataset : Dataset
-        With at least two positives and two negatives.
+        With at least two positives and two negatives. It is let go of once it is encoded.
     meter : the energy counter that every trial is read from
     objective : what a good model is; average precision, alerts for 1 % of the rows by default
     budget : a hard limit over search and refit; no limit by default
@@ -148,6 +148,9 @@ def search(
             encoder=None if relation is None else relation.encoder,
             validation=None if relation is None else relation.validation,
         )
+        # The encoded rows are the table from here on: a caller that keeps no reference of its own
+        # has its memory back.
+        del dataset
         if knowledge.costs is not None:
             problem = replace(problem, costs=CostModel.from_json(knowledge.costs))
         adviser = Adviser(knowledge, problem)
@@ -332,7 +335,7 @@ def _crown(
         "seed": problem.seed,
         "n_rows": dataset.n_rows,
         "n_positive": dataset.n_positive,
-        "dataset": dataset.fingerprint(),
+        "dataset": problem.fingerprint,
         "objective": problem.objective.to_json(),
         "knowledge": {"digest": knowledge.digest, "n_tasks": len(knowledge.tasks)},
         "validation": {

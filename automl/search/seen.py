@@ -80,11 +80,10 @@ class Seen:
 
 def hashes(matrix: Matrix) -> Hashes:
     """A 64-bit hash of each encoded row; all missing cells are alike, and so are 0 and -0."""
-    plain = np.where(np.isnan(matrix), np.float32(np.nan), matrix + np.float32(0.0))
-    cells = np.ascontiguousarray(plain, dtype=np.float32).view(np.uint32)
-    found = np.full(len(cells), _PRIME, dtype=np.uint64)
-    for column in cells.T:
-        found ^= column
+    found = np.full(len(matrix), _PRIME, dtype=np.uint64)
+    for column in matrix.T:  # one at a time: a plain copy of all would be a second table
+        plain = np.where(np.isnan(column), np.float32(np.nan), column + np.float32(0.0))
+        found ^= np.ascontiguousarray(plain, dtype=np.float32).view(np.uint32)
         found *= _PRIME
         found ^= found >> np.uint64(31)
         found *= _MIX

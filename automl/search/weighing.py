@@ -62,4 +62,6 @@ def weigh(
         peak_memory_bytes=max(member.peak_memory_bytes or 0 for member in members),
         details={"cost_includes_members": True},
     )
-    return ledger.record(trial, {"rows": problem.validation.rows.astype(np.int64), "logit": whole})
+    return ledger.record(
+        trial, {"rows": problem.validation.rows.astype(np.int64, copy=False), "logit": whole}
+    )
