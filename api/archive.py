@@ -30,6 +30,16 @@ verifies it, and by it every other file, before anything is parsed.
 """
 
 
+RANKING_LOADER = (
+    LOADER.replace(
+        "from automl.search.champion import Champion",
+        "from automl.search.anomaly import AnomalyRanker",
+    )
+    .replace("Champion.load", "AnomalyRanker.load")
+    .replace("predict_proba(rows)", "anomaly(rows)")
+)
+
+
 def archive(folder: Path, *, name: str, version: int, sha256: str) -> bytes:
     """A zip with the files of a champion and how to load them.
 
@@ -45,7 +55,9 @@ def archive(folder: Path, *, name: str, version: int, sha256: str) -> bytes:
     Corrupt
         A file is not the one that was saved.
     """
-    readme = LOADER.format(name=name, version=version, sha256=sha256)
+    manifest = json.loads(checked_file(folder, MANIFEST, sha256))
+    loader = LOADER if manifest.get("kind") is None else RANKING_LOADER
+    readme = loader.format(name=name, version=version, sha256=sha256)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as written:
         _add(written, "README.md", readme.encode())

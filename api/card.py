@@ -8,6 +8,7 @@ from typing import Any
 from scheduler.records import Model
 
 MAX_ITEMS = 200
+ANOMALY_RANKING = "anomaly ranking"  # as `automl.search.anomaly` has it: numpy stays out of here
 
 SCORES = {
     "average_precision": "average precision",
@@ -45,11 +46,15 @@ def markdown(model: Model) -> str:
     """The card of a model for people; every text of the data is shown as text, never as markup."""
     card = dict(model.card)
     lines = [f"# {escaped(model.name)}, version {model.version}", ""]
+    unlabelled = card.get("kind") == ANOMALY_RANKING
     lines += _purpose(card, model)
     objective = _objective(card)
     for title, body in (
-        ("How good it is", _scores(card.pop("scores", {}), objective)),
-        ("Alerts", _alerts(card, objective)),
+        (
+            "How good it is",
+            _unmeasured(card) if unlabelled else _scores(card.pop("scores", {}), objective),
+        ),
+        ("Alerts", _odd_alerts(card) if unlabelled else _alerts(card, objective)),
         ("What it is made of", _members(card.pop("members", ()))),
         ("Columns it reads", _columns(card)),
         ("Columns left out", _left_out(card)),
@@ -67,6 +72,12 @@ def markdown(model: Model) -> str:
 
 
 def _purpose(card: dict[str, Any], model: Model) -> Iterator[str]:
+    if card.get("kind") == ANOMALY_RANKING:
+        for name in ("kind", "target", "positive"):
+            card.pop(name, None)
+        yield "An anomaly ranking: how odd a row is among those it was trained on. No probability."
+        yield f"Registered {model.created_at.isoformat(timespec='seconds')}."
+        return
     positive, target = card.pop("positive", None), card.pop("target", None)
     kind = _scalar(card.pop("kind", "model"))
     if positive is not None:
@@ -105,6 +116,23 @@ def _scores(scores: Mapping[str, Any], objective: Mapping[str, Any]) -> Iterator
         yield from _table(
             ("Figure", "Value"),
             ((SCORES.get(name, _words(name)), value) for name, value in scores.items()),
+        )
+
+
+def _unmeasured(card: dict[str, Any]) -> Iterator[str]:
+    yield _scalar(card.pop("measured", "Nothing was measured."))
+    method = card.pop("method", None)
+    if method is not None:
+        yield ""
+        yield f"How odd a row is: {_scalar(method)}."
+
+
+def _odd_alerts(card: dict[str, Any]) -> Iterator[str]:
+    threshold, rate = card.pop("threshold", None), card.pop("alert_rate", None)
+    if threshold is not None and rate is not None:
+        yield (
+            f"A row is alerted if it looks odder than {100 * threshold:.6g} % of the training "
+            f"rows, which is so for {100 * rate:.3g} % of those."
         )
 
 

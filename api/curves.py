@@ -11,6 +11,7 @@ from apiflask import APIBlueprint
 from flask import Response, request
 
 from api.archive import MANIFEST, checked_file
+from api.card import ANOMALY_RANKING
 from api.context import parts
 from api.models import model_of, unless_deleted
 from api.schemas import CurvesQuery
@@ -27,7 +28,10 @@ CHAMPION = "champion"
 @curves.get("/models/<name>/curves")
 @curves.input(CurvesQuery, location="query")
 @curves.output(CurvesAnswer)
-@curves.doc(operation_id="getCurves", responses={304: "As it was", 410: "Deleted"})
+@curves.doc(
+    operation_id="getCurves",
+    responses={304: "As it was", 409: "Trained without labels", 410: "Deleted"},
+)
 def show(name: str, query_data: CurvesQuery) -> Any:
     """Precision and recall, calibration, gain, and cost over the share of rows alerted.
 
@@ -35,6 +39,11 @@ def show(name: str, query_data: CurvesQuery) -> Any:
     prevalence; at most 200 points each. `member` asks for one finalist instead of the whole.
     """
     model = model_of(name, query_data)
+    if model.card.get("kind") == ANOMALY_RANKING:
+        raise DataError(
+            "this model was trained without labels: nothing was measured that could be drawn",
+            code="no_labels",
+        )
     with unless_deleted(name, query_data):
         folder = parts().artifacts.path(model.artifact)
         files = json.loads(checked_file(folder, MANIFEST, model.sha256))["files"]

@@ -111,6 +111,7 @@ STATUS_OF_CODE = {
     "bad_request": 400,
     # Of a model that the caller was shown to have; so it may be said what is not there.
     "no_curves": 404,
+    "no_labels": 409,  # curves of a model that was trained without any
     "unknown_member": 404,
     "corrupt_model": 500,
     "predictor_busy": 503,

@@ -12,6 +12,7 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import request
 
+from api.card import ANOMALY_RANKING
 from api.context import now, parts, project_id
 from api.datasets import ready
 from api.errors import BadRequest
@@ -105,9 +106,16 @@ def started(
     Raises
     ------
     DataError
-        ``missing_columns``: the model reads columns that the job would not learn from.
+        ``missing_columns``: the model reads columns that the job would not learn from;
+        ``not_a_champion``: it was trained without labels.
     """
     card = model.card
+    if card.get("kind") == ANOMALY_RANKING:
+        raise DataError(
+            f"model {model.name!r} was trained without labels: there is nothing to start from",
+            code="not_a_champion",
+            details={"field": "warm_start_from"},
+        )
     roles = ("target", "time_column", "group_column", "weight_column")
     left_out = {asked.get(role) for role in roles} | set(asked.get("exclude") or ())
     left_out |= {entry["column"] for entry in admission.get("excluded", ())}
@@ -153,13 +161,15 @@ def _idempotency_key() -> str | None:
     return key
 
 
-def model_name(dataset: StoredDataset, target: str) -> str:
+def model_name(dataset: StoredDataset, target: str | None) -> str:
     """The name of a model that was not given one: of the data set and the target.
 
-    Jobs on files of the same name with the same target give versions of one model.
+    Jobs on files of the same name with the same target give versions of one model; without a
+    target it ends in ``-anomalies``.
     """
     stem = re.sub(r"(\.(csv|tsv|txt|parquet|jsonl|ndjson|gz))+$", "", dataset.name.lower())
-    return f"{_slug(stem) or 'data'}-{_slug(target) or 'target'}"
+    end = "anomalies" if target is None else _slug(target) or "target"
+    return f"{_slug(stem) or 'data'}-{end}"
 
 
 def _slug(text: str) -> str:

@@ -66,7 +66,8 @@ class _Reader:
             query.order == "descending" if query.order is not None else query.sort == "score"
         )
         asked = (job.request.get("objective") or {}).get("metric") or "average_precision"
-        self.metric = SCORE_NAMES.get(asked, asked)
+        labelled = job.request.get("target") is not None
+        self.metric = SCORE_NAMES.get(asked, asked) if labelled else None
         intensity = yearly_mean(parts().settings.zone)
         self.grams_per_kwh = intensity.grams_per_kwh
         self.source = f"{intensity.zone}: {intensity.source}"

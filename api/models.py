@@ -104,6 +104,8 @@ def delete(name: str) -> Any:
 def predict(name: str, query_data: PredictQuery) -> Any:
     """Calibrated probabilities of the rare event, in the order of the rows sent.
 
+    By a model that was trained without labels: no probability, but how odd each row is.
+
     The body is JSON `{"rows": [{column: value}]}`, CSV, Parquet or JSON Lines. Columns go by
     name; unknown ones are ignored and listed, missing ones are a 422. With `reasons=3` each row
     also has the three columns that moved its score furthest from a typical row's.

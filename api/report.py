@@ -118,7 +118,10 @@ def leaderboard_table(rows: Sequence[Json], *, limit: int = 12) -> Group:
 
 def _metric(rows: Sequence[Json]) -> tuple[str, str]:
     """Short and long name of what the scores are; all rows of a job have the same."""
-    name = str(rows[0]["metric"]) if rows else "average_precision"
+    name = rows[0]["metric"] if rows else "average_precision"
+    if name is None:
+        return "score", "none, for want of labels,"
+    name = str(name)
     return METRICS.get(name, ("score", name.replace("_", " ")))
 
 

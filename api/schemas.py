@@ -95,6 +95,20 @@ ColumnNames = Annotated[list[ColumnName], Field(max_length=MAX_COLUMNS)]
 Label = Annotated[str, Field(max_length=1000, pattern=NO_NUL)] | int | float | bool
 
 
+# Fields of a job that say something about labels, or about a search that they judge.
+NEED_LABELS = (
+    "positive",
+    "time_column",
+    "gap",
+    "group_column",
+    "weight_column",
+    "monotone",
+    "accept_leakage",
+    "accept_missing_target",
+    "warm_start_from",
+    "mode",
+)
+
 MODEL_REFERENCE = r"^[a-z0-9][a-z0-9_.-]{0,99}(/[1-9][0-9]{0,9})?$"
 
 
@@ -217,7 +231,12 @@ class JobRequest(Body):
     )
 
     dataset: str = Field(min_length=1, max_length=64, description="id of a data set")
-    target: ColumnName = Field(description="column that says whether the event happened")
+    target: ColumnName | None = Field(
+        description="column that says whether the event happened; null, said and not left out: "
+        "there are no labels at all, rows are ranked by how odd they are and the oddest alert_rate "
+        "of them alerted. Nothing is searched then, no probability is claimed, and fields about "
+        "labels or the search are refused"
+    )
     positive: Annotated[
         Label | Annotated[list[Label], Field(min_length=1, max_length=100)] | None,
         BeforeValidator(_not_empty),
@@ -267,6 +286,28 @@ class JobRequest(Body):
     mode: Literal["eco", "balanced", "best"] = Field(
         "balanced", description="how much to spend where no limit says so"
     )
+
+    @field_validator(*NEED_LABELS)
+    @classmethod
+    def _of_labels(cls, value: Any, info: ValidationInfo) -> Any:
+        said = value is not None and value is not False and value not in ([], {})
+        if said and info.data.get("target", "") is None:
+            raise PydanticCustomError(
+                "no_target", "it means nothing without a target: name one, or leave this out"
+            )
+        return value
+
+    @field_validator("objective")
+    @classmethod
+    def _without_labels(cls, value: Objective, info: ValidationInfo) -> Objective:
+        given = sorted(value.model_fields_set - {"alert_rate"})
+        if info.data.get("target", "") is None and given:
+            raise PydanticCustomError(
+                "no_target",
+                "{field} means nothing without a target: only alert_rate does",
+                {"field": f"objective.{given[0]}"},
+            )
+        return value
 
     @field_validator("gap")
     @classmethod

@@ -182,7 +182,10 @@ class LeaderboardRow(Answer):
     params: JsonObject
     rung: str
     n_rows: int
-    metric: str = Field(description="what the score is: the objective's metric, or cost_saving")
+    metric: str | None = Field(
+        description="what the score is: the objective's metric, or cost_saving; null where there "
+        "is no target, and so no score"
+    )
     score: float | None = Field(description="on validation rows, higher is better, 0 to 1")
     score_low: float | None = Field(description="lower end of the 90 % interval")
     score_high: float | None
@@ -211,7 +214,7 @@ class LeaderboardRow(Answer):
         stored: StoredTrial,
         *,
         grams_per_kwh: float | None,
-        metric: str,
+        metric: str | None,
         front: frozenset[int],
         picks: dict[str, int],
         lifetime: Mapping[str, float] | None = None,
@@ -355,14 +358,23 @@ class ReasonAnswer(Answer):
 
     column: str
     contribution: float = Field(
-        description="added to the log-odds; above 0 it speaks for the event"
+        description="added to the log-odds, of the anomaly where there were no labels; above 0 it "
+        "speaks for the event"
     )
 
 
 class Prediction(Answer):
     """Of one row."""
 
-    probability: float = Field(description="calibrated, at the prevalence of the training data")
+    probability: float | None = Field(
+        description="calibrated, at the prevalence of the training data; null by a model that was "
+        "trained without labels"
+    )
+    anomaly: float | None = Field(
+        None,
+        description="share of the training rows that look less odd; only by a model that was "
+        "trained without labels",
+    )
     alert: bool = Field(description="whether it is at or above the model's threshold")
     reasons: list[ReasonAnswer] | None = Field(
         None, description="furthest first; only where they were asked for"

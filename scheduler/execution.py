@@ -433,7 +433,7 @@ def _register(
     return done
 
 
-def _life(found: SearchResult, *, grams_per_kwh: float) -> dict[str, Any] | None:
+def _life(found: SearchResult | Ranking, *, grams_per_kwh: float) -> dict[str, Any] | None:
     """Expected joules and grams of the champion's life, by what it goes into; never measured."""
     life = found.lifetimes.get(int(found.champion.provenance["trial"]))
     if life is None:
