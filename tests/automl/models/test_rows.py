@@ -1,0 +1,53 @@
+"""Rows that are read block by block give what a copy of them gives."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from automl.data.encoding import EncoderInfo
+from automl.models import catalog, rows
+from automl.models.catalog import build, rows_for
+from automl.models.rows import RowsOf
+from automl.trial import Candidate
+
+INFO = EncoderInfo.numeric(4)
+
+
+def table(n_rows: int = 3000) -> tuple[rows.X, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    matrix = rng.normal(size=(n_rows, 4)).astype(np.float32)
+    matrix[rng.random((n_rows, 4)) < 0.05] = np.nan
+    y = (np.nan_to_num(matrix[:, 0]) + rng.normal(size=n_rows) > 1.8).astype(np.int8)
+    return matrix, y, np.flatnonzero(rng.random(n_rows) < 0.8)
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rows, "BLOCK_ROWS", 100)
+    monkeypatch.setattr("automl.models.boosting.BLOCK_ROWS", 100)
+
+
+@pytest.mark.parametrize("model", ["lightgbm", "logistic", "extra_trees"])
+def test_a_model_is_the_same_from_blocks_and_from_a_copy(model: str) -> None:
+    matrix, y, own = table()
+    judges = np.setdiff1d(np.arange(len(matrix)), own)
+
+    def fitted(X: object, valid: object) -> np.ndarray:
+        made = build(Candidate(model=model, params={}), encoder_info=INFO, seed=0, n_trees=5)
+        made.fit(X, y[own], valid=(valid, y[judges], None))  # type: ignore[arg-type]
+        return made.decision(matrix)
+
+    copied = fitted(matrix[own], matrix[judges])
+    read = fitted(RowsOf(matrix=matrix, rows=own), RowsOf(matrix=matrix, rows=judges))
+    assert np.array_equal(copied, read)
+
+
+def test_only_many_rows_are_read_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    matrix, _, own = table()
+    model = build(Candidate(model="lightgbm", params={}), encoder_info=INFO, seed=0)
+    assert isinstance(rows_for(model, matrix, own, info=INFO), np.ndarray)
+    monkeypatch.setattr(catalog, "MANY_ROWS", 1000)
+    assert isinstance(rows_for(model, matrix, own, info=INFO), RowsOf)
+    rated = build(Candidate(model="rated_lightgbm", params={}), encoder_info=INFO, seed=0)
+    assert isinstance(rows_for(rated, matrix, own, info=INFO), np.ndarray)
