@@ -82,7 +82,7 @@ _BEST = replace(
     plateau=12,
     families_refined=3,
     members=4,
-    members_per_family=3,
+    members_per_family=2,
     frugal=False,
     whole=True,
 )
