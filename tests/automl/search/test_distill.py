@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from automl.data.dataset import Dataset
 from automl.meters.cpu_time import CpuTimeMeter
 from automl.search.champion import Champion
 from automl.search.distill import STUDENT
@@ -21,10 +22,10 @@ from tests.automl.search.problems import rare, seen_by
 DATA = rare(2400, n_positive=240, seed=8)
 
 
-def run(predictions_per_day: float | None, **options: Any) -> SearchResult:
+def run(predictions_per_day: float | None, *, data: Dataset = DATA, **options: Any) -> SearchResult:
     objective = Objective(predictions_per_day=predictions_per_day)
     given: dict[str, Any] = {"meter": CpuTimeMeter(), "seed": 2, "mode": "eco"} | options
-    return search(DATA, objective=objective, **given)
+    return search(data, objective=objective, **given)
 
 
 def students(result: SearchResult) -> list[Trial]:
@@ -49,6 +50,16 @@ def test_much_use_makes_one_and_it_is_the_most_frugal(used: SearchResult) -> Non
     assert life.use < used.lifetimes[teacher.number].use
     assert life.total < min(one.total for one in others)
     assert used.picks["most_frugal"] == student.number
+
+
+def test_much_use_recommends_a_student_that_is_within_the_error(used: SearchResult) -> None:
+    near = run(1e8, data=rare(1200, n_positive=120, seed=9))
+    for result, recommended in ((near, True), (used, False)):
+        (student,) = students(result)
+        low, high = student.details["loss_interval"]
+        error = (high - low) / 3.29  # of 90 %, were it normal
+        assert (student.details["loss"] < error) == recommended
+        assert (result.picks["recommended"] == student.number) == recommended
 
 
 def test_its_loss_is_that_of_its_score_with_an_interval(used: SearchResult) -> None:
