@@ -24,7 +24,7 @@ from automl.search.distill import STUDENT
 from automl.search.journal import MemoryJournal
 from automl.search.objective import Objective
 from automl.search.run import SearchResult, search
-from benchmarks.sets import SETS, Table, load, split
+from benchmarks.sets import SETS, Rows, Table, load, split
 
 DEFAULT = ("give_me_some_credit", "bank_marketing", "hmeq")
 PREDICTIONS_PER_DAY = 1e6
@@ -94,7 +94,7 @@ def row(table: Table, seed: int, objective: Objective) -> str:
     )
 
 
-def _rows(table: Table, rows: Sequence[int]) -> Dataset:
+def _rows(table: Table, rows: Rows) -> Dataset:
     return Dataset(
         X=table.X.iloc[rows].reset_index(drop=True),
         y=table.y[rows],
