@@ -151,6 +151,11 @@ def _escalate(
     return made
 
 
+# Narrower kernels fit the rows that judge: a refined one led by 0.04 out of fold and lost 0.09 on
+# the test part, of 0.34 (docs/method.md, Few rows).
+UNREFINED = ("kernel",)
+
+
 def _refine(race: _Race) -> Generator[Sequence[Proposal], Sequence[Trial], Stop]:
     """Let the sampler propose around the best of a family until it is no longer worth it."""
     shape, effort = race.shape, race.effort
@@ -164,8 +169,13 @@ def _refine(race: _Race) -> Generator[Sequence[Proposal], Sequence[Trial], Stop]
         if not scored:
             return Stop(reason="no_score", text="no candidate could be scored")
         best = max(scored, key=_by_score)
-        families = race.alive()[: effort.families_refined]
-        family = families[position % len(families)]
+        families = [name for name in race.alive() if name not in UNREFINED]
+        if not families:
+            text = f"{len(race.trials)} trials, and what is alive is not refined"
+            return Stop(reason="tried", text=text)
+        family = families[: effort.families_refined][
+            position % min(len(families), effort.families_refined)
+        ]
         candidate = shape.propose(family, race.trials)
         if candidate is None:
             text = f"{len(race.trials)} trials and no further refinement of family {family}"
