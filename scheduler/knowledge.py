@@ -13,7 +13,6 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -121,28 +120,24 @@ class LocalKnowledge:
             yield
 
 
-@cache
-def shipped() -> Knowledge:
-    """What came with the package, read once."""
-    return Knowledge.shipped()
-
-
 def preload() -> None:
     """Read and work out what every job would, once in the process that jobs are forked from."""
-    known = shipped()
-    log.debug("knowledge %s of %d tasks", known.digest, len(known.evidence))
+    known = Knowledge.shipped()
+    for n_rows in (1, None):
+        known.portfolio("balanced", n_rows=n_rows)
+    log.debug("knowledge %s of %d tasks", known.digest, len(known.tasks))
 
 
 def knowledge_of(settings: Settings, project_id: str) -> tuple[Knowledge, Growth]:
     """What a project's next job would start from, without exploration."""
     if settings.knowledge != "grow":
-        base = Knowledge.empty() if settings.knowledge == "off" else shipped()
+        base = Knowledge.empty() if settings.knowledge == "off" else Knowledge.shipped()
         return base, Growth(lines=(), n_skipped=0, n_jobs=0)
     growth = LocalKnowledge(settings, project_id).read()
     tasks, n_broken = to_tasks(growth.lines)
     if n_broken:
         log.warning("knowledge: %d lines of the local file say nothing usable, left out", n_broken)
-    merged = shipped().merged(tasks) if tasks else shipped()
+    merged = Knowledge.shipped().merged(tasks) if tasks else Knowledge.shipped()
     return merged, Growth(
         lines=growth.lines, n_skipped=growth.n_skipped + n_broken, n_jobs=growth.n_jobs
     )

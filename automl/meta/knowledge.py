@@ -12,7 +12,7 @@ import json
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -151,8 +151,8 @@ class Knowledge:
 
     @classmethod
     def shipped(cls) -> Knowledge:
-        """What comes with the package."""
-        return cls.from_json(json.loads(SHIPPED_FILE.read_text(encoding="utf-8")))
+        """What comes with the package; read and worked out once in a process."""
+        return _shipped()
 
     @classmethod
     def empty(cls) -> Knowledge:
@@ -176,7 +176,17 @@ class Knowledge:
         which comes first. What no task tells of stays where the mode has it, at the end. Small
         tables, of `n_rows`, have a portfolio of their own.
         """
-        models = portfolio(mode, n_rows=n_rows)
+        usual = portfolio(mode, n_rows=n_rows)
+        key = (mode, *(candidate.id for candidate in usual.first))
+        if key not in self._portfolios:
+            self._portfolios[key] = self._ordered(usual)
+        return self._portfolios[key]
+
+    @cached_property
+    def _portfolios(self) -> dict[tuple[str, ...], Portfolio]:
+        return {}
+
+    def _ordered(self, models: Portfolio) -> Portfolio:
         listed = [*models.first, *(c for own in models.expand.values() for c in own)]
         known = {c.id: c for c in listed if self._told(c)}
         if len(known) < 2:
@@ -266,8 +276,11 @@ class Knowledge:
         """With a configuration to explore, if the job after `n_jobs` others is one that does."""
         if (n_jobs + 1) % EXPLORE_EVERY:
             return self
-        models = portfolio(mode)
-        usual = {c.id for c in models.first} | {c.id for c in sum(models.expand.values(), ())}
+        usual = {
+            c.id
+            for models in (portfolio(mode), portfolio(mode, n_rows=1))
+            for c in (*models.first, *sum(models.expand.values(), ()))
+        }
         others = [config.candidate for config in self.configs if config.id not in usual]
         if not others:
             return self
@@ -345,6 +358,11 @@ class Knowledge:
     @cached_property
     def _by_id(self) -> Mapping[str, Config]:
         return {config.id: config for config in self.configs}
+
+
+@cache
+def _shipped() -> Knowledge:
+    return Knowledge.from_json(json.loads(SHIPPED_FILE.read_text(encoding="utf-8")))
 
 
 def thinned(tasks: Sequence[Task], room: int) -> list[Task]:

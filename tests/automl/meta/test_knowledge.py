@@ -18,7 +18,7 @@ from automl.meta.knowledge import (
     Task,
     thinned,
 )
-from automl.meta.portfolio import MODES, NAMED, portfolio
+from automl.meta.portfolio import FEW, MODES, NAMED, portfolio
 from automl.models.catalog import family
 from automl.models.expected import CostModel
 from automl.trial import Candidate
@@ -62,7 +62,8 @@ def test_the_file_is_small_and_its_ids_are_those_of_the_parameters() -> None:
     ids = [config.id for config in SHIPPED.configs]
     assert len(set(ids)) == len(ids)
     listed = {c.id: n for n, c in NAMED.items()}
-    wanted = {c.id for m in MODES.values() for c in (*m.first, *sum(m.expand.values(), ()))}
+    modes = [*MODES.values(), *FEW.values()]
+    wanted = {c.id for m in modes for c in (*m.first, *sum(m.expand.values(), ()))}
     assert wanted <= set(ids), [listed[key] for key in wanted - set(ids)]
     assert all(config.family == family(config.candidate) for config in SHIPPED.configs)
     broken = {**RAW["configs"][0], "params": {"C": 1e9}}
@@ -116,9 +117,12 @@ def test_a_table_is_left_out_by_its_likeness_alone() -> None:
     assert left.tasks
 
 
+@pytest.mark.parametrize("n_rows", [1000, None])
 @pytest.mark.parametrize("mode", MODES)
-def test_a_portfolio_has_the_candidates_of_its_mode_each_once(mode: str) -> None:
-    told, usual = SHIPPED.portfolio(mode), portfolio(mode)
+def test_a_portfolio_has_the_candidates_of_its_mode_each_once(
+    mode: str, n_rows: int | None
+) -> None:
+    told, usual = SHIPPED.portfolio(mode, n_rows=n_rows), portfolio(mode, n_rows=n_rows)
     both = [
         sorted(c.id for c in (*one.first, *sum(one.expand.values(), ()))) for one in (told, usual)
     ]
