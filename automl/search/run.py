@@ -140,17 +140,18 @@ def search(
 
     with measure(meter) as features:
         relation = None if start is None else relate(start, dataset, seed=seed)
+        # The encoded rows are the table from here on: a caller that keeps no reference of its own
+        # has its memory back before folds are made.
+        handed = [dataset]
+        del dataset
         problem = prepare(
-            dataset,
+            handed.pop(),
             objective=objective,
             seed=seed,
             whole=effort.whole,
             encoder=None if relation is None else relation.encoder,
             validation=None if relation is None else relation.validation,
         )
-        # The encoded rows are the table from here on: a caller that keeps no reference of its own
-        # has its memory back.
-        del dataset
         if knowledge.costs is not None:
             problem = replace(problem, costs=CostModel.from_json(knowledge.costs))
         adviser = Adviser(knowledge, problem)

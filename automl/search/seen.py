@@ -7,6 +7,7 @@ that validate today. The champion therefore keeps a Bloom filter of the rows of 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,6 +23,7 @@ N_POSITIONS = 4
 # 4 MB, enough for 3.3 million rows; beyond, more unseen rows are taken for seen ones.
 MOST_BITS = 2**25
 LEAST_BITS = 2**10
+BLOCK_ROWS = 65_536  # marked at a time
 
 _PRIME = np.uint64(0x9E3779B97F4A7C15)
 _MIX = np.uint64(0xBF58476D1CE4E5B9)
@@ -53,8 +55,9 @@ class Seen:
         wanted = max(LEAST_BITS, BITS_PER_ROW * len(hashed))
         n_bits = min(1 << (wanted - 1).bit_length(), MOST_BITS)
         marked = np.zeros(n_bits, dtype=bool)
-        for position in _positions(hashed, n_bits):
-            marked[position] = True
+        for start in range(0, len(hashed), BLOCK_ROWS):
+            for position in _positions(hashed[start : start + BLOCK_ROWS], n_bits):
+                marked[position] = True
         return cls(bits=np.packbits(marked), n_rows=len(hashed), checksum=_sum(hashed))
 
     def holds(self, hashed: Hashes) -> npt.NDArray[np.bool_]:
@@ -91,10 +94,11 @@ def hashes(matrix: Matrix) -> Hashes:
     return found
 
 
-def _positions(hashed: Hashes, n_bits: int) -> list[Hashes]:
+def _positions(hashed: Hashes, n_bits: int) -> Iterator[Hashes]:
     """Kirsch & Mitzenmacher, ESA 2006: two hashes make as many as are needed."""
     first, step = hashed & np.uint64(0xFFFFFFFF), (hashed >> np.uint64(32)) | np.uint64(1)
-    return [(first + np.uint64(i) * step) & np.uint64(n_bits - 1) for i in range(N_POSITIONS)]
+    for i in range(N_POSITIONS):
+        yield (first + np.uint64(i) * step) & np.uint64(n_bits - 1)
 
 
 def _sum(hashed: Hashes) -> int:
