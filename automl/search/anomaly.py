@@ -242,7 +242,7 @@ def rank_anomalies(
     Raises
     ------
     DataError
-        ``too_few_rows``, or no usable column.
+        ``too_few_rows``, or ``no_features``: no column has two values.
     BudgetExhausted
         `stop` gave a text.
     ValueError
