@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from automl.data.bodies import read_rows
 from automl.data.dataset import Dataset
+from automl.data.freed import give_back
 from automl.data.series import to_series
 from automl.data.stored import StoredColumns
 from automl.data.target import labels, wanted
@@ -97,6 +98,7 @@ def load(
     index = pd.RangeIndex(len(keep))
     # Without a copy, or there would be two tables for a moment.
     frame = pd.DataFrame({name: series[name] for name in features}, index=index, copy=False)
+    give_back(4 * frame.size)
     group = _codes(series, role_columns["group_column"])
     if group is None and group_identical:
         group, _ = pd.factorize(pd.util.hash_pandas_object(frame, index=False))

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.cost import Cost
+from automl.data.freed import give_back
 from automl.meters.base import Meter, measure
 from automl.meters.cpu_time import WATTS_PER_CORE
 from automl.models.expected import FitShape
@@ -72,6 +73,7 @@ def evaluate(
         except Exception as failure:  # whatever a model may raise, MemoryError too
             error = f"{type(failure).__name__}: {str(failure)[:LONGEST_ERROR]}"
     peak = peak_memory_bytes()
+    give_back(problem.matrix.nbytes)
     if error is not None or logit is None or predicting is None:
         failed = Trial(
             number=number,
@@ -151,7 +153,7 @@ def expected_cost(proposal: Proposal, problem: Problem) -> Cost:
             n_stopping=min(n_rows, len(part.valid)),
             n_valid=len(part.valid),
             n_trees=trees_of_part(proposal.rung, problem),
-            patience=PATIENCE[proposal.rung],
+            patience=patience_on(n_rows, PATIENCE[proposal.rung]),
             n_unlabelled=problem.n_unlabelled(n_rows),
         )
         seconds += problem.costs.seconds(proposal.candidate, shape)
@@ -165,19 +167,30 @@ def recall_cost(member: Member, problem: Problem) -> Cost:
     return expected_seconds(n_thousands * predict_seconds(member.candidate, trees=trees))
 
 
-def default_fit_seconds(candidate: Candidate, problem: Problem) -> float:
-    """Expected CPU-seconds of one fit on the final rows: what brute force is counted in."""
-    n_stopping = problem.final_rows // 4
-    shape = replace(_final(problem), n_stopping=n_stopping, n_valid=n_stopping)
+def default_fit_seconds(
+    candidate: Candidate, problem: Problem, *, n_rows: int | None = None
+) -> float:
+    """Expected CPU-seconds of one fit on the final rows: what brute force is counted in.
+
+    With `n_rows`, on so many.
+    """
+    shape = _final(problem, n_rows)
+    shape = replace(shape, n_stopping=shape.n_rows // 4, n_valid=shape.n_rows // 4)
     return problem.costs.seconds(candidate, shape)
 
 
-def refit_seconds(candidate: Candidate, problem: Problem, *, rounds: int | None = None) -> float:
-    """Expected CPU-seconds of a fit on the final rows that nothing stops early.
+def refit_seconds(
+    candidate: Candidate,
+    problem: Problem,
+    *,
+    rounds: int | None = None,
+    n_rows: int | None = None,
+) -> float:
+    """Expected CPU-seconds of a fit on the final rows, or so many, that nothing stops early.
 
     `rounds` is of boosting, where the trial has told it; otherwise it is what a trial would.
     """
-    shape = _final(problem)
+    shape = _final(problem, n_rows)
     if rounds is None:
         rounds = ceil(
             problem.costs.expected_rounds(candidate, replace(shape, n_stopping=shape.n_rows // 4))
@@ -190,16 +203,17 @@ def closing_seconds(problem: Problem) -> float:
     return problem.costs.closing_seconds(len(problem.validation.rows), problem.n_columns)
 
 
-def _final(problem: Problem) -> FitShape:
+def _final(problem: Problem, n_rows: int | None = None) -> FitShape:
+    n_rows = problem.final_rows if n_rows is None else n_rows
     return FitShape(
-        n_rows=problem.final_rows,
+        n_rows=n_rows,
         n_columns=problem.n_columns,
         n_wide=problem.n_wide,
         n_bins=problem.n_bins,
-        n_positive=problem.n_positive(problem.final_rows),
+        n_positive=problem.n_positive(n_rows),
         n_trees=N_TREES["final"],
-        patience=PATIENCE["final"],
-        n_unlabelled=problem.n_unlabelled(problem.final_rows),
+        patience=patience_on(n_rows, PATIENCE["final"]),
+        n_unlabelled=problem.n_unlabelled(n_rows),
     )
 
 

@@ -11,6 +11,7 @@ import pandas as pd
 
 from automl.data.dataset import Dataset
 from automl.data.encoding import EncoderInfo, TableEncoder, column_kind
+from automl.data.freed import give_back
 from automl.errors import DataError
 from automl.models.expected import SELF_TRAINED, CostModel
 from automl.models.unlabelled import Unlabelled
@@ -184,6 +185,7 @@ def prepare(
     monotone = encoder.monotone(dataset.monotone)
     matrix = encoder.transform(dataset.X)
     dataset = dataset.without_features()
+    give_back(matrix.nbytes)
     sampler: Sampler = CaseControl() if dataset.time is None else RecentFirst()
     return Problem(
         dataset=dataset,
