@@ -36,7 +36,7 @@ from automl.meters.probe import probe
 from automl.models import expected as expected_module
 from automl.models.catalog import CATALOG
 from automl.models.expected import SHIPPED, CostModel
-from automl.models.rounds import PATIENCE
+from automl.models.rounds import PATIENCE, patience_on
 from automl.search import run
 from automl.search.evaluate import evaluate, expected_cost, score_logit
 from automl.search.ledger import is_ensemble
@@ -189,7 +189,7 @@ def trial_row(proposal: Proposal, problem: Problem, *, meter: CpuTimeMeter) -> R
         "params": dict(proposal.candidate.params),
         "rung": proposal.rung,
         "n_trees": trees_of_part(proposal.rung, problem),
-        "patience": PATIENCE[proposal.rung],
+        "patience": patience_on(parts[0]["n_rows"], PATIENCE[proposal.rung]),
         "parts": parts,
         "cpu_seconds": trial.cost.cpu_seconds,
         "shipped": expected.cpu_seconds,

@@ -26,7 +26,12 @@ from automl.models.base import (
     positive_rate,
     save_details,
 )
-from automl.models.rounds import default_rounds, most_rounds, rounds_between_scores
+from automl.models.rounds import (
+    default_rounds,
+    most_rounds,
+    patience_on,
+    rounds_between_scores,
+)
 from automl.models.rows import BLOCK_ROWS, RowsOf
 
 FIXED = {
@@ -123,7 +128,8 @@ class Boosting:
         if valid is not None and "rounds" not in self.params:
             positive_rate(valid[1], None)
             judge = train.create_valid(_readable(valid[0]), valid[1], weight=valid[2])
-            best = self._stopped(booster, judge)
+            patience = patience_on(len(y), self.patience)
+            best = self._stopped(booster, judge, patience=patience)
         else:
             best = _grown(booster, default_rounds(self.params, self.rounds))
         # Through its text at once: the trained booster keeps the binned rows, and the loaded
@@ -165,7 +171,7 @@ class Boosting:
         model._read((folder / f"{stem}.txt").read_text(encoding="utf-8"))
         return model
 
-    def _stopped(self, booster: lgb.Booster, judge: lgb.Dataset) -> int:
+    def _stopped(self, booster: lgb.Booster, judge: lgb.Dataset, *, patience: int) -> int:
         """Grow until `patience` rounds after the best score, or the most; the best round."""
         booster.add_valid(judge, "valid")
         most = most_rounds(self.params)
@@ -177,7 +183,7 @@ class Boosting:
             score = booster.eval_valid()[0][2]
             if score > best_score:
                 best, best_score = max(at, 1), score
-            elif at - best >= self.patience:
+            elif at - best >= patience:
                 break
             if at % every and at < most:
                 break  # no tree found a split any more

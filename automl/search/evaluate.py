@@ -17,7 +17,7 @@ from automl.data.freed import give_back
 from automl.meters.base import Meter, measure
 from automl.meters.cpu_time import WATTS_PER_CORE
 from automl.models.expected import FitShape
-from automl.models.rounds import N_TREES, PATIENCE
+from automl.models.rounds import N_TREES, PATIENCE, patience_on
 from automl.search.champion import Member
 from automl.search.fitted import Fitted, in_blocks
 from automl.search.journal import Arrays

@@ -44,6 +44,11 @@ def refit_rounds(trial: Trial) -> int:
     return min(max(wanted, default_rounds(params) // 2), most_rounds(params))
 
 
+def refit_rows(trial: Trial, problem: Problem) -> int:
+    """The final rows, or those of the trial where it was widened to more."""
+    return max(problem.final_rows, trial.proposal.n_rows)
+
+
 def fit_member(
     trial: Trial,
     problem: Problem,
@@ -68,9 +73,9 @@ def fit_member(
     def parts_models() -> tuple[Fitted, ...]:
         return at_hand or fit_parts(trial.proposal, problem, meter=meter)[0]
 
-    n_rows = problem.final_rows
+    n_rows = refit_rows(trial, problem)
     rounds = refit_rounds(trial) if kind in BOOSTED else None
-    seconds = refit_seconds(trial.candidate, problem, rounds=rounds)
+    seconds = refit_seconds(trial.candidate, problem, rounds=rounds, n_rows=n_rows)
     refitted: tuple[Fitted, ...] = (
         (fit_all(trial, problem, n_rows=n_rows),) if affordable(seconds) else ()
     )
@@ -193,7 +198,9 @@ def _seen(problem: Problem, ancestors: Sequence[Seen]) -> tuple[Seen, ...]:
 def expected_refit_joules(trial: Trial, problem: Problem) -> float:
     """Joules that a member's fit on all rows is expected to take: a pure function."""
     rounds = refit_rounds(trial) if family(trial.candidate) in BOOSTED else None
-    return expected_seconds(refit_seconds(trial.candidate, problem, rounds=rounds)).joules
+    n_rows = refit_rows(trial, problem)
+    seconds = refit_seconds(trial.candidate, problem, rounds=rounds, n_rows=n_rows)
+    return expected_seconds(seconds).joules
 
 
 def expected_predict_joules(trial: Trial) -> float:

@@ -250,6 +250,8 @@ def _strategy(
         family=family,
         expected=expected,
         fit_seconds=default_fit_seconds(default, problem),
+        all_rows=problem.dataset.n_rows,
+        all_seconds=default_fit_seconds(default, problem, n_rows=problem.dataset.n_rows),
         propose=refinement,
         chance=problem.objective.chance,
         gain=gain_with_unlabelled(adviser.gain),

@@ -111,7 +111,8 @@ def limit_on_unseen(
     dataset = problem.dataset
     if judged or dataset.time is not None:
         return None
-    left = problem.order[problem.final_rows :]
+    n_fitted = [fitted.n_rows or 0 for member in members for fitted in member.models]
+    left = problem.order[max(problem.final_rows, *n_fitted) :]
     left = np.sort(left[dataset.y[left] == 0][:UNSEEN_ROWS])
     rate = problem.validation.prevalence
     false = (share - rate * recall) / (1 - rate)
