@@ -17,6 +17,8 @@ Options: TypeAlias = Mapping[Pair, tuple[float, float]]
 
 # A family this far below the best score is still alive (docs/method.md, The steps).
 TOLERANCE = 0.10
+# Standard errors within which two configurations are level.
+LEVEL_ERRORS = 2.0
 # The shipped mean counts as much as so many tasks: of one's own tables a handful moves it.
 SHRINKAGE = 5.0
 
@@ -109,9 +111,9 @@ def greedy_order(
     """The configurations so that each adds the most to those before; one of each family first.
 
     Greedy maximisation of a mean over data sets is within 63 % of the best portfolio (Feurer et
-    al., "Auto-Sklearn 2.0", arXiv 2007.04074). What is behind by less than one standard error of
-    the difference is level, and of those that are level the first in the order given comes first:
-    else the table with the widest scores would set the order for all.
+    al., "Auto-Sklearn 2.0", arXiv 2007.04074). What is behind by less than two standard errors
+    of the difference is level, and of those that are level the first in the order given comes
+    first. One table that differs alone lies one error from nothing: it must not set the order.
     """
     order: list[str] = []
     left = list(configs)
@@ -124,7 +126,8 @@ def greedy_order(
         level = (
             i
             for i in range(best + 1)
-            if i == best or means[best] - means[i] <= _standard_error(tasks, adds[best], adds[i])
+            if i == best
+            or means[best] - means[i] <= LEVEL_ERRORS * _standard_error(tasks, adds[best], adds[i])
         )
         chosen = fresh[next(level)]
         order.append(chosen)
