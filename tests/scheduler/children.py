@@ -82,6 +82,12 @@ def job_add(job_id: str, a: int, b: int) -> int:
     return a + b
 
 
+def job_search(job_id: str, case: str, seed: int) -> str:
+    from tests.automl.search.repeats import digest
+
+    return digest(case, seed=seed)
+
+
 def job_refuse(job_id: str) -> None:
     refuse("x")
 

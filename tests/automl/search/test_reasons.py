@@ -121,3 +121,14 @@ def test_the_typical_row_is_medians_and_commonest_levels() -> None:
     assert len(encoder.origins) == len(encoder.names)
     assert encoder.origins.count("opened") > 1  # its parts are one column of the table
     assert isinstance(encoder.info, EncoderInfo)
+
+
+def test_wide_rows_are_gone_through_block_by_block(
+    champion: Champion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    matrix = champion.matrix(rare(seed=8).X.head(6))
+    whole = contributions(champion, matrix, _sources(champion))
+    for cells in (1, 2 * matrix.shape[1]):  # a step, and two, at a time
+        monkeypatch.setattr(module, "BLOCK_CELLS", cells)
+        shares = contributions(champion, matrix, _sources(champion))
+        np.testing.assert_allclose(shares, whole, atol=1e-5)
