@@ -17,8 +17,9 @@ from api.context import now, parts, project_id
 from api.datasets import ready
 from api.errors import BadRequest
 from api.pagination import cursor
-from api.schemas import JobRequest, JobsQuery, SubmitHeaders
+from api.schemas import JobsQuery, SubmitHeaders
 from api.schemas_answers import JobAnswer, JobsAnswer, JsonObject
+from api.schemas_jobs import JobRequest
 from automl.errors import DataError
 from scheduler.carbon.typical import yearly_mean
 from scheduler.errors import UnknownRecord

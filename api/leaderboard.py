@@ -13,8 +13,9 @@ from flask import Response
 
 from api.auth import negotiated, produces
 from api.context import parts, project_id
-from api.schemas import SCORE_NAMES, LeaderboardQuery
+from api.schemas import LeaderboardQuery
 from api.schemas_answers import LeaderboardAnswer, LeaderboardRow
+from api.schemas_jobs import SCORE_NAMES
 from automl.search.pareto import Point, pareto_front
 from automl.trial import RUNGS
 from scheduler.carbon.typical import yearly_mean

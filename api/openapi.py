@@ -13,7 +13,7 @@ from apiflask import APIFlask
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from api import schemas, schemas_answers, schemas_knowledge
+from api import schemas, schemas_answers, schemas_jobs, schemas_knowledge
 from api.auth import PRODUCES, PUBLIC
 from api.datasets import UPLOAD_TYPES
 from api.errors import PROBLEM
@@ -69,7 +69,7 @@ def mended(spec: Json, app: APIFlask) -> Json:
 def _schemas() -> Json:
     """Every model once, under its own name."""
     wanted: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = [
-        (schemas.JobRequest, "validation"),
+        (schemas_jobs.JobRequest, "validation"),
         (schemas.RowsRequest, "validation"),
     ]
     for model in (*vars(schemas_answers).values(), *vars(schemas_knowledge).values()):

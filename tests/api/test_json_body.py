@@ -7,7 +7,7 @@ from typing import Any, get_args
 
 import pytest
 
-from api import schemas
+from api import schemas_jobs
 from automl.search import objective as search
 from tests.api.parts import Site
 
@@ -155,9 +155,9 @@ def test_objectives_are_taken_as_they_are_meant(site: Site, objective: dict[str,
 
 
 def test_the_body_knows_the_objectives_of_the_search() -> None:
-    assert get_args(schemas.MetricName) == search.METRICS
-    assert dict(schemas.NEEDS) == dict(search.NEEDS)
-    assert dict(schemas.SCORE_NAMES) == dict(search.SCORE_NAMES)
+    assert get_args(schemas_jobs.MetricName) == search.METRICS
+    assert dict(schemas_jobs.NEEDS) == dict(search.NEEDS)
+    assert dict(schemas_jobs.SCORE_NAMES) == dict(search.SCORE_NAMES)
 
 
 def test_whole_numbers_may_be_written_with_a_point(site: Site) -> None:
