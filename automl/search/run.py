@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -10,35 +10,30 @@ from automl.cost import ZERO, Budget, Cost
 from automl.data.dataset import Dataset
 from automl.meta.features import Meta
 from automl.meta.knowledge import Knowledge
-from automl.meta.portfolio import Portfolio, portfolio
+from automl.meta.portfolio import portfolio
 from automl.meters.base import Meter, measure
-from automl.models.catalog import family, monotone
 from automl.models.expected import CostModel
 from automl.search.advice import Adviser, Suggestion
-from automl.search.capacity import larger
-from automl.search.champion import Champion, Member
-from automl.search.distill import STUDENT, student_member
-from automl.search.effort import EFFORTS, Effort, effort_of
-from automl.search.evaluate import default_fit_seconds, expected_cost, expected_seconds
-from automl.search.finish import Finish, finish
+from automl.search.champion import Champion
+from automl.search.crowning import crowned
+from automl.search.effort import EFFORTS, effort_of
+from automl.search.evaluate import default_fit_seconds, expected_seconds
+from automl.search.finish import finish
 from automl.search.giveaway import giveaways
 from automl.search.journal import Journal, MemoryJournal
-from automl.search.ledger import Ledger, members_of
+from automl.search.ledger import Ledger
 from automl.search.lifetime import Lifetime
 from automl.search.objective import Objective
 from automl.search.pareto import PICKS
-from automl.search.probes import probes
 from automl.search.problem import Problem, prepare
-from automl.search.refine import propose
-from automl.search.refit import crown, fit_member
-from automl.search.renew import recalled, renewed, saving, starting
+from automl.search.race import entrants, race_of
+from automl.search.renew import recalled, saving, starting
 from automl.search.speed import probed
 from automl.search.start import Relation, Start, relate
 from automl.search.stop import Stop, refused
-from automl.search.strategies import SearchEnd, Shape, Strategy, successive_halving
-from automl.search.unlabelled import gain_with_unlabelled, with_unlabelled
+from automl.search.strategies import SearchEnd, Strategy
 from automl.search.validation import FEW_POSITIVES
-from automl.trial import Candidate, Proposal, Trial
+from automl.trial import Trial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,7 +171,7 @@ def search(
             effort = replace(
                 effort, least_rate=budget.least_gain_per_gram * percent_grams(brute, budget)
             )
-        race = _strategy(adviser, mode=mode, effort=effort, relation=relation)
+        race = race_of(adviser, mode=mode, effort=effort, relation=relation)
         if relation is not None:
             race = starting(relation, race, ledger=ledger)
         end = _drive(race, ledger)
@@ -187,7 +182,7 @@ def search(
     tell("search", costs["search"])
 
     with measure(meter) as refitting:
-        champion = _crown(
+        champion = crowned(
             ledger, outcome, pick=pick, mode=mode, knowledge=knowledge, relation=relation
         )
     costs["refit"] = refitting.cost
@@ -207,69 +202,11 @@ def search(
             relation,
             problem,
             ledger.trials,
-            race=_all(portfolio(mode, n_rows=problem.dataset.n_rows)),
+            race=entrants(portfolio(mode, n_rows=problem.dataset.n_rows)),
         ),
         suggestions=tuple(adviser.suggestions),
         meta=adviser.meta(ledger.trials),
     )
-
-
-def _strategy(
-    adviser: Adviser, *, mode: str, effort: Effort, relation: Relation | None = None
-) -> Strategy:
-    problem, knowledge = adviser.problem, adviser.knowledge
-    models = knowledge.portfolio(mode, n_rows=problem.dataset.n_rows)
-    # What brute force is measured in, whatever the order.
-    default = portfolio(mode).first[0]
-    if relation is not None:
-        models = models.after(relation.start.candidates)
-    explore = tuple(one for one in (knowledge.explore,) if one is not None)
-    models = with_unlabelled(models, problem)
-    if problem.info.monotone:
-        models = models.only(monotone)
-        explore = tuple(filter(monotone, explore))
-    found = probes(problem)
-    named = {c.id: c for c in (*_all(models), *(probe.candidate for probe in found))}
-
-    def refinement(name: str, trials: Sequence[Trial]) -> Candidate | None:
-        own = [t for t in trials if t.score is not None and t.candidate.id in named]
-        own = [t for t in own if family(t.candidate) == name]
-        if not own:
-            return None
-        around = max(own, key=lambda t: (t.score or 0.0, -t.number)).candidate
-        return propose(around, trials, seed=problem.seed)
-
-    def expected(candidate: Candidate, n_rows: int) -> float:
-        rung = "final" if n_rows >= problem.final_rows else "screening"
-        proposal = Proposal(candidate=candidate, rung=rung, n_rows=n_rows)
-        return expected_cost(proposal, problem).cpu_seconds
-
-    shape = Shape(
-        screening_rows=problem.screening_rows,
-        final_rows=problem.final_rows,
-        family=family,
-        expected=expected,
-        fit_seconds=default_fit_seconds(default, problem),
-        all_rows=problem.dataset.n_rows,
-        all_seconds=default_fit_seconds(default, problem, n_rows=problem.dataset.n_rows),
-        propose=refinement,
-        chance=problem.objective.chance,
-        gain=gain_with_unlabelled(adviser.gain),
-        larger=larger,
-        note=adviser.note,
-    )
-    return successive_halving(
-        models.first,
-        models.expand,
-        shape=shape,
-        effort=effort,
-        probes=found,
-        explore=explore,
-    )
-
-
-def _all(models: Portfolio) -> tuple[Candidate, ...]:
-    return (*models.first, *sum(models.expand.values(), start=()))
 
 
 def _drive(strategy: Strategy, ledger: Ledger) -> SearchEnd:
@@ -285,80 +222,6 @@ def _drive(strategy: Strategy, ledger: Ledger) -> SearchEnd:
         finally:
             ledger.charge(thinking.cost)
         done = ledger.run(proposals)
-
-
-def _crown(
-    ledger: Ledger,
-    outcome: Finish,
-    *,
-    pick: str,
-    mode: str,
-    knowledge: Knowledge,
-    relation: Relation | None = None,
-) -> Champion:
-    problem = ledger.problem
-    by_number = {trial.number: trial for trial in ledger.trials}
-    picked = by_number[outcome.picks[pick]]
-    weights = members_of(picked)
-    old = {
-        number: member
-        for number in weights
-        if (member := ledger.recalled(by_number[number].proposal)) is not None
-    }
-    members: list[Member] = []
-    for number in sorted(weights):
-        with measure(ledger.meter) as fitting:
-            member = (
-                student_member(ledger, by_number[number])
-                if by_number[number].candidate.model == STUDENT
-                else fit_member(
-                    by_number[number],
-                    problem,
-                    weight=weights[number],
-                    at_hand=ledger.models.get(number, ()),
-                    meter=ledger.meter,
-                    affordable=ledger.affordable,
-                )
-                if number not in old
-                else renewed(
-                    by_number[number],
-                    old[number],
-                    problem,
-                    weight=weights[number],
-                    affordable=ledger.affordable,
-                )
-            )
-        ledger.charge(fitting.cost)
-        members.append(member)
-    dataset = problem.dataset
-    provenance = {
-        "trial": picked.number,
-        "pick": pick,
-        "mode": mode,
-        "seed": problem.seed,
-        "n_rows": dataset.n_rows,
-        "n_positive": dataset.n_positive,
-        "dataset": problem.fingerprint,
-        "objective": problem.objective.to_json(),
-        "knowledge": {"digest": knowledge.digest, "n_tasks": len(knowledge.tasks)},
-        "validation": {
-            "n_parts": len(problem.validation.parts),
-            "forward_in_time": dataset.time is not None,
-            "by_group": dataset.group is not None,
-            "gap": dataset.gap,
-        },
-    }
-    if relation is not None:
-        provenance["started_from"] = {"model": dict(relation.start.parent), **relation.to_json()}
-    return crown(
-        tuple(members),
-        problem,
-        logits=outcome.logits,
-        finalists=outcome.logits,
-        provenance=provenance,
-        judged=old,
-        ancestors=relation.start.champion.seen if relation is not None and old else (),
-    )
 
 
 def percent_grams(brute_seconds: float, budget: Budget) -> float:
