@@ -76,10 +76,11 @@ def test_its_loss_is_that_of_its_score_with_an_interval(used: SearchResult) -> N
 
 
 def test_the_student_never_saw_the_rows_that_judge_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from automl.models.boosting import regressed
     from automl.search import distill
 
     shown: list[np.ndarray] = []
-    original = distill.regressed
+    original = regressed
 
     def noting(X: np.ndarray, *args: Any, **options: Any) -> Any:
         shown.append(X)
