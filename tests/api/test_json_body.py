@@ -74,7 +74,7 @@ def test_budgets_that_are_none(site: Site, name: str, value: str) -> None:
     [
         ("target", "1"),
         ("target", '""'),
-        ("target", "null"),
+        ("target", "[]"),
         ("positive", "{}"),
         ("positive", "[]"),
         ("positive", "[[1]]"),

@@ -234,7 +234,9 @@ def test_an_objective_orders_the_leaderboard_and_sets_the_threshold(
         assert card["threshold"] == pytest.approx(1 / 13)
         assert card["scores"]["cost_at_threshold"] >= card["scores"]["expected_cost"]
     if objective["metric"] == "precision_at_recall":
-        assert card["scores"]["recall_at_threshold"] == pytest.approx(0.6, abs=0.1)
+        # It is judged by halves that did not choose it: two standard errors of a share.
+        spread = 2 * (0.6 * 0.4 / card["scores"]["n_validation_positives"]) ** 0.5
+        assert card["scores"]["recall_at_threshold"] == pytest.approx(0.6, abs=spread)
         assert card["scores"]["precision_at_threshold"] <= card["scores"][metric] + 0.05
     text = site.get(f"/v1/models/{name}/card", headers={"Accept": "text/markdown"}).text
     assert f"Models were compared by {COMPARED[objective['metric']]} (alert rate" in text
