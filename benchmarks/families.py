@@ -246,10 +246,10 @@ DECISIONS: Mapping[str, str] = {
     "linear_pairs": "out",
     "gaussian": "out: never a member",
     "naive_bayes": "out: never a member",
-    "kernel": "in the catalog (KLR), in no mode yet",
+    "kernel": "races on tables of few rows (KLR)",
     "support_vectors": "out: the kernel in its place, which predicts at a third of the cost",
     "additive": "out",
-    "deep_extra_trees": "in the catalog (ETd), to be a forest's expansion",
+    "deep_extra_trees": "races on tables of few rows (ETd)",
     "deep_instead": "out: noisy tables want ETs",
 }
 
