@@ -79,6 +79,7 @@ def test_levers_are_apart_and_nothing_is_invented() -> None:
             "rows_trained_on": 1100,
             "rows_if_every_trial_had_all": 2000,
             "share_of_rows": 0.55,
+            "start": None,
         },
         "later": {"policy": "now", "saved_gco2e": 0.0},
         "lighter": {"predict_joules_per_1000_rows": pytest.approx(0.082)},

@@ -259,7 +259,9 @@ def test_the_card_tells_on_how_many_rows_each_member_was_fitted(tmp_path: Path) 
     dataset = rare(51_000, n_positive=200, with_category=False)
     champion = search(dataset, meter=CpuTimeMeter(), mode="eco").champion
     told = [member["fitted_rows"] for member in champion.card()["members"]]
-    assert told == [200 * 21] * len(told)  # twenty negatives for each positive
+    # Twenty negatives for each positive, or three times those rows where that gained.
+    assert set(told) <= {200 * 21, 3 * 200 * 21}
+    assert 200 * 21 in told
     champion.save(tmp_path / "model")
     kept = [member["fitted_rows"] for member in Champion.load(tmp_path / "model").card()["members"]]
     assert kept == told
