@@ -23,7 +23,7 @@ from automl.meters.cpu_time import WATTS_PER_CORE, CpuTimeMeter
 from automl.models.gaussian import Gaussian
 from automl.models.isolation import N_TREES, Isolation
 from automl.search.advice import Suggestion
-from automl.search.champion import Member, cost_per_1000_rows, missing_columns
+from automl.search.champion import Member, checked, cost_per_1000_rows, missing_columns
 from automl.search.journal import Journal, MemoryJournal
 from automl.search.lifetime import Lifetime
 from automl.search.problem import schema_of
@@ -133,20 +133,7 @@ class AnomalyRanker:
 
     def check(self, X: pd.DataFrame) -> dict[str, Any]:
         """How these rows differ from the training data: as `Champion.check`."""
-        known, absent = set(self.columns), missing_columns(X, self.encoder, self.columns)
-        report: dict[str, Any] = {
-            "n_rows": len(X),
-            "missing_columns": absent,
-            "extra_columns": [str(name) for name in X.columns if str(name) not in known],
-            "unseen_categories": {},
-            "out_of_range": {},
-            "non_finite": {},
-            "unreadable": {},
-        }
-        if not absent and len(X):
-            report |= self.encoder.report(X)
-        report["out_of_range_share"] = max(report["out_of_range"].values(), default=0.0)
-        return report
+        return checked(X, self.encoder, self.columns)
 
     def card(self) -> dict[str, Any]:
         """What a reader should know before using it, as JSON values."""

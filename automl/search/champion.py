@@ -124,21 +124,7 @@ class Champion:
 
         `out_of_range_share` is that of the worst column, beside `out_of_range` for each.
         """
-        known = set(self.columns)
-        absent = self._missing(X)
-        report: dict[str, Any] = {
-            "n_rows": len(X),
-            "missing_columns": absent,
-            "extra_columns": [str(name) for name in X.columns if str(name) not in known],
-            "unseen_categories": {},
-            "out_of_range": {},
-            "non_finite": {},
-            "unreadable": {},
-        }
-        if not absent and len(X):
-            report |= self.encoder.report(X)
-        report["out_of_range_share"] = max(report["out_of_range"].values(), default=0.0)
-        return report
+        return checked(X, self.encoder, self.columns)
 
     def card(self) -> dict[str, Any]:
         """What a reader should know before using it, as JSON values."""
@@ -192,6 +178,25 @@ class Champion:
 
     def _missing(self, X: pd.DataFrame) -> list[str]:
         return missing_columns(X, self.encoder, self.columns)
+
+
+def checked(X: pd.DataFrame, encoder: TableEncoder, columns: Sequence[str]) -> dict[str, Any]:
+    """How rows differ from those that a model of these columns was made from: names and counts."""
+    known = set(columns)
+    absent = missing_columns(X, encoder, columns)
+    report: dict[str, Any] = {
+        "n_rows": len(X),
+        "missing_columns": absent,
+        "extra_columns": [str(name) for name in X.columns if str(name) not in known],
+        "unseen_categories": {},
+        "out_of_range": {},
+        "non_finite": {},
+        "unreadable": {},
+    }
+    if not absent and len(X):
+        report |= encoder.report(X)
+    report["out_of_range_share"] = max(report["out_of_range"].values(), default=0.0)
+    return report
 
 
 def missing_columns(X: pd.DataFrame, encoder: TableEncoder, columns: Sequence[str]) -> list[str]:
