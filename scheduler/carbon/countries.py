@@ -1,6 +1,13 @@
-"""ISO 3166-1: the two-letter codes of countries and their three-letter codes."""
+"""ISO 3166-1 codes of countries, and those whose electricity codecarbon's packaged table knows."""
 
 from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+from automl.errors import DataError
 
 _PAIRS = """
 AD=AND AE=ARE AF=AFG AG=ATG AI=AIA AL=ALB AM=ARM AO=AGO AQ=ATA AR=ARG AS=ASM AT=AUT AU=AUS
@@ -26,3 +33,27 @@ ZM=ZMB ZW=ZWE
 """
 
 ALPHA_3: dict[str, str] = dict(pair.split("=") for pair in _PAIRS.split())
+ALPHA_2: dict[str, str] = {alpha_3: alpha_2 for alpha_2, alpha_3 in ALPHA_3.items()}
+
+
+@cache
+def names() -> dict[str, str]:
+    """Name by two-letter code of the countries that have a yearly mean intensity.
+
+    >>> names()["FR"], "AQ" in names()
+    ('France', False)
+    """
+    table = json.loads((packaged_data() / "global_energy_mix.json").read_text(encoding="utf-8"))
+    return {
+        ALPHA_2[code]: str(country["country_name"])
+        for code, country in sorted(table.items())
+        if code in ALPHA_2
+    }
+
+
+def packaged_data() -> Path:
+    """Where codecarbon keeps its tables; it is found, not imported, since that takes 0.1 s."""
+    spec = find_spec("codecarbon")
+    if spec is None or not spec.submodule_search_locations:
+        raise DataError("codecarbon, which packages the intensities, is not installed")
+    return Path(spec.submodule_search_locations[0]) / "data" / "private_infra"
