@@ -63,6 +63,7 @@ class Token:
     created_at: datetime
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
+    role: str = "admin"  # viewer | analyst | approver | admin
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +86,9 @@ class StoredDataset:
     problem: Json | None = None  # why it is INVALID: {code, detail, column?, row?, ...}
     cost: Cost | None = None  # of reading it in
     updated_at: datetime | None = None
+    root_id: str | None = None  # the first version, None for a first version
+    base_id: str | None = None  # the version that this one was appended to
+    version: int = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +114,11 @@ class Job:
     problem: Json | None = None  # why it FAILED or is QUARANTINED
     result: Json | None = None  # front, picks and members, by trial number
     receipt: Json | None = None
+    plan: Json | None = None  # `scheduler.planner.Plan` as JSON; None: at once
+    start_at: datetime | None = None  # not claimed before; None: not until somebody resumes it
+    finish_by: datetime | None = None  # its deadline: those with the nearest come first
+    pause_requested: bool = False
+    schedule_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,6 +142,8 @@ class Phase:
     epoch: int
     name: str
     cost: Cost
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ from scheduler.store_datasets import DatasetStore
 from scheduler.store_engine import SAFE_WAL, journal_mode, translated
 from scheduler.store_jobs import JobStore
 from scheduler.store_models import ModelStore
+from scheduler.store_pauses import PauseStore
 from scheduler.store_queue import QueueStore
 from scheduler.store_trials import LeaderboardSort, TrialStore
 
@@ -20,7 +21,7 @@ __all__ = ["LeaderboardSort", "Store"]
 logger = logging.getLogger(__name__)
 
 
-class Store(AccessStore, DatasetStore, JobStore, QueueStore, TrialStore, ModelStore):
+class Store(AccessStore, DatasetStore, JobStore, QueueStore, PauseStore, TrialStore, ModelStore):
     """Projects, tokens, data sets, jobs, trials, events and models in one database.
 
     Every method is one transaction; every move of a job or data set is one conditional UPDATE with

@@ -13,8 +13,9 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, exc, select
 from sqlalchemy.engine import URL, make_url
 
+from scheduler.columns import dump_json
 from scheduler.errors import Conflict, IncompatibleStore, StorageFull, StoreUnavailable
-from scheduler.tables import dump_json, projects
+from scheduler.tables import projects
 
 logger = logging.getLogger(__name__)
 

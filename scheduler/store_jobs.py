@@ -31,6 +31,8 @@ class JobStore(Database):
     def add_job(self, job: Job, *, idempotency_key: str | None = None, max_queued: int) -> Job:
         """Submit a job, and tie the reserved Idempotency-Key to it, in one transaction.
 
+        It is SUBMITTED, or PLANNED with its plan when it waits for its window.
+
         Returns
         -------
         Job
@@ -69,10 +71,14 @@ class JobStore(Database):
                     model_name=job.model_name,
                     request=dict(job.request),
                     warnings=[dict(warning) for warning in job.warnings],
-                    state=JobState.SUBMITTED,
+                    state=job.state,
                     submitted_at=job.submitted_at,
                     cancel_requested=False,
                     last_event=1,
+                    plan=None if job.plan is None else dict(job.plan),
+                    start_at=job.start_at or job.submitted_at,
+                    finish_by=job.finish_by,
+                    schedule_id=job.schedule_id,
                 )
             )
             connection.execute(
@@ -81,7 +87,7 @@ class JobStore(Database):
                     seq=1,
                     at=job.submitted_at,
                     kind="state",
-                    data={"state": JobState.SUBMITTED},
+                    data={"state": job.state} | _told(job),
                 )
             )
             if idempotency_key is not None:
@@ -189,6 +195,13 @@ class JobStore(Database):
             if moved is None:
                 raise Conflict("the job moved at this very moment; ask again")
             return moved
+
+
+def _told(job: Job) -> dict[str, Any]:
+    """What the first event says of a plan: when, and the sentence that says why."""
+    if job.plan is None:
+        return {}
+    return {"start_at": job.plan.get("start_at"), "reason": job.plan.get("reason")}
 
 
 def _job(connection: Connection, job_id: str) -> Job:

@@ -14,7 +14,7 @@ from scheduler.tables import jobs, models, trials
 
 # A job that took so many workers with it is not tried again.
 MOST_DEATHS = 3
-_WAITING = (JobState.SUBMITTED, JobState.PLANNED)
+_WAITING = (JobState.SUBMITTED, JobState.PLANNED, JobState.PAUSED)
 _QUARANTINE: Json = {
     "code": "quarantined",
     "detail": f"{MOST_DEATHS} workers died while they ran this job; it is not tried again",
@@ -25,17 +25,20 @@ class QueueStore(Database):
     """The moves of a job that need its epoch; each leaves its event."""
 
     def claim_job(self, *, owner: str, lease_seconds: float, now: datetime) -> Job | None:
-        """The oldest job that nobody works on, now RUNNING under a new epoch; None when idle.
+        """The next job that is due and nobody works on, RUNNING under a new epoch; None when idle.
+
+        A job is due from its `start_at` on. The nearest deadline comes first, then those without
+        one in the order of their submission.
 
         A job whose worker let its lease run out counts a death and is claimed again; after the
         third death it is QUARANTINED instead.
         """
         with self.read() as connection:  # an idle service takes no lock and writes nothing
-            if _oldest_due(connection, now=now, lock=False) is None:
+            if _next_due(connection, now=now, lock=False) is None:
                 return None
         with self.write() as connection:
             while True:
-                job = _oldest_due(connection, now=now, lock=True)
+                job = _next_due(connection, now=now, lock=True)
                 if job is None:
                     return None
                 deaths = job.deaths + (job.state is JobState.RUNNING)
@@ -185,21 +188,36 @@ def _held(job_id: str, epoch: int) -> tuple[Any, ...]:
     return jobs.c.id == job_id, jobs.c.epoch == epoch, jobs.c.state == JobState.RUNNING
 
 
-def _oldest_due(connection: Connection, *, now: datetime, lock: bool) -> Job | None:
-    """The oldest job to claim: waiting, or running under a lease that ended.
+def _next_due(connection: Connection, *, now: datetime, lock: bool) -> Job | None:
+    """The next job to claim: waiting and due, or running under a lease that ended.
 
-    One query for each state, because each then reads one row from the index, however many wait.
+    One query for each state, with and without a deadline, because each then reads one index in
+    its order and stops at the first row that is due.
     """
+    waiting = [(jobs.c.state == state) & (jobs.c.start_at <= now) for state in _WAITING]
     expired = (jobs.c.state == JobState.RUNNING) & (jobs.c.lease_until <= now)
     found = []
-    for condition in (*(jobs.c.state == state for state in _WAITING), expired):
-        query = select(jobs).where(condition).order_by(jobs.c.submitted_at, jobs.c.id).limit(1)
-        if lock:  # another worker's choice is passed over, not waited for
-            query = query.with_for_update(skip_locked=True)
-        row = connection.execute(query).first()
-        if row is not None:
-            found.append(to_job(row))
-    return min(found, key=lambda job: (job.submitted_at, job.id), default=None)
+    for condition in (*waiting, expired):
+        for deadline in (jobs.c.finish_by.is_not(None), jobs.c.finish_by.is_(None)):
+            query = (
+                select(jobs)
+                .where(condition, deadline)
+                .order_by(jobs.c.finish_by, jobs.c.submitted_at, jobs.c.id)
+                .limit(1)
+            )
+            if lock:  # another worker's choice is passed over, not waited for
+                query = query.with_for_update(skip_locked=True)
+            row = connection.execute(query).first()
+            if row is not None:
+                found.append(to_job(row))
+                break
+    return min(found, key=_turn, default=None)
+
+
+def _turn(job: Job) -> tuple[Any, ...]:
+    if job.finish_by is None:
+        return 1, job.submitted_at, job.submitted_at, job.id
+    return 0, job.finish_by, job.submitted_at, job.id
 
 
 def _quarantine(

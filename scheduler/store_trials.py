@@ -215,7 +215,8 @@ class TrialStore(Database):
             before = connection.execute(select(phases.c.cost).where(*same)).first()
             if before is not None:
                 cost = Cost(**before[0]) + phase.cost
-                connection.execute(update(phases).where(*same).values(cost=cost.to_json()))
+                values = {"cost": cost.to_json(), "ended_at": phase.ended_at}
+                connection.execute(update(phases).where(*same).values(values))
                 return
             position = connection.scalar(
                 select(func.count()).select_from(phases).where(phases.c.job_id == phase.job_id)
@@ -227,6 +228,8 @@ class TrialStore(Database):
                     name=phase.name,
                     position=position,
                     cost=phase.cost.to_json(),
+                    started_at=phase.started_at,
+                    ended_at=phase.ended_at,
                 )
             )
 
@@ -236,7 +239,14 @@ class TrialStore(Database):
         query = select(phases).where(phases.c.job_id == job_id).order_by(phases.c.position)
         with self.read() as connection:
             return [
-                Phase(job_id=job_id, epoch=row.epoch, name=row.name, cost=Cost(**row.cost))
+                Phase(
+                    job_id=job_id,
+                    epoch=row.epoch,
+                    name=row.name,
+                    cost=Cost(**row.cost),
+                    started_at=row.started_at,
+                    ended_at=row.ended_at,
+                )
                 for row in connection.execute(query)
             ]
 

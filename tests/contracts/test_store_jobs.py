@@ -32,7 +32,7 @@ def kinds(events: list[Event]) -> list[tuple[int, str, str | None]]:
 
 def test_a_job_comes_back_as_it_went_in(store: Store) -> None:
     tenant = a_tenant(store)
-    job = a_job(tenant.project_id, tenant.dataset_id)
+    job = a_job(tenant.project_id, tenant.dataset_id, start_at=NOW)
     assert store.add_job(job, max_queued=10) == job
     assert store.get_job(tenant.project_id, job.id) == job == store.job(job.id)
     assert kinds(store.events(job.id)) == [(1, "state", "SUBMITTED")]

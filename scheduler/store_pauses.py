@@ -1,0 +1,177 @@
+"""Jobs that wait on purpose: paused by their user or for a cleaner hour, planned anew, resumed."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, delete, select
+
+from scheduler.errors import Conflict
+from scheduler.records import Job, JobState, Json
+from scheduler.store_engine import Database
+from scheduler.store_rows import known_id, lost, move_job, to_job, unknown
+from scheduler.tables import jobs, trials
+
+
+class PauseStore(Database):
+    """The moves into and out of PAUSED and PLANNED; each leaves its event."""
+
+    def request_pause(self, project_id: str, job_id: str, *, now: datetime) -> Job:
+        """Pause a waiting job at once; ask a running one to pause after its current trial.
+
+        It then waits until it is resumed, past its deadline if need be. A second time changes
+        nothing. Raises UnknownRecord; Conflict `job_finished` when it ended.
+        """
+        with self.write() as connection:
+            job = _owned(connection, project_id, job_id)
+            if _held_by_user(job) or (job.state is JobState.RUNNING and job.pause_requested):
+                return job
+            if job.state is JobState.RUNNING:
+                if job.cancel_requested:
+                    raise Conflict("the job is being cancelled", code="job_cancelled")
+                return _moved(
+                    connection,
+                    job,
+                    data={"state": JobState.RUNNING, "pause_requested": True},
+                    now=now,
+                    pause_requested=True,
+                )
+            return _moved(
+                connection,
+                job,
+                data={"state": JobState.PAUSED, "reason": "paused by the user"},
+                now=now,
+                state=JobState.PAUSED,
+                start_at=None,
+            )
+
+    def resume(self, project_id: str, job_id: str, *, now: datetime) -> Job:
+        """Let a paused job go on, as soon as a worker is free.
+
+        A pause that was only asked for is taken back. Raises UnknownRecord; Conflict
+        `job_finished` when it ended, `not_paused` when it is neither paused nor about to be.
+        """
+        with self.write() as connection:
+            job = _owned(connection, project_id, job_id)
+            if job.state is JobState.RUNNING and job.pause_requested:
+                return _moved(
+                    connection,
+                    job,
+                    data={"state": JobState.RUNNING, "pause_requested": False},
+                    now=now,
+                    pause_requested=False,
+                )
+            if job.state is not JobState.PAUSED:
+                raise Conflict(f"the job is {job.state}, not PAUSED", code="not_paused")
+            return _moved(
+                connection,
+                job,
+                data={"state": JobState.PAUSED, "start_at": now.isoformat(), "reason": "resumed"},
+                now=now,
+                start_at=now,
+            )
+
+    def pause_job(
+        self, job_id: str, *, epoch: int, now: datetime, reason: str, until: datetime | None
+    ) -> Job:
+        """RUNNING -> PAUSED until a time, or (None) until its user resumes it.
+
+        A job that is to be cancelled goes back to SUBMITTED instead, so that its best so far is
+        kept. The trial under way, if any, is forgotten and tried again. Raises LostLease.
+        """
+        with self.write() as connection:
+            held = (
+                jobs.c.id == job_id,
+                jobs.c.epoch == epoch,
+                jobs.c.state == JobState.RUNNING,
+            )
+            row = connection.execute(select(jobs).where(*held).with_for_update()).first()
+            if row is None:
+                raise lost(job_id, epoch)
+            connection.execute(
+                delete(trials).where(trials.c.job_id == job_id, trials.c.finished_at.is_(None))
+            )
+            job = to_job(row)
+            state = JobState.PAUSED
+            if job.cancel_requested:
+                state, until, reason = JobState.SUBMITTED, now, "cancelled while it paused"
+            moved = move_job(
+                connection,
+                job_id,
+                *held,
+                kind="state",
+                data={
+                    "state": state,
+                    "reason": reason,
+                    "start_at": None if until is None else until.isoformat(),
+                },
+                now=now,
+                state=state,
+                start_at=until,
+                pause_requested=False,
+                owner=None,
+                lease_until=None,
+            )
+            if moved is None:
+                raise lost(job_id, epoch)
+            return moved
+
+    def waiting(self, *, after: datetime, limit: int) -> list[Job]:
+        """Jobs that are PLANNED to start after a time, those that start first ahead."""
+        query = (
+            select(jobs)
+            .where(jobs.c.state == JobState.PLANNED, jobs.c.start_at > after)
+            .order_by(jobs.c.start_at, jobs.c.id)
+            .limit(limit)
+        )
+        with self.read() as connection:
+            return [to_job(row) for row in connection.execute(query)]
+
+    def replan(self, job: Job, *, plan: Json, start_at: datetime, now: datetime) -> Job | None:
+        """Give a job that still waits under its plan another one; None when it waits no more."""
+        with self.write() as connection:
+            return move_job(
+                connection,
+                job.id,
+                jobs.c.state == JobState.PLANNED,
+                jobs.c.start_at == job.start_at,
+                kind="state",
+                data={
+                    "state": JobState.PLANNED,
+                    "start_at": start_at.isoformat(),
+                    "reason": plan.get("reason"),
+                },
+                now=now,
+                plan=dict(plan),
+                start_at=start_at,
+            )
+
+
+def _owned(connection: Connection, project_id: str, job_id: str) -> Job:
+    """A job of the project that has not ended, locked. Raises UnknownRecord and Conflict."""
+    known_id(job_id, noun="job")
+    row = connection.execute(
+        select(jobs).where(jobs.c.id == job_id, jobs.c.project_id == project_id).with_for_update()
+    ).first()
+    if row is None:
+        raise unknown("job")
+    job = to_job(row)
+    if job.state.is_final:
+        raise Conflict(f"the job is {job.state} already", code="job_finished")
+    return job
+
+
+def _held_by_user(job: Job) -> bool:
+    return job.state is JobState.PAUSED and job.start_at is None
+
+
+def _moved(
+    connection: Connection, job: Job, *, data: dict[str, Any], now: datetime, **values: Any
+) -> Job:
+    moved = move_job(
+        connection, job.id, jobs.c.state == job.state, kind="state", data=data, now=now, **values
+    )
+    if moved is None:
+        raise Conflict("the job moved at this very moment; ask again")
+    return moved
