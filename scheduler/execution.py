@@ -19,6 +19,7 @@ from scheduler.errors import LostLease, problem, problem_of
 from scheduler.heartbeat import Heartbeat, Progress
 from scheduler.job_process import Stopping, set_up, stopping_on_sigterm
 from scheduler.knowledge import knowledge_for, learn
+from scheduler.pausing import Pausing, stop_reason
 from scheduler.ranking import ranked
 from scheduler.reading import meter_of
 from scheduler.receipt import receipt
@@ -97,6 +98,8 @@ def execute(
             heart=heart,
         )
         job = _finished(work)
+    except Pausing as pause:
+        job = _paused(work, pause)
     except LostLease:
         log.warning("job %s: epoch %d is over; nothing more is written", job_id, epoch)
         return {"state": "LOST"}
@@ -112,6 +115,25 @@ def execute(
     if job.state.is_final:
         artifacts.delete(f"jobs/{job_id}")
     return {"state": str(job.state)}
+
+
+def _paused(work: Work, pause: Pausing) -> Job:
+    """Write the pause of a job; as it is when it ended or was lost in the same moment."""
+    work.heart.stop()
+    try:
+        job = work.patiently(
+            lambda: work.store.pause_job(
+                work.job.id,
+                epoch=work.epoch,
+                now=work.clock(),
+                reason=pause.reason,
+                until=pause.until,
+            )
+        )
+    except LostLease:
+        return work.store.job(work.job.id)
+    log.info("job %s: %s, %s", job.id, job.state, pause.reason)
+    return job
 
 
 def _finished(work: Work) -> Job:
@@ -178,7 +200,7 @@ def _searched(work: Work) -> Job:
             objective=objective_of(request),
             pick=(request.get("objective") or {}).get("pick") or "recommended",
             journal=journal,
-            stop=lambda: CANCELLED if work.heart.cancel_requested.is_set() else None,
+            stop=lambda: stop_reason(work),
             on_phase=on_phase,
             knowledge=knowledge,
             start=start,

@@ -117,8 +117,21 @@ class Job:
     plan: Json | None = None  # `scheduler.planner.Plan` as JSON; None: at once
     start_at: datetime | None = None  # not claimed before; None: not until somebody resumes it
     finish_by: datetime | None = None  # its deadline: those with the nearest come first
+    expected_seconds: float | None = None  # from its start to its end
     pause_requested: bool = False
     schedule_id: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Deadline:
+    """What the queue weighs of a job that has a deadline."""
+
+    id: str
+    state: str
+    start_at: datetime
+    finish_by: datetime
+    expected_seconds: float | None
+    started_at: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,6 +21,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from automl.errors import FrugalError
 from scheduler.artifacts import ArtifactStore
+from scheduler.carbon.series import IntensitySource
 from scheduler.clock import Clock, utc_now
 from scheduler.config import Settings
 from scheduler.errors import ChildDied, Conflict, LostLease, StoreUnavailable
@@ -30,6 +31,7 @@ from scheduler.heartbeat import EXIT_DATA_DELETED
 from scheduler.ingestion import Ingestor
 from scheduler.records import Job, JobState
 from scheduler.store import Store
+from scheduler.waiting import hasten_urgent, replan_waiting
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +40,8 @@ STOP_SECONDS = 8.0
 # Importing everything takes some 5 CPU-seconds, on a busy machine several times as long.
 START_SECONDS = 300.0
 SWEEP_SECONDS = 24 * 3600.0
+# Forecasts are issued once an hour at most; asking is a request to a server of others.
+REPLAN_SECONDS = 600.0
 NEVER_WEEKS = 1000
 
 
@@ -60,6 +64,7 @@ class Service:
     ----------
     executor : where jobs run; forked processes by default
     ingestor : whose interrupted readings are resumed; one of its own by default
+    intensity : by which waiting jobs are planned anew; without one their plans stay
     """
 
     def __init__(
@@ -70,11 +75,13 @@ class Service:
         *,
         executor: JobExecutor | None = None,
         ingestor: Ingestor | None = None,
+        intensity: IntensitySource | None = None,
         clock: Clock = utc_now,
     ) -> None:
         self._store, self._artifacts, self._settings = store, artifacts, settings
         self._executor = executor or make_executor("processes", nice=settings.job_nice)
         self._ingestor = ingestor or Ingestor(store, artifacts, settings, clock=clock)
+        self._intensity = intensity
         self._clock = clock
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._running: dict[str, _Run] = {}  # by job
@@ -99,7 +106,11 @@ class Service:
         logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a tick that runs long is no news
         self._stopping.clear()
         self._timer = BackgroundScheduler(
-            executors={"default": ThreadPoolExecutor(max_workers=1)},
+            # Planning may wait for a server of others: it has a thread of its own.
+            executors={
+                "default": ThreadPoolExecutor(max_workers=1),
+                "planning": ThreadPoolExecutor(max_workers=1),
+            },
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
             timezone="UTC",
         )
@@ -115,6 +126,10 @@ class Service:
         self._timer.add_job(
             self._woken_tick, "interval", weeks=NEVER_WEEKS, id="wake", max_instances=2
         )
+        if self._intensity is not None:
+            self._timer.add_job(
+                self._replan, "interval", seconds=REPLAN_SECONDS, id="plan", executor="planning"
+            )
         self._timer.start()
         log.info("service %s: looks for work every %g s", self._owner, self._settings.tick_seconds)
         self.wake()
@@ -159,11 +174,32 @@ class Service:
                 return
             self._ingestor.recover(now)
             self._watch(now)
+            hasten_urgent(
+                self._store,
+                now=now,
+                n_processes=self._settings.job_processes,
+                notice_seconds=2 * self._settings.tick_seconds,
+            )
             self._claim(now)
             idle = self._settings.idle_seconds
             if self._executor.release_idle(idle_seconds=idle):
                 log.info("job server released after %g s without work", idle)
             self._sweep(now)
+
+    def _replan(self) -> None:
+        try:
+            self.replan(self._clock())
+        except StoreUnavailable as error:
+            log.warning("the store is out of reach, planning later: %s", error)
+        except Exception as error:
+            log.error("planning failed: %s", type(error).__name__, exc_info=error)
+
+    def replan(self, now: datetime) -> None:
+        """Plan waiting jobs again where there is a newer forecast, and start what is due by it."""
+        if self._intensity is not None and not self._stopping.is_set():
+            zone = self._settings.zone
+            if replan_waiting(self._store, self._intensity, zone=zone, now=now):
+                self.wake()
 
     def _claim(self, now: datetime) -> None:
         while self._n_running() < self._settings.job_processes:

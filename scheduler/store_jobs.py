@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Select, func, insert, select, update
 from scheduler.errors import Conflict, Gone, QueueFull
 from scheduler.records import DatasetState, Job, JobState
 from scheduler.store_access import sha256_text
+from scheduler.store_audit import append_audit
 from scheduler.store_engine import Database
 from scheduler.store_rows import (
     known_id,
@@ -28,10 +29,18 @@ _OPEN = (JobState.SUBMITTED, JobState.PLANNED, JobState.PAUSED)
 class JobStore(Database):
     """Jobs of a project; every move leaves its event."""
 
-    def add_job(self, job: Job, *, idempotency_key: str | None = None, max_queued: int) -> Job:
+    def add_job(
+        self,
+        job: Job,
+        *,
+        idempotency_key: str | None = None,
+        max_queued: int,
+        actor: str = "service",
+    ) -> Job:
         """Submit a job, and tie the reserved Idempotency-Key to it, in one transaction.
 
-        It is SUBMITTED, or PLANNED with its plan when it waits for its window.
+        It is SUBMITTED, or PLANNED with its plan when it waits for its window. That it accepts a
+        leaking column goes to the audit, under the name of the `actor`.
 
         Returns
         -------
@@ -55,41 +64,7 @@ class JobStore(Database):
                 earlier = _job_of_key(connection, job.project_id, idempotency_key)
                 if earlier is not None:
                     return earlier
-            _check_dataset(connection, job)
-            waiting = connection.scalar(
-                select(func.count())
-                .select_from(jobs)
-                .where(jobs.c.project_id == job.project_id, jobs.c.state.in_(_OPEN))
-            )
-            if waiting is not None and waiting >= max_queued:
-                raise QueueFull(f"{waiting} jobs of this project are waiting; at most {max_queued}")
-            connection.execute(
-                insert(jobs).values(
-                    id=job.id,
-                    project_id=job.project_id,
-                    dataset_id=job.dataset_id,
-                    model_name=job.model_name,
-                    request=dict(job.request),
-                    warnings=[dict(warning) for warning in job.warnings],
-                    state=job.state,
-                    submitted_at=job.submitted_at,
-                    cancel_requested=False,
-                    last_event=1,
-                    plan=None if job.plan is None else dict(job.plan),
-                    start_at=job.start_at or job.submitted_at,
-                    finish_by=job.finish_by,
-                    schedule_id=job.schedule_id,
-                )
-            )
-            connection.execute(
-                insert(events).values(
-                    job_id=job.id,
-                    seq=1,
-                    at=job.submitted_at,
-                    kind="state",
-                    data={"state": job.state} | _told(job),
-                )
-            )
+            insert_job(connection, job, max_queued=max_queued, actor=actor)
             if idempotency_key is not None:
                 connection.execute(
                     update(idempotency_keys)
@@ -195,6 +170,59 @@ class JobStore(Database):
             if moved is None:
                 raise Conflict("the job moved at this very moment; ask again")
             return moved
+
+
+def insert_job(
+    connection: Connection, job: Job, *, max_queued: int, actor: str = "service"
+) -> None:
+    """Put a job into the queue under the project's lock; raises as `add_job` does."""
+    _check_dataset(connection, job)
+    waiting = connection.scalar(
+        select(func.count())
+        .select_from(jobs)
+        .where(jobs.c.project_id == job.project_id, jobs.c.state.in_(_OPEN))
+    )
+    if waiting is not None and waiting >= max_queued:
+        raise QueueFull(f"{waiting} jobs of this project are waiting; at most {max_queued}")
+    connection.execute(
+        insert(jobs).values(
+            id=job.id,
+            project_id=job.project_id,
+            dataset_id=job.dataset_id,
+            model_name=job.model_name,
+            request=dict(job.request),
+            warnings=[dict(warning) for warning in job.warnings],
+            state=job.state,
+            submitted_at=job.submitted_at,
+            cancel_requested=False,
+            last_event=1,
+            plan=None if job.plan is None else dict(job.plan),
+            start_at=job.start_at or job.submitted_at,
+            finish_by=job.finish_by,
+            expected_seconds=job.expected_seconds,
+            schedule_id=job.schedule_id,
+        )
+    )
+    connection.execute(
+        insert(events).values(
+            job_id=job.id,
+            seq=1,
+            at=job.submitted_at,
+            kind="state",
+            data={"state": job.state} | _told(job),
+        )
+    )
+    accepted = list(job.request.get("accept_leakage") or ())
+    if accepted:
+        append_audit(
+            connection,
+            job.project_id,
+            actor=actor,
+            action="job.accept_leakage",
+            subject=f"job {job.id}",
+            details={"columns": accepted, "dataset": job.dataset_id, "model": job.model_name},
+            now=job.submitted_at,
+        )
 
 
 def _told(job: Job) -> dict[str, Any]:

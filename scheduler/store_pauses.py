@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, delete, select
 
 from scheduler.errors import Conflict
-from scheduler.records import Job, JobState, Json
+from scheduler.records import Deadline, Job, JobState, Json
 from scheduler.store_engine import Database
 from scheduler.store_rows import known_id, lost, move_job, to_job, unknown
 from scheduler.tables import jobs, trials
+
+OPEN_STATES = (JobState.SUBMITTED, JobState.PLANNED, JobState.PAUSED, JobState.RUNNING)
 
 
 class PauseStore(Database):
@@ -46,8 +49,10 @@ class PauseStore(Database):
                 start_at=None,
             )
 
-    def resume(self, project_id: str, job_id: str, *, now: datetime) -> Job:
-        """Let a paused job go on, as soon as a worker is free.
+    def resume(
+        self, project_id: str, job_id: str, *, now: datetime, plan: Json | None = None
+    ) -> Job:
+        """Let a paused job go on, as soon as a worker is free, under another plan if one is given.
 
         A pause that was only asked for is taken back. Raises UnknownRecord; Conflict
         `job_finished` when it ended, `not_paused` when it is neither paused nor about to be.
@@ -70,6 +75,7 @@ class PauseStore(Database):
                 data={"state": JobState.PAUSED, "start_at": now.isoformat(), "reason": "resumed"},
                 now=now,
                 start_at=now,
+                **({} if plan is None else {"plan": dict(plan)}),
             )
 
     def pause_job(
@@ -127,6 +133,49 @@ class PauseStore(Database):
         )
         with self.read() as connection:
             return [to_job(row) for row in connection.execute(query)]
+
+    def hasten(self, job_ids: Collection[str], *, now: datetime, reason: str) -> int:
+        """Let waiting jobs start now, whatever their windows; how many there were."""
+        n_hastened = 0
+        with self.write() as connection:
+            for job_id in sorted(job_ids):
+                moved = move_job(
+                    connection,
+                    job_id,
+                    jobs.c.state.in_((JobState.PLANNED, JobState.PAUSED)),
+                    jobs.c.start_at > now,
+                    kind="state",
+                    data={"start_at": now.isoformat(), "reason": reason},
+                    now=now,
+                    start_at=now,
+                )
+                n_hastened += moved is not None
+        return n_hastened
+
+    def deadlines(self) -> list[Deadline]:
+        """Jobs that have a deadline and have not ended, the nearest deadline first.
+
+        Those that their users paused are left out.
+        """
+        columns = (
+            jobs.c.id,
+            jobs.c.state,
+            jobs.c.start_at,
+            jobs.c.finish_by,
+            jobs.c.expected_seconds,
+            jobs.c.started_at,
+        )
+        query = (
+            select(*columns)
+            .where(
+                jobs.c.state.in_(OPEN_STATES),
+                jobs.c.finish_by.is_not(None),
+                jobs.c.start_at.is_not(None),
+            )
+            .order_by(jobs.c.finish_by, jobs.c.submitted_at, jobs.c.id)
+        )
+        with self.read() as connection:
+            return [Deadline(**row._asdict()) for row in connection.execute(query)]
 
     def replan(self, job: Job, *, plan: Json, start_at: datetime, now: datetime) -> Job | None:
         """Give a job that still waits under its plan another one; None when it waits no more."""

@@ -19,7 +19,8 @@ from sqlalchemy import (
     text,
 )
 
-from scheduler.columns import ID, JSON_VALUE, CleanText, Instant, metadata
+from scheduler.columns import ID, JSON_VALUE, CleanText, Instant
+from scheduler.columns import metadata as metadata
 
 projects = Table(
     "projects",
@@ -108,6 +109,7 @@ jobs = Table(
     Column("plan", JSON_VALUE),
     Column("start_at", Instant),  # not claimed before; NULL: not until it is resumed
     Column("finish_by", Instant),
+    Column("expected_seconds", Float(53)),  # of wall time from start to end
     Column("pause_requested", Boolean, nullable=False, server_default=false()),
     Column("schedule_id", ID),
     Index("ix_jobs_state_finish_by_submitted_at", "state", "finish_by", "submitted_at", "id"),
@@ -117,6 +119,12 @@ jobs = Table(
     Index("ix_jobs_project_id_state_submitted_at_id", "project_id", "state", "submitted_at", "id"),
     Index("ix_jobs_dataset_id_state", "dataset_id", "state"),
     Index("ix_jobs_project_id_model_name", "project_id", "model_name"),
+    Index(  # jobs that ended and have no bill yet: few, however many there are in all
+        "ix_jobs_finished_at",
+        "finished_at",
+        sqlite_where=text("receipt IS NULL AND finished_at IS NOT NULL"),
+        postgresql_where=text("receipt IS NULL AND finished_at IS NOT NULL"),
+    ),
 )
 
 idempotency_keys = Table(
@@ -304,7 +312,9 @@ ledger = Table(
     Column("gco2e_at_submission", Float(53)),  # the same joules at submission; NULL: unknown
     Column("meter", String(64), nullable=False),
     Column("intensity", JSON_VALUE, nullable=False),  # zone, source, factor type, signal, estimated
+    Column("settle_at", Instant),  # priced again then, when more is known; NULL: for good
     Index("ix_ledger_project_id_day", "project_id", "day"),
+    Index("ix_ledger_settle_at", "settle_at"),
 )
 
 # Calls to the outside that belong to a change of state, written in its transaction.

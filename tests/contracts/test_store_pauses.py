@@ -134,6 +134,20 @@ def test_what_ended_or_is_not_there_is_neither_paused_nor_resumed(store: Store) 
         assert refused.value.code == "job_finished"
 
 
+def test_deadlines_are_told_nearest_first_and_hastened_jobs_are_due(store: Store) -> None:
+    tenant = a_tenant(store)
+    late = planned(store, tenant, finish_by=NOW + 9 * HOUR, expected_seconds=60.0)
+    soon = planned(store, tenant, finish_by=NOW + 5 * HOUR)
+    held = planned(store, tenant, finish_by=NOW + 4 * HOUR)
+    submit(store, tenant)  # without one
+    store.request_pause(tenant.project_id, held.id, now=NOW)
+    found = store.deadlines()
+    assert [one.id for one in found] == [soon.id, late.id]
+    assert (found[1].finish_by, found[1].expected_seconds) == (NOW + 9 * HOUR, 60.0)
+    assert store.hasten([late.id, held.id], now=NOW, reason="a full queue") == 1
+    assert claim(store).id == late.id
+
+
 def test_a_new_plan_reaches_only_a_job_that_still_waits_under_the_old_one(store: Store) -> None:
     tenant = a_tenant(store)
     job = planned(store, tenant)

@@ -44,10 +44,12 @@ def upgrade() -> None:
         sa.Column("gco2e_at_submission", sa.Float(precision=53), nullable=True),
         sa.Column("meter", sa.String(length=64), nullable=False),
         sa.Column("intensity", sa.JSON(none_as_null=True), nullable=False),
+        sa.Column("settle_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["project_id"], ["projects.id"], name=op.f("fk_ledger_project_id")),
         sa.PrimaryKeyConstraint("job_id", "phase", "day", name=op.f("pk_ledger")),
     )
     op.create_index("ix_ledger_project_id_day", "ledger", ["project_id", "day"], unique=False)
+    op.create_index("ix_ledger_settle_at", "ledger", ["settle_at"], unique=False)
     op.create_table(
         "outbox",
         sa.Column("id", sa.String(length=32), nullable=False),
@@ -168,6 +170,7 @@ def upgrade() -> None:
     op.add_column("jobs", sa.Column("start_at", sa.DateTime(timezone=True), nullable=True))
     op.execute("UPDATE jobs SET start_at = submitted_at")
     op.add_column("jobs", sa.Column("finish_by", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("jobs", sa.Column("expected_seconds", sa.Float(precision=53), nullable=True))
     op.add_column(
         "jobs",
         sa.Column("pause_requested", sa.Boolean(), server_default=sa.false(), nullable=False),
@@ -182,6 +185,15 @@ def upgrade() -> None:
     )
     op.create_index("ix_jobs_state_lease_until", "jobs", ["state", "lease_until"], unique=False)
     op.create_index("ix_jobs_state_start_at", "jobs", ["state", "start_at"], unique=False)
+    unbilled = sa.text("receipt IS NULL AND finished_at IS NOT NULL")
+    op.create_index(
+        "ix_jobs_finished_at",
+        "jobs",
+        ["finished_at"],
+        unique=False,
+        sqlite_where=unbilled,
+        postgresql_where=unbilled,
+    )
     op.add_column("phases", sa.Column("started_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("phases", sa.Column("ended_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column(
@@ -194,6 +206,7 @@ def downgrade() -> None:
     op.drop_column("tokens", "role")
     op.drop_column("phases", "ended_at")
     op.drop_column("phases", "started_at")
+    op.drop_index("ix_jobs_finished_at", table_name="jobs")
     op.drop_index("ix_jobs_state_start_at", table_name="jobs")
     op.drop_index("ix_jobs_state_lease_until", table_name="jobs")
     op.drop_index("ix_jobs_state_finish_by_submitted_at", table_name="jobs")
@@ -202,6 +215,7 @@ def downgrade() -> None:
     )
     op.drop_column("jobs", "schedule_id")
     op.drop_column("jobs", "pause_requested")
+    op.drop_column("jobs", "expected_seconds")
     op.drop_column("jobs", "finish_by")
     op.drop_column("jobs", "start_at")
     op.drop_column("jobs", "plan")
@@ -221,6 +235,7 @@ def downgrade() -> None:
     op.drop_table("promotions")
     op.drop_index("ix_outbox_next_at", table_name="outbox")
     op.drop_table("outbox")
+    op.drop_index("ix_ledger_settle_at", table_name="ledger")
     op.drop_index("ix_ledger_project_id_day", table_name="ledger")
     op.drop_table("ledger")
     op.drop_table("audit")

@@ -1,0 +1,68 @@
+"""Jobs that wait for their windows: planned anew by newer forecasts, hastened by a full queue."""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from datetime import datetime, timedelta
+
+from scheduler.backlog import urgent
+from scheduler.carbon.series import IntensitySource
+from scheduler.errors import ForecastUnavailable
+from scheduler.plan import Plan
+from scheduler.planner import replan, utc_text
+from scheduler.records import Job
+from scheduler.store import Store
+
+log = logging.getLogger(__name__)
+
+# Further ahead than this no source forecasts.
+HORIZON = timedelta(days=7)
+# A batch of plans is made between two ticks; those that start first come first.
+MOST_REPLANNED = 1000
+HASTENED = "starts now: with the jobs ahead of it, it would miss its deadline in its window"
+
+
+def hasten_urgent(store: Store, *, now: datetime, n_processes: int, notice_seconds: float) -> int:
+    """Start the jobs whose windows the queue leaves no time for; how many there were."""
+    deadlines = store.deadlines()
+    waiting = {one.id for one in deadlines if one.start_at > now}
+    if not waiting:
+        return 0
+    hurried = urgent(deadlines, now=now, n_processes=n_processes, notice_seconds=notice_seconds)
+    ids = [job_id for job_id in hurried if job_id in waiting]
+    if not ids:
+        return 0
+    n_hastened = store.hasten(ids, now=now, reason=HASTENED)
+    log.info("%d jobs start before their windows, to keep their deadlines", n_hastened)
+    return n_hastened
+
+
+def replan_waiting(store: Store, source: IntensitySource, *, zone: str, now: datetime) -> int:
+    """Plan waiting jobs again where a newer forecast is there; how many got another start.
+
+    `zone` is that of jobs that name none.
+    """
+    by_zone: dict[str, list[tuple[Job, Plan]]] = defaultdict(list)
+    for job in store.waiting(after=now, limit=MOST_REPLANNED):
+        if job.plan is not None:
+            plan = Plan.from_json(job.plan)
+            by_zone[plan.when.zone or zone].append((job, plan))
+    n_moved = 0
+    for where, planned in sorted(by_zone.items()):
+        end = max(plan.latest_start + timedelta(seconds=plan.seconds) for _, plan in planned)
+        try:
+            series = source.forecast(where, now, min(end, now + HORIZON), now=now)
+        except ForecastUnavailable as error:
+            log.warning("no newer forecast for zone %s: %s", where, error)
+            continue
+        for job, before in planned:
+            after = replan(before, before.expectation, series, now=now)
+            if after is before:
+                continue
+            moved = store.replan(job, plan=after.to_json(), start_at=after.start_at, now=now)
+            if moved is not None and after.start_at != before.start_at:
+                n_moved += 1
+                then = utc_text(before.start_at, now)
+                log.info("job %s: planned again, not at %s: %s", job.id, then, after.reason)
+    return n_moved
