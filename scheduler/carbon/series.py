@@ -27,6 +27,7 @@ class Reading:
     end: datetime
     grams_per_kwh: float
     is_estimated: bool = False  # by the source itself, or by us where the source had a hole
+    source: str = ""  # where this one value comes from, if not from the source of its series
 
 
 @dataclass(frozen=True, kw_only=True)
