@@ -335,6 +335,31 @@ class Ingestor:
         )
         return result
 
+    def expect(
+        self, request: Mapping[str, Any], *, n_rows: int, n_positive: int, n_columns: int
+    ) -> dict[str, Any]:
+        """Return what a job is expected to take on a table of these counts, as JSON.
+
+        It is an `automl.search.expectation.Expectation`; `admit` has the same of a data set.
+        """
+        arguments = {
+            "n_rows": n_rows,
+            "n_positive": n_positive,
+            "n_columns": n_columns,
+            "request": dict(request),
+            "watts": self._settings.watts,
+            "grams_per_kwh": yearly_mean(self._settings.zone).grams_per_kwh,
+        }
+        result: dict[str, Any] = call(
+            "scheduler.reading:expect",
+            arguments,
+            memory_bytes=self._settings.child_memory_bytes,
+            cpu_seconds=ADMIT_SECONDS,
+            wall_seconds=ADMIT_SECONDS,
+        )
+        expected: dict[str, Any] = result["expected"]
+        return expected
+
     def delete(
         self, project_id: str, dataset_id: str, *, force: bool, now: datetime
     ) -> StoredDataset:

@@ -50,7 +50,7 @@ def admit(
     watts: Mapping[str, float | None],
     grams_per_kwh: float,
 ) -> dict[str, Any]:
-    """Say whether a job may run on this data: warnings, excluded columns and counts.
+    """Say whether a job may run on this data: warnings, excluded columns, counts, expected cost.
 
     Limits are checked against what the cheapest trial is expected to take on this machine.
 
@@ -60,24 +60,24 @@ def admit(
         With the code of what stands against it.
     """
     from automl.data import admission
+    from automl.models.expected import CostModel
+    from automl.search.outlook import ranking_seconds
+    from automl.search.speed import probed
 
     found = admission.admit(Path(rows), request, profile=profile)
+    costs = CostModel.shipped()
+    speed = probed(meter_of(watts), costs)
     limits = {
         name: limit
         for name, limit in (request.get("limits") or {}).items()
         if limit is not None and name not in ("trials", "least_gain_per_gram")
     }
     if limits:
-        from automl.models.expected import CostModel
         from automl.search.floor import check_limits, least_seconds
-        from automl.search.speed import probed
 
-        costs = CostModel.shipped()
         if request["target"] is None:
-            from automl.search.anomaly import expected_seconds
-
             least = costs.features_seconds(found.n_rows, found.n_features)
-            least += expected_seconds(n_rows=found.n_rows, n_columns=found.n_features)
+            least += ranking_seconds(n_rows=found.n_rows, n_columns=found.n_features)
         else:
             least = least_seconds(
                 n_rows=found.n_labelled,
@@ -86,14 +86,57 @@ def admit(
                 mode=request.get("mode") or "balanced",
                 costs=costs,
             )
-        check_limits(
-            limits,
-            least,
-            speed=probed(meter_of(watts), costs),
-            grams_per_kwh=grams_per_kwh,
-            costs=costs,
-        )
-    return dict(found.to_json())
+        check_limits(limits, least, speed=speed, grams_per_kwh=grams_per_kwh, costs=costs)
+    expected = expect(
+        n_rows=found.n_rows if request["target"] is None else found.n_labelled,
+        n_positive=found.n_positive,
+        n_columns=found.n_features,
+        request=request,
+        speed=speed.to_json(),
+        grams_per_kwh=grams_per_kwh,
+    )
+    return {**found.to_json(), "expected": expected["expected"]}
+
+
+def expect(
+    n_rows: int,
+    n_positive: int,
+    n_columns: int,
+    request: Mapping[str, Any],
+    grams_per_kwh: float,
+    watts: Mapping[str, float | None] | None = None,
+    speed: Mapping[str, float] | None = None,
+) -> dict[str, Any]:
+    """Say what a job on a table of these counts is expected to take on this machine.
+
+    Returns
+    -------
+    dict
+        ``expected``: an `automl.search.expectation.Expectation`, and ``speed``, measured with the
+        meter of these `watts` where it is not given.
+    """
+    from automl.cost import Speed
+    from automl.models.expected import CostModel
+    from automl.search.outlook import expected_search
+    from automl.search.speed import probed
+
+    costs = CostModel.shipped()
+    here = (
+        probed(meter_of(watts or {"per_core": None, "per_gb": None}), costs)
+        if speed is None
+        else Speed(**speed)
+    )
+    expected = expected_search(
+        n_rows=n_rows,
+        n_positive=n_positive,
+        n_columns=n_columns,
+        mode=request.get("mode") or "balanced",
+        costs=costs,
+        speed=here,
+        limits=request.get("limits"),
+        grams_per_kwh=grams_per_kwh,
+    )
+    return {"expected": expected.to_json(), "speed": here.to_json()}
 
 
 def meter_of(watts: Mapping[str, float | None]) -> Any:

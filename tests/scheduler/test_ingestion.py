@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from automl.errors import DataError
+from automl.search.expectation import Expectation
 from scheduler.artifacts import ArtifactStore
 from scheduler.child import environment
 from scheduler.clock import utc_now
@@ -183,6 +184,22 @@ def test_admission_needs_a_ready_data_set(ingestor: Ingestor, store: Store, proj
     with pytest.raises(DataError) as caught:
         ingestor.admit({"target": "z", "exclude": [], "accept_leakage": []}, dataset)
     assert caught.value.code == "target_not_found"
+
+
+def test_an_admission_says_what_the_job_is_expected_to_take(
+    ingestor: Ingestor, store: Store, project: str
+) -> None:
+    rows = "".join(f"{i % 7},{i * 37 % 101},{int(i % 10 == 0)}\n" for i in range(400))
+    dataset = settled(store, accept(ingestor, project, f"a,b,y\n{rows}".encode()))
+    request = {"target": "y", "positive": None, "limits": {"cpu_seconds": 60.0}, "mode": "eco"}
+    told = Expectation.from_json(ingestor.admit(request, dataset)["expected"])
+    assert 0 < told.pause_seconds < told.seconds < told.p95_seconds
+    assert told.joules > told.cpu_seconds
+    alone = ingestor.expect(request, n_rows=400, n_positive=40, n_columns=2)
+    # The same counts; the machine's speed was measured twice.
+    assert 0.1 < Expectation.from_json(alone).cpu_seconds / told.cpu_seconds < 10
+    unlabelled = ingestor.admit({"target": None, "limits": {"joules": 1e6}}, dataset)
+    assert unlabelled["expected"]["cpu_seconds"] > 0
 
 
 def test_a_reading_whose_service_died_is_taken_up(

@@ -1,0 +1,211 @@
+"""What a search of a mode is expected to take, from the counts of its table alone.
+
+The work that it does whatever it finds, priced by the cost model: the race on the screening rows,
+the finals, the refit, the encoding and the closing. Nothing is fitted but one weight for each mode.
+
+On 18 tables of 700 to 701,055 rows (those of `python -m benchmarks.search`, searches of
+2026-11-23) balanced searches took 0.5 to 2.1 times what is expected, 9 in 10 of them, and the
+middle one 1.0; so did eco ones. Ten in mode `best`, of up to 34,368 rows, took 0.4 to 1.7 times.
+What is not foreseen is how long boosting goes on: where larger models and more rows keep gaining,
+a search took 20 times as much (eco, credit_next_month_forward).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from math import ceil, inf
+from types import MappingProxyType
+
+from automl.cost import JOULES_PER_KWH, Speed
+from automl.meta.portfolio import NAMED, portfolio
+from automl.models.expected import CostModel, FitShape
+from automl.models.rounds import N_TREES, PATIENCE, default_rounds, patience_on
+from automl.sampling.stratified import (
+    ALL_ROWS_BELOW,
+    ALL_ROWS_SHARE,
+    FINAL_NEGATIVES_PER_POSITIVE,
+    N_POSITIVE,
+    NEGATIVES_PER_POSITIVE,
+)
+from automl.search.effort import EFFORTS
+from automl.search.expectation import Expectation
+from automl.search.validation import (
+    FEW_POSITIVES,
+    MANY_POSITIVES,
+    N_FOLDS,
+)
+from automl.search.validation import NEGATIVES_PER_POSITIVE as VALIDATED
+from automl.trial import Candidate
+
+# Measured over expected CPU-seconds, the median; the 95th percentile of what is left, of eco and
+# balanced alike.
+WEIGHTS: Mapping[str, float] = MappingProxyType({"eco": 1.0, "balanced": 1.1, "best": 1.1})
+P95 = 2.1
+# Work beyond the race in the mode `best`, in trials of the race: the middle of ten tables
+# (2026-11-23). It goes on as long as something is gained.
+REFINED: Mapping[str, int] = MappingProxyType({"eco": 0, "balanced": 0, "best": 17})
+# Of the searches above, 19 of 20 took this many times their CPU time by the clock; a probe of
+# 10 ms that was interrupted says more than that.
+MOST_WAITING = 3.5
+# Without labels one ranking is fitted: its trees, and each row and cell that is compared
+# (`automl.search.anomaly`, which a process that only wants to know does not import).
+RANKING_SECONDS, ROW_SECONDS, RANKED_CELL_SECONDS = 0.15, 2.5e-5, 4e-7
+RANKED_ROWS, LEAST_RANKED_ROWS, RANKED_CELLS = 20_000, 1000, 5_000_000
+# CPU-seconds of a job's process around its search: imports, and reading each cell of its table
+# (python -m benchmarks.end_to_end, 2026-11-23).
+START_SECONDS, CELL_SECONDS = 1.5, 3.5e-7
+
+
+def expected_search(
+    *,
+    n_rows: int,
+    n_positive: int,
+    n_columns: int,
+    mode: str,
+    costs: CostModel,
+    speed: Speed,
+    limits: Mapping[str, float | None] | None = None,
+    grams_per_kwh: float | None = None,
+) -> Expectation:
+    """Return what a job is expected to take on this machine, its limits counted.
+
+    Parameters
+    ----------
+    n_rows, n_positive, n_columns : of the labelled rows and the columns to learn from; without
+        labels `n_positive` is 0
+    mode : of the search
+    costs, speed : what work takes, and what that is on this machine
+    limits : as a job's, by name; null is none, and one in gco2e counts with `grams_per_kwh`
+    """
+    limits = limits or {}
+    if n_positive:
+        parts = work(
+            n_rows=n_rows, n_positive=n_positive, n_columns=n_columns, mode=mode, costs=costs
+        )
+        n_racers, trials = len(racers(mode, n_rows=n_rows)), limits.get("trials")
+        n_trials = n_racers + REFINED[mode]
+        race = parts[0] / n_racers * min(n_trials, trials or n_trials)
+        search = WEIGHTS[mode] * (race + sum(parts[1:]))
+    else:
+        search = costs.features_seconds(n_rows, n_columns)
+        search += ranking_seconds(n_rows=n_rows, n_columns=n_columns)
+    start = START_SECONDS + CELL_SECONDS * n_rows * n_columns
+    return on_machine(
+        search,
+        start=start,
+        features=costs.features_seconds(n_rows, n_columns),
+        speed=speed,
+        limits=limits,
+        grams_per_kwh=grams_per_kwh,
+    )
+
+
+def ranking_seconds(*, n_rows: int, n_columns: int) -> float:
+    """Return expected CPU-seconds of ranking rows without labels, after encoding."""
+    ranked = min(n_rows, RANKED_ROWS, max(LEAST_RANKED_ROWS, RANKED_CELLS // max(n_columns, 1)))
+    return RANKING_SECONDS + ranked * (ROW_SECONDS + RANKED_CELL_SECONDS * n_columns)
+
+
+def on_machine(
+    search: float,
+    *,
+    start: float,
+    features: float,
+    speed: Speed,
+    limits: Mapping[str, float | None],
+    grams_per_kwh: float | None,
+) -> Expectation:
+    """Return expected CPU-seconds of a search and its start as they are likely to be here."""
+    speed = replace(speed, wall=min(speed.wall, MOST_WAITING))
+    most = most_seconds(limits, speed=speed, grams_per_kwh=grams_per_kwh)
+    likely, late = (min(one * speed.seconds, most) for one in (search, P95 * search))
+    begun = start * speed.seconds
+    pause = (start + features) * speed.seconds
+    return Expectation(
+        cpu_seconds=begun + likely,
+        p95_cpu_seconds=begun + late,
+        seconds=(begun + likely) * speed.wall,
+        p95_seconds=(begun + late) * speed.wall,
+        joules=(begun + likely) * speed.watts,
+        pause_seconds=pause * speed.wall,
+    )
+
+
+def most_seconds(
+    limits: Mapping[str, float | None], *, speed: Speed, grams_per_kwh: float | None
+) -> float:
+    """Return the CPU-seconds that limits let a search take, infinite without any."""
+    per_second = {"cpu_seconds": 1.0, "wall_seconds": speed.wall, "joules": speed.watts}
+    if grams_per_kwh is not None:
+        per_second["gco2e"] = speed.watts / JOULES_PER_KWH * grams_per_kwh
+    found = ((limits.get(name), each) for name, each in per_second.items())
+    return min((limit / each for limit, each in found if limit and each > 0), default=inf)
+
+
+def racers(mode: str, *, n_rows: int) -> tuple[Candidate, ...]:
+    """Return the configurations that a mode may race on a table of so many rows."""
+    models = portfolio(mode, n_rows=n_rows)
+    return (*models.first, *(one for own in models.expand.values() for one in own))
+
+
+def work(
+    *, n_rows: int, n_positive: int, n_columns: int, mode: str, costs: CostModel
+) -> tuple[float, ...]:
+    """Return expected CPU-seconds of the race, the finals, the refit, and what is around them.
+
+    >>> shape = {"n_positive": 100, "n_columns": 10, "mode": "balanced"}
+    >>> small, large = (work(n_rows=n, costs=CostModel.shipped(), **shape) for n in (2000, 20000))
+    >>> sum(small) < sum(large)
+    True
+    """
+    n_positive = min(max(n_positive, 1), n_rows)
+    n_negative = n_rows - n_positive
+    in_fold = max(1, n_positive // N_FOLDS)
+    n_parts = 2 if n_positive < MANY_POSITIVES else 1
+    n_parts = min(N_FOLDS, max(n_parts, ceil(FEW_POSITIVES / in_fold)))
+    n_valid = in_fold + min(n_negative // N_FOLDS, VALIDATED * in_fold)
+    kept = min(n_positive, N_POSITIVE)
+    screened = kept + min(n_negative, NEGATIVES_PER_POSITIVE * kept)
+    if screened >= ALL_ROWS_SHARE * n_rows:
+        screened, kept = n_rows, n_positive
+    final = n_rows
+    if n_rows > ALL_ROWS_BELOW and not EFFORTS[mode].whole:
+        final = n_positive + min(n_negative, FINAL_NEGATIVES_PER_POSITIVE * n_positive)
+
+    def shape(rows: int, positives: int, rung: str) -> FitShape:
+        fitted = max(2, rows * (N_FOLDS - 1) // N_FOLDS)
+        return FitShape(
+            n_rows=fitted,
+            n_columns=n_columns,
+            n_positive=max(1, round(fitted * positives / max(rows, 1))),
+            n_stopping=min(fitted, n_valid),
+            n_valid=n_valid,
+            n_trees=ceil(N_TREES[rung] / n_parts),
+            patience=patience_on(fitted, PATIENCE[rung]),
+        )
+
+    scoring = costs.score_seconds(n_parts * n_valid)
+    race = sum(
+        n_parts * costs.seconds(one, shape(screened, kept, "screening")) + scoring
+        for one in racers(mode, n_rows=n_rows)
+    )
+    judged = (NAMED["L15"], NAMED["ETs"])
+    finals = 0.0
+    if final > screened:
+        finals = sum(
+            n_parts * costs.seconds(one, shape(final, n_positive, "final")) + scoring
+            for one in judged
+        )
+    whole = FitShape(
+        n_rows=final,
+        n_columns=n_columns,
+        n_positive=n_positive,
+        n_trees=N_TREES["final"],
+        rounds=default_rounds(NAMED["L15"].params),
+    )
+    refit = sum(costs.seconds(one, whole) for one in judged)
+    around = costs.features_seconds(n_rows, n_columns) + costs.closing_seconds(
+        n_parts * n_valid, n_columns
+    )
+    return race, finals, refit, around
