@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
 
+from scheduler.ledger import LedgerLine
 from scheduler.records import FINAL, Job, JobState, Json, Model
 from scheduler.store_engine import Database
+from scheduler.store_ledger import insert_lines
+from scheduler.store_outbox import calls_of, insert_calls
 from scheduler.store_rows import known_id, lock_project, lost, move_job, to_job, unknown
 from scheduler.tables import jobs, models, trials
 
 # A job that took so many workers with it is not tried again.
 MOST_DEATHS = 3
-_WAITING = (JobState.SUBMITTED, JobState.PLANNED, JobState.PAUSED)
+_WAITING = (JobState.PLANNED, JobState.PAUSED)
 _QUARANTINE: Json = {
     "code": "quarantined",
     "detail": f"{MOST_DEATHS} workers died while they ran this job; it is not tried again",
@@ -27,7 +31,7 @@ class QueueStore(Database):
     def claim_job(self, *, owner: str, lease_seconds: float, now: datetime) -> Job | None:
         """The next job that is due and nobody works on, RUNNING under a new epoch; None when idle.
 
-        A job is due from its `start_at` on. The nearest deadline comes first, then those without
+        A SUBMITTED job is due, a PLANNED or PAUSED one from its `start_at` on. The nearest deadline comes first, then those without
         one in the order of their submission.
 
         A job whose worker let its lease run out counts a death and is claimed again; after the
@@ -129,8 +133,13 @@ class QueueStore(Database):
         receipt: Json | None = None,
         problem: Json | None = None,
         model: Model | None = None,
+        ledger: Sequence[LedgerLine] = (),
+        settle_at: datetime | None = None,
     ) -> Job:
         """RUNNING -> a final state, with its champion as the next version of its name.
+
+        Its lines of the ledger, which are priced again at `settle_at`, and the call to the webhook
+        of its request, where its end is one to tell of, are written with it.
 
         When the data were deleted meanwhile the job is CANCELLED with the problem `data_deleted`
         and registers no model, whatever is asked for: the caller compares and deletes its artifact.
@@ -181,6 +190,8 @@ class QueueStore(Database):
             )
             if finished is None:
                 raise lost(job_id, epoch)
+            insert_lines(connection, ledger, settle_at=settle_at)
+            insert_calls(connection, calls_of(finished), now=now)
             return finished
 
 
@@ -194,7 +205,8 @@ def _next_due(connection: Connection, *, now: datetime, lock: bool) -> Job | Non
     One query for each state, with and without a deadline, because each then reads one index in
     its order and stops at the first row that is due.
     """
-    waiting = [(jobs.c.state == state) & (jobs.c.start_at <= now) for state in _WAITING]
+    waiting = [jobs.c.state == JobState.SUBMITTED]  # also when the clock was set back since
+    waiting += [(jobs.c.state == state) & (jobs.c.start_at <= now) for state in _WAITING]
     expired = (jobs.c.state == JobState.RUNNING) & (jobs.c.lease_until <= now)
     found = []
     for condition in (*waiting, expired):
@@ -223,7 +235,7 @@ def _turn(job: Job) -> tuple[Any, ...]:
 def _quarantine(
     connection: Connection, job_id: str, *conditions: Any, deaths: int, now: datetime
 ) -> Job | None:
-    return move_job(
+    quarantined = move_job(
         connection,
         job_id,
         *conditions,
@@ -237,6 +249,9 @@ def _quarantine(
         owner=None,
         lease_until=None,
     )
+    if quarantined is not None:
+        insert_calls(connection, calls_of(quarantined), now=now)
+    return quarantined
 
 
 def _add_model(connection: Connection, model: Model, *, now: datetime) -> int:
