@@ -205,6 +205,14 @@ class FrugalClient:
         """Stop a job; it keeps the best model so far."""
         return self._json("POST", f"/v1/jobs/{job_id}/cancel")
 
+    def pause(self, job_id: str) -> Json:
+        """Ask a job to pause after its current trial; it waits until `resume`."""
+        return self._json("POST", f"/v1/jobs/{job_id}/pause")
+
+    def resume(self, job_id: str) -> Json:
+        """Let a paused job go on."""
+        return self._json("POST", f"/v1/jobs/{job_id}/resume")
+
     def events(self, job_id: str, *, after: int = 0) -> Iterator[JobEvent]:
         """Events of a job as they happen, until it ends; a broken connection is resumed."""
         failures = 0

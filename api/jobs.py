@@ -23,6 +23,7 @@ from api.schemas_jobs import JobRequest
 from automl.errors import DataError
 from scheduler.carbon.typical import yearly_mean
 from scheduler.errors import UnknownRecord
+from scheduler.plan import Plan
 from scheduler.receipt import bill
 from scheduler.records import Job, JobState, Model, StoredDataset
 
@@ -205,6 +206,32 @@ def get(job_id: str) -> Any:
 def cancel(job_id: str) -> Any:
     """Stop a job after its current trial and keep the best model so far; twice is once."""
     job = parts().store.request_cancel(project_id(), job_id, now=now())
+    service = parts().service
+    if service is not None:
+        service.wake()
+    return JobAnswer.of(job)
+
+
+@jobs.post("/jobs/<job_id>/pause")
+@jobs.output(JobAnswer, 200)
+@jobs.doc(operation_id="pauseJob", responses={409: "The job has ended"})
+def pause(job_id: str) -> Any:
+    """Pause a waiting job at once, a running one after its current trial; twice is once.
+
+    It then waits until it is resumed, whatever its deadline. What it has done is kept.
+    """
+    return JobAnswer.of(parts().store.request_pause(project_id(), job_id, now=now()))
+
+
+@jobs.post("/jobs/<job_id>/resume")
+@jobs.output(JobAnswer, 200)
+@jobs.doc(operation_id="resumeJob", responses={409: "The job has ended, or is not paused"})
+def resume(job_id: str) -> Any:
+    """Let a paused job go on as soon as a worker is free, outside its windows if need be."""
+    store = parts().store
+    plan = store.get_job(project_id(), job_id).plan
+    kept = None if plan is None else Plan.from_json(plan).running_on(now()).to_json()
+    job = store.resume(project_id(), job_id, now=now(), plan=kept)
     service = parts().service
     if service is not None:
         service.wake()

@@ -118,6 +118,15 @@ class JobAnswer(Answer):
     submitted_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    pause_requested: bool
+    start_at: datetime | None = Field(
+        description="not before this; null while its user has paused it"
+    )
+    finish_by: datetime | None
+    plan: JsonObject | None = Field(
+        description="when it runs and why, by which forecast, and what that is to save"
+    )
+    schedule: str | None = Field(description="the schedule whose run it is")
     stop_reason: str | None = Field(description="why the search stopped; result.stop in numbers")
     problem: JsonObject | None = Field(description="why it FAILED or is QUARANTINED")
     warnings: list[JsonObject]
@@ -137,6 +146,11 @@ class JobAnswer(Answer):
             submitted_at=job.submitted_at,
             started_at=job.started_at,
             finished_at=job.finished_at,
+            pause_requested=job.pause_requested,
+            start_at=job.start_at,
+            finish_by=job.finish_by,
+            plan=None if job.plan is None else dict(job.plan),
+            schedule=job.schedule_id,
             stop_reason=job.stop_reason,
             problem=None if job.problem is None else dict(job.problem),
             warnings=[dict(warning) for warning in job.warnings],

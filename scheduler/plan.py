@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from automl.search.expectation import Expectation
@@ -139,6 +139,12 @@ class Plan:
         if self.gco2e_now is None or self.gco2e is None:
             return None
         return self.gco2e_now - self.gco2e
+
+    def running_on(self, now: datetime) -> Plan:
+        """The plan of a job that its user sends on at `now`: to its end, in no later slot."""
+        begun = tuple(slot for slot in self.slots if slot.start < now)
+        length = timedelta(seconds=self.seconds)
+        return replace(self, slots=(*begun, Slot(start=now, end=now + length)))
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; what follows from others is there too, for readers."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
+from itertools import product
 from typing import Any
 
 from sqlalchemy import Connection, delete, select
@@ -72,8 +73,9 @@ class PauseStore(Database):
             return _moved(
                 connection,
                 job,
-                data={"state": JobState.PAUSED, "start_at": now.isoformat(), "reason": "resumed"},
+                data={"state": JobState.SUBMITTED, "reason": "resumed by the user"},
                 now=now,
+                state=JobState.SUBMITTED,
                 start_at=now,
                 **({} if plan is None else {"plan": dict(plan)}),
             )
@@ -138,14 +140,14 @@ class PauseStore(Database):
         """Let waiting jobs start now, whatever their windows; how many there were."""
         n_hastened = 0
         with self.write() as connection:
-            for job_id in sorted(job_ids):
+            for job_id, state in product(sorted(job_ids), (JobState.PLANNED, JobState.PAUSED)):
                 moved = move_job(
                     connection,
                     job_id,
-                    jobs.c.state.in_((JobState.PLANNED, JobState.PAUSED)),
+                    jobs.c.state == state,
                     jobs.c.start_at > now,
                     kind="state",
-                    data={"start_at": now.isoformat(), "reason": reason},
+                    data={"state": state, "start_at": now.isoformat(), "reason": reason},
                     now=now,
                     start_at=now,
                 )

@@ -131,7 +131,7 @@ def test_the_queue_is_bounded(tmp_path: Path) -> None:
 
 
 def test_cancel(site: Site) -> None:
-    """Row 76, as far as there is something to pause."""
+    """Row 76: cancelled twice is cancelled once."""
     job_id = site.job()
     path = f"/v1/jobs/{job_id}/cancel"
     assert site.post(path).json["state"] == "CANCELLED"
@@ -149,6 +149,39 @@ def test_cancel_of_what_has_ended(site: Site) -> None:
     site.finish(site.claim())
     answer = site.post(f"/v1/jobs/{job_id}/cancel")
     assert (answer.status_code, answer.json["code"]) == (409, "job_finished")
+
+
+def test_pause_and_resume_what_waits(site: Site) -> None:
+    job_id = site.job()
+    paused = site.post(f"/v1/jobs/{job_id}/pause")
+    assert (paused.status_code, paused.json["state"], paused.json["start_at"]) == (
+        200,
+        "PAUSED",
+        None,
+    )
+    assert site.post(f"/v1/jobs/{job_id}/pause").json == paused.json
+    resumed = site.post(f"/v1/jobs/{job_id}/resume")
+    assert (resumed.status_code, resumed.json["state"]) == (200, "SUBMITTED")
+    assert site.claim().id == job_id
+
+
+def test_pause_what_runs_and_take_it_back(site: Site) -> None:
+    job_id = site.job()
+    site.claim()
+    asked = site.post(f"/v1/jobs/{job_id}/pause").json
+    assert (asked["state"], asked["pause_requested"]) == ("RUNNING", True)
+    assert site.post(f"/v1/jobs/{job_id}/resume").json["pause_requested"] is False
+    refused = site.post(f"/v1/jobs/{job_id}/resume")
+    assert (refused.status_code, refused.json["code"]) == (409, "not_paused")
+
+
+def test_pause_of_what_has_ended(site: Site) -> None:
+    """Row 76: paused when finished, resumed when running or finished."""
+    job_id = site.job()
+    site.finish(site.claim())
+    for verb in ("pause", "resume"):
+        answer = site.post(f"/v1/jobs/{job_id}/{verb}")
+        assert (answer.status_code, answer.json["code"]) == (409, "job_finished")
 
 
 def test_list_by_state_and_page(site: Site) -> None:

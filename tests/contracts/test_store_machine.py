@@ -39,8 +39,9 @@ from tests.postgres import PostgresServer
 
 LEASE = 30
 LEGAL = {
-    "SUBMITTED": {"RUNNING", "CANCELLED"},
-    "RUNNING": {"RUNNING", "SUBMITTED", "DONE", "FAILED", "CANCELLED", "QUARANTINED"},
+    "SUBMITTED": {"RUNNING", "PAUSED", "CANCELLED"},
+    "RUNNING": {"RUNNING", "SUBMITTED", "PAUSED", "DONE", "FAILED", "CANCELLED", "QUARANTINED"},
+    "PAUSED": {"PAUSED", "RUNNING", "SUBMITTED", "CANCELLED"},
 }
 
 
@@ -55,6 +56,8 @@ class Expected:
     deaths: int = 0
     lease_until: float = 0.0
     cancel: bool = False
+    pause: bool = False
+    start: float | None = 0.0  # None: not until it is resumed
     begun: set[int] = field(default_factory=set)
     ended: set[int] = field(default_factory=set)
     version: int | None = None
@@ -93,7 +96,9 @@ class LifeOfJobs(RuleBasedStateMachine):
         wanted = None
         for job in self.jobs:  # they were submitted in this order
             expired = job.state is JobState.RUNNING and job.lease_until <= self.seconds
-            if not expired and job.state is not JobState.SUBMITTED:
+            over = job.start is not None and job.start <= self.seconds
+            paused = job.state is JobState.PAUSED and over
+            if not expired and not paused and job.state is not JobState.SUBMITTED:
                 continue
             job.deaths += expired
             if job.deaths >= 3:
@@ -119,7 +124,7 @@ class LifeOfJobs(RuleBasedStateMachine):
             found = self.store.heartbeat(
                 job.id, epoch=epoch, lease_seconds=LEASE, now=at(self.seconds)
             )
-            assert found.cancel_requested == job.cancel
+            assert (found.cancel_requested, found.pause_requested) == (job.cancel, job.pause)
             job.lease_until = self.seconds + LEASE
 
     @precondition(lambda self: self.jobs)
@@ -190,8 +195,51 @@ class LifeOfJobs(RuleBasedStateMachine):
             self.store.request_cancel(self.tenant.project_id, job.id, now=at(self.seconds))
             if not job.state.is_final:
                 job.cancel = True
-            if job.state is JobState.SUBMITTED:
+            if job.state in (JobState.SUBMITTED, JobState.PAUSED):
                 job.state = JobState.CANCELLED
+
+    @precondition(lambda self: self.jobs)
+    @rule(number=st.integers(0, 9))
+    def pause(self, number: int) -> None:
+        job = self.pick(number)
+        stopping = job.state is JobState.RUNNING and job.cancel and not job.pause
+        with self.refused(True, conflict=job.state.is_final or stopping):
+            self.store.request_pause(self.tenant.project_id, job.id, now=at(self.seconds))
+            if job.state is JobState.RUNNING:
+                job.pause = True
+            else:
+                job.state, job.start = JobState.PAUSED, None
+
+    @precondition(lambda self: self.jobs)
+    @rule(number=st.integers(0, 9))
+    def resume(self, number: int) -> None:
+        job = self.pick(number)
+        asked = job.state is JobState.RUNNING and job.pause
+        with self.refused(True, conflict=not asked and job.state is not JobState.PAUSED):
+            self.store.resume(self.tenant.project_id, job.id, now=at(self.seconds))
+            if not asked:
+                job.state, job.start = JobState.SUBMITTED, self.seconds
+            job.pause = False
+
+    @precondition(lambda self: self.jobs)
+    @rule(number=st.integers(0, 9), stale=st.booleans(), wait=st.sampled_from([None, 1.0, 100.0]))
+    def make_way(self, number: int, stale: bool, wait: float | None) -> None:
+        job = self.pick(number)
+        epoch, ok = self.held(job, stale)
+        until = None if wait is None else self.seconds + wait
+        with self.refused(ok):
+            self.store.pause_job(
+                job.id,
+                epoch=epoch,
+                now=at(self.seconds),
+                reason="example",
+                until=None if until is None else at(until),
+            )
+            job.begun &= job.ended
+            job.pause = False
+            job.state, job.start = JobState.PAUSED, until
+            if job.cancel:
+                job.state = JobState.SUBMITTED
 
     @contextmanager
     def refused(self, ok: bool, *, conflict: bool = False) -> Iterator[None]:
