@@ -8,12 +8,18 @@ import sqlite3
 from sqlalchemy import inspect
 
 from scheduler.store_access import AccessStore
+from scheduler.store_audit import AuditStore
 from scheduler.store_datasets import DatasetStore
 from scheduler.store_engine import SAFE_WAL, journal_mode, translated
 from scheduler.store_jobs import JobStore
+from scheduler.store_ledger import LedgerStore
 from scheduler.store_models import ModelStore
+from scheduler.store_outbox import OutboxStore
+from scheduler.store_outcomes import OutcomeStore
 from scheduler.store_pauses import PauseStore
+from scheduler.store_promotions import PromotionStore
 from scheduler.store_queue import QueueStore
+from scheduler.store_schedules import ScheduleStore
 from scheduler.store_trials import LeaderboardSort, TrialStore
 
 __all__ = ["LeaderboardSort", "Store"]
@@ -21,7 +27,21 @@ __all__ = ["LeaderboardSort", "Store"]
 logger = logging.getLogger(__name__)
 
 
-class Store(AccessStore, DatasetStore, JobStore, QueueStore, PauseStore, TrialStore, ModelStore):
+class Store(
+    AccessStore,
+    DatasetStore,
+    JobStore,
+    QueueStore,
+    PauseStore,
+    TrialStore,
+    ModelStore,
+    LedgerStore,
+    OutboxStore,
+    ScheduleStore,
+    PromotionStore,
+    OutcomeStore,
+    AuditStore,
+):
     """Projects, tokens, data sets, jobs, trials, events and models in one database.
 
     Every method is one transaction; every move of a job or data set is one conditional UPDATE with

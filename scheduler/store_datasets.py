@@ -6,14 +6,16 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import exc, insert, or_, select, update
+from sqlalchemy import Connection, exc, insert, or_, select, update
 
 from automl.cost import Cost
-from scheduler.errors import Conflict
+from scheduler.errors import Conflict, Gone
 from scheduler.records import FINAL, DatasetState, Job, JobState, StoredDataset
+from scheduler.store_audit import append_audit
 from scheduler.store_engine import Database
 from scheduler.store_rows import (
     known_id,
+    lock_project,
     move_job,
     older_than,
     page,
@@ -21,7 +23,7 @@ from scheduler.store_rows import (
     to_job,
     unknown,
 )
-from scheduler.tables import datasets, jobs
+from scheduler.tables import datasets, jobs, outcomes
 
 DATA_DELETED = {"code": "data_deleted", "detail": "the data set was deleted while the job was open"}
 _LIVE = (DatasetState.INGESTING, DatasetState.READY)
@@ -32,6 +34,10 @@ class DatasetStore(Database):
 
     def add_dataset(self, dataset: StoredDataset) -> tuple[StoredDataset, bool]:
         """Store a data set, or find the live one of the same project and fingerprint.
+
+        One with a `base_id` becomes the next version of its base's series. Raises Conflict
+        `newer_version` when the base is not the newest one, `dataset_not_ready` when it is not
+        READY; Gone when it was deleted.
 
         Returns
         -------
@@ -48,6 +54,11 @@ class DatasetStore(Database):
         values["updated_at"] = dataset.updated_at or dataset.created_at
         for _ in range(5):
             with self.write() as connection:
+                if dataset.base_id is not None:
+                    known = _live(connection, dataset)
+                    if known is not None:
+                        return known, False
+                    values |= _next_version(connection, dataset)
                 try:
                     with connection.begin_nested():
                         row = connection.execute(
@@ -55,15 +66,9 @@ class DatasetStore(Database):
                         ).one()
                     return to_dataset(row), True
                 except exc.IntegrityError:
-                    found = connection.execute(
-                        select(datasets).where(
-                            datasets.c.project_id == dataset.project_id,
-                            datasets.c.fingerprint == dataset.fingerprint,
-                            datasets.c.state.in_(_LIVE),
-                        )
-                    ).first()
-                    if found is not None:
-                        return to_dataset(found), False
+                    known = _live(connection, dataset)
+                    if known is not None:
+                        return known, False
             # The other one was deleted between the two statements: there is room for this one now.
         raise Conflict("the data set could not be stored: its id or project contradicts the store")
 
@@ -178,13 +183,51 @@ class DatasetStore(Database):
                 raise Conflict(f"data set {dataset_id} is not being read in any more")
             return to_dataset(row)
 
+    def versions_of(self, project_id: str, dataset_id: str) -> list[StoredDataset]:
+        """The versions that a data set is made of, the first one first, itself last.
+
+        Each stores only the rows that it added. Raises UnknownRecord.
+        """
+        dataset = self.get_dataset(project_id, dataset_id)
+        if dataset.base_id is None:
+            return [dataset]
+        with self.read() as connection:
+            series = {one.id: one for one in _series(connection, dataset)}
+        found = [dataset]
+        while found[-1].base_id is not None:
+            found.append(series[found[-1].base_id])
+        return found[::-1]
+
+    def newest_version(self, project_id: str, dataset_id: str) -> StoredDataset:
+        """The newest version of a data set's series that was not deleted and is not INVALID.
+
+        Where there is none, the data set itself, as it is. Raises UnknownRecord.
+        """
+        dataset = self.get_dataset(project_id, dataset_id)
+        with self.read() as connection:
+            usable = [one for one in _series(connection, dataset) if one.state in _LIVE]
+        return usable[-1] if usable else dataset
+
+    def built_on(self, project_id: str, dataset_id: str) -> list[str]:
+        """Ids of the later versions that need a data set's rows: they are deleted with it."""
+        dataset = self.get_dataset(project_id, dataset_id)
+        with self.read() as connection:
+            return [one.id for one in _descendants(connection, dataset)]
+
     def delete_dataset(
-        self, project_id: str, dataset_id: str, *, force: bool, now: datetime
+        self,
+        project_id: str,
+        dataset_id: str,
+        *,
+        force: bool,
+        now: datetime,
+        actor: str = "service",
     ) -> tuple[StoredDataset, list[str]]:
         """Forget the rows, profile and problem of a data set; its name and figures stay on record.
 
-        With `force`, open jobs on it end too: those that wait are CANCELLED here, the one that
-        runs is asked to stop, and can register no model any more.
+        The versions that build on it go with it, and with a first version the labels that came
+        later. With `force`, open jobs on them end too: those that wait are CANCELLED here, the
+        one that runs is asked to stop, and can register no model any more.
 
         Returns
         -------
@@ -199,6 +242,7 @@ class DatasetStore(Database):
         """
         known_id(dataset_id, noun="data set")
         with self.write() as connection:
+            lock_project(connection, project_id)
             row = connection.execute(
                 select(datasets)
                 .where(datasets.c.id == dataset_id, datasets.c.project_id == project_id)
@@ -209,23 +253,26 @@ class DatasetStore(Database):
             dataset = to_dataset(row)
             if dataset.state is DatasetState.DELETED:
                 return dataset, []
+            family = [dataset, *_descendants(connection, dataset)]
+            ids = [one.id for one in family]
             unfinished = jobs.c.state.not_in(FINAL)
             rows = connection.execute(
-                select(jobs).where(jobs.c.dataset_id == dataset_id, unfinished).with_for_update()
+                select(jobs).where(jobs.c.dataset_id.in_(ids), unfinished).with_for_update()
             )
             open_jobs = [to_job(row) for row in rows]
             if open_jobs and not force:
+                later = "" if len(ids) == 1 else f" or the {len(ids) - 1} version(s) built on it"
                 raise Conflict(
-                    f"{len(open_jobs)} unfinished job(s) use data set {dataset_id}",
+                    f"{len(open_jobs)} unfinished job(s) use data set {dataset_id}{later}",
                     code="dataset_in_use",
                 )
             for job in open_jobs:
                 move_job(
                     connection, job.id, unfinished, now=now, problem=DATA_DELETED, **_stop(job, now)
                 )
-            deleted = connection.execute(
+            connection.execute(
                 update(datasets)
-                .where(datasets.c.id == dataset_id)
+                .where(datasets.c.id.in_(ids))
                 .values(
                     state=DatasetState.DELETED,
                     upload=None,
@@ -237,10 +284,83 @@ class DatasetStore(Database):
                     lease_until=None,
                     updated_at=now,
                 )
-                .returning(*datasets.c)
-            ).one()
-        keys = [key for key in (dataset.upload, dataset.artifact) if key is not None]
-        return to_dataset(deleted), keys
+            )
+            deleted = connection.execute(select(datasets).where(datasets.c.id == dataset_id)).one()
+            keys = [key for one in family for key in (one.upload, one.artifact)]
+            if dataset.root_id is None:
+                late = outcomes.c.root_id == dataset_id
+                keys += connection.scalars(select(outcomes.c.artifact).where(late)).all()
+                connection.execute(update(outcomes).where(late).values(artifact=None))
+            append_audit(
+                connection,
+                project_id,
+                actor=actor,
+                action="dataset.delete",
+                subject=f"dataset {dataset_id}",
+                details={"versions": ids, "force": force},
+                now=now,
+            )
+        return to_dataset(deleted), [key for key in keys if key is not None]
+
+
+def _live(connection: Connection, dataset: StoredDataset) -> StoredDataset | None:
+    """The live data set of the same project and fingerprint."""
+    row = connection.execute(
+        select(datasets).where(
+            datasets.c.project_id == dataset.project_id,
+            datasets.c.fingerprint == dataset.fingerprint,
+            datasets.c.state.in_(_LIVE),
+        )
+    ).first()
+    return None if row is None else to_dataset(row)
+
+
+def _series(connection: Connection, dataset: StoredDataset) -> list[StoredDataset]:
+    """Every version of a data set's series, deleted ones too, in their order."""
+    root = dataset.root_id or dataset.id
+    query = select(datasets).where(
+        datasets.c.project_id == dataset.project_id,
+        or_(datasets.c.id == root, datasets.c.root_id == root),
+    )
+    return [to_dataset(row) for row in connection.execute(query.order_by(datasets.c.version))]
+
+
+def _descendants(connection: Connection, dataset: StoredDataset) -> list[StoredDataset]:
+    """The versions that need the rows of this one, in their order, without deleted ones."""
+    needed = {dataset.id}
+    found = []
+    for one in _series(connection, dataset):
+        if one.base_id in needed:
+            needed.add(one.id)
+            if one.state is not DatasetState.DELETED:
+                found.append(one)
+    return found
+
+
+def _next_version(connection: Connection, dataset: StoredDataset) -> dict[str, Any]:
+    """The place of a new version in its series, which is held until the transaction ends."""
+    lock_project(connection, dataset.project_id)
+    row = connection.execute(
+        select(datasets).where(
+            datasets.c.id == dataset.base_id, datasets.c.project_id == dataset.project_id
+        )
+    ).first()
+    if row is None:
+        raise unknown("data set")
+    base = to_dataset(row)
+    if base.state is DatasetState.DELETED:
+        raise Gone("the data set was deleted")
+    series = _series(connection, base)
+    newest = [one for one in series if one.state in _LIVE][-1:]
+    if newest and newest[0].id != base.id:
+        raise Conflict(
+            f"data set {base.id} is not the newest version: append to {newest[0].id}, version "
+            f"{newest[0].version}",
+            code="newer_version",
+        )
+    if base.state is not DatasetState.READY:
+        raise Conflict(f"the data set is {base.state}, not READY", code="dataset_not_ready")
+    return {"root_id": base.root_id or base.id, "version": series[-1].version + 1}
 
 
 def _stop(job: Job, now: datetime) -> dict[str, Any]:

@@ -1,16 +1,18 @@
-"""Registered champions: versions of a name; the newest one answers."""
+"""Registered champions: versions of a name; the one promoted last answers, else the newest."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import func, select, update
+from sqlalchemy import delete, func, select, update
 
 from scheduler.errors import Conflict, Gone
 from scheduler.records import FINAL, Model
+from scheduler.store_audit import append_audit
 from scheduler.store_engine import Database
+from scheduler.store_promotions import served
 from scheduler.store_rows import page, to_model, unknown
-from scheduler.tables import datasets, jobs, models
+from scheduler.tables import datasets, jobs, models, observations, outcomes
 
 _MOST_VERSIONS = 2**31 - 1
 
@@ -19,7 +21,9 @@ class ModelStore(Database):
     """Models of a project by name; a job registers its champion when it finishes."""
 
     def get_model(self, project_id: str, name: str, *, version: int | None = None) -> Model:
-        """The newest version of a name that was not deleted, or the version asked for.
+        """The version of a name that answers, or the version asked for.
+
+        That is the one promoted last, else the newest; never a deleted one.
 
         Raises
         ------
@@ -43,9 +47,9 @@ class ModelStore(Database):
                 if model.deleted_at is not None:
                     raise Gone("this version of the model was deleted")
                 return model
-            row = connection.execute(query.where(models.c.deleted_at.is_(None)).limit(1)).first()
-            if row is not None:
-                return to_model(row)
+            answering = served(connection, project_id, name)
+            if answering is not None:
+                return answering
             coming = select(jobs.c.id).where(
                 jobs.c.project_id == project_id,
                 jobs.c.model_name == name,
@@ -79,7 +83,7 @@ class ModelStore(Database):
     def list_models(
         self, project_id: str, *, limit: int, after: str | None = None
     ) -> tuple[list[Model], str | None]:
-        """A page of the project's models, by name, each in its newest version not deleted.
+        """A page of the project's models, by name, each in the version that answers.
 
         The cursor of the next page is the last name.
         """
@@ -103,8 +107,9 @@ class ModelStore(Database):
         )
         with self.read() as connection:
             rows = connection.execute(query).all()
-        items, more = page([to_model(row) for row in rows], limit=limit)
-        return items, items[-1].name if more else None
+            items, more = page([to_model(row) for row in rows], limit=limit)
+            answering = [served(connection, project_id, one.name) or one for one in items]
+        return answering, items[-1].name if more else None
 
     def model_versions(self, project_id: str, name: str) -> list[Model]:
         """Every version of a name that was not deleted, newest first."""
@@ -120,7 +125,9 @@ class ModelStore(Database):
         with self.read() as connection:
             return [to_model(row) for row in connection.execute(query)]
 
-    def delete_model(self, project_id: str, name: str, *, now: datetime) -> list[str]:
+    def delete_model(
+        self, project_id: str, name: str, *, now: datetime, actor: str = "service"
+    ) -> list[str]:
         """Delete every version of a name; the keys of the artifacts that the caller deletes.
 
         Raises UnknownRecord. A second time changes nothing and has no keys.
@@ -133,7 +140,22 @@ class ModelStore(Database):
                 update(models)
                 .where(*named, models.c.deleted_at.is_(None))
                 .values(deleted_at=now, card={})
-                .returning(models.c.artifact)
+                .returning(models.c.id, models.c.version, models.c.artifact)
+            ).all()
+            if not rows:
+                return []
+            # What it saw goes with it, though it is counts only.
+            connection.execute(
+                delete(observations).where(observations.c.model_id.in_([row.id for row in rows]))
+            )
+            append_audit(
+                connection,
+                project_id,
+                actor=actor,
+                action="model.delete",
+                subject=f"model {name}",
+                details={"versions": sorted(row.version for row in rows)},
+                now=now,
             )
             return sorted(str(row.artifact) for row in rows)
 
@@ -151,6 +173,7 @@ class ModelStore(Database):
             keys |= set(
                 connection.scalars(select(models.c.artifact).where(models.c.deleted_at.is_(None)))
             )
+            keys |= set(connection.scalars(select(outcomes.c.artifact)))
             unfinished = select(jobs.c.id).where(jobs.c.state.not_in(FINAL))
             keys |= {f"jobs/{job_id}" for job_id in connection.scalars(unfinished)}
         return {key for key in keys if key is not None}
