@@ -85,11 +85,19 @@ class Settings(BaseSettings):
         description="what searches learn from: `grow` also from this service's finished jobs "
         "(aggregates in the data folder), `shipped` only from what came with it, `off` nothing",
     )
+    webhook_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="hosts that webhooks may call, by commas, with :port where it is not the "
+        "usual one; a private address only where it stands here itself; empty: none",
+    )
+    webhook_secret: str = Field(
+        "", repr=False, description="signs webhooks (HMAC-SHA256); empty: they are not signed"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="least severe lines to log"
     )
 
-    @field_validator("allowed_hosts", mode="before")
+    @field_validator("allowed_hosts", "webhook_hosts", mode="before")
     @classmethod
     def _split_at_commas(cls, value: Any) -> Any:
         if not isinstance(value, str):
