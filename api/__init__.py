@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from apiflask import APIFlask
 
     from scheduler.artifacts import ArtifactStore
+    from scheduler.carbon.series import IntensitySource
     from scheduler.config import Settings
     from scheduler.ingestion import Ingestor
     from scheduler.predictor import Predictor
@@ -25,11 +26,12 @@ def create_app(
     service: Service | None,
     predictor: Predictor,
     settings: Settings,
+    intensity: IntensitySource | None = None,
 ) -> APIFlask:
     """The WSGI application over these parts of the scheduler.
 
     It starts nothing: whoever creates the parts also starts and stops them. `service` is None
-    where jobs run in another process.
+    where jobs run in another process; without `intensity` no forecast is known and nothing waits.
     """
     # Imported here so that `api.client` does not bring a web framework with it.
     from api.application import build
@@ -43,5 +45,6 @@ def create_app(
             service=service,
             predictor=predictor,
             settings=settings,
+            intensity=intensity,
         )
     )

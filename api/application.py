@@ -18,6 +18,7 @@ from api.json_body import StrictRequest
 from api.knowledge import knowledge
 from api.leaderboard import leaderboard
 from api.models import models
+from api.plans import plans
 
 
 class FiniteJson(DefaultJSONProvider):
@@ -51,7 +52,7 @@ def build(parts: Parts) -> APIFlask:
     errors.install(app)
     events.install(app, http_threads=parts.settings.http_threads)
     documents.install(app)
-    routes = (datasets, jobs, events.events, leaderboard, models, curves)
+    routes = (datasets, jobs, events.events, leaderboard, models, curves, plans)
     for blueprint in (*routes, knowledge, health.health, documents.documents):
         app.register_blueprint(blueprint)
     return app

@@ -12,6 +12,7 @@ from scheduler.config import Settings
 
 if TYPE_CHECKING:
     from scheduler.artifacts import ArtifactStore
+    from scheduler.carbon.series import IntensitySource
     from scheduler.ingestion import Ingestor
     from scheduler.predictor import Predictor
     from scheduler.service import Service
@@ -30,6 +31,7 @@ class Parts:
     service: Service | None
     predictor: Predictor
     settings: Settings
+    intensity: IntensitySource | None = None  # None: there is no forecast, everything runs at once
 
 
 def parts() -> Parts:

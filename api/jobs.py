@@ -17,13 +17,14 @@ from api.context import now, parts, project_id
 from api.datasets import ready
 from api.errors import BadRequest
 from api.pagination import cursor
+from api.plans import planned
 from api.schemas import JobsQuery, SubmitHeaders
 from api.schemas_answers import JobAnswer, JobsAnswer, JsonObject
 from api.schemas_jobs import JobRequest
 from automl.errors import DataError
 from scheduler.carbon.typical import yearly_mean
 from scheduler.errors import UnknownRecord
-from scheduler.plan import Plan
+from scheduler.plan import NOW, Plan
 from scheduler.receipt import bill
 from scheduler.records import Job, JobState, Model, StoredDataset
 
@@ -73,16 +74,23 @@ def _admit(asked: JsonObject, key: str | None) -> Job:
     admission = parts().ingestor.admit(asked, dataset)
     if model is not None:
         admission = started(admission, asked, dataset=dataset, model=model)
+    plan = None
+    if asked["when"]["policy"] != NOW:
+        plan = planned(asked["when"], admission["expected"])
+    waits = plan is not None and plan.start_at > now()
     name = asked["model"] or model_name(dataset, asked["target"])
     job = Job(
         id=uuid.uuid4().hex,
         project_id=project_id(),
         dataset_id=dataset.id,
         request={**asked, "model": name, "admission": admission},
-        state=JobState.SUBMITTED,
+        state=JobState.PLANNED if waits else JobState.SUBMITTED,
         submitted_at=now(),
         warnings=tuple(admission.get("warnings", ())),
         model_name=name,
+        plan=None if plan is None else plan.to_json(),
+        start_at=None if plan is None else plan.start_at,
+        finish_by=None if plan is None else plan.finish_by,
     )
     return store.add_job(job, idempotency_key=key, max_queued=parts().settings.max_queued_jobs)
 

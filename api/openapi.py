@@ -13,7 +13,7 @@ from apiflask import APIFlask
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from api import schemas, schemas_answers, schemas_jobs, schemas_knowledge
+from api import schemas, schemas_answers, schemas_jobs, schemas_knowledge, schemas_plans
 from api.auth import PRODUCES, PUBLIC
 from api.datasets import UPLOAD_TYPES
 from api.errors import PROBLEM
@@ -70,11 +70,13 @@ def _schemas() -> Json:
     """Every model once, under its own name."""
     wanted: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = [
         (schemas_jobs.JobRequest, "validation"),
+        (schemas_plans.PlanRequest, "validation"),
         (schemas.RowsRequest, "validation"),
     ]
-    for model in (*vars(schemas_answers).values(), *vars(schemas_knowledge).values()):
-        if isinstance(model, type) and issubclass(model, schemas_answers.Answer):
-            wanted.append((model, "serialization"))
+    for module in (schemas_answers, schemas_knowledge, schemas_plans):
+        for model in vars(module).values():
+            if isinstance(model, type) and issubclass(model, schemas_answers.Answer):
+                wanted.append((model, "serialization"))
     _, definitions = models_json_schema(wanted, ref_template=REF)
     found: Json = definitions["$defs"]
     found.pop("Answer", None)
@@ -188,11 +190,10 @@ def _bodies(paths: Json) -> None:
             for kind in ROW_TYPES
         },
     }
-    submit = paths["/v1/jobs"]["post"]["requestBody"]
-    submit["required"] = True
     for operations in paths.values():
         for operation in operations.values():
             if "requestBody" in operation:
+                operation["requestBody"]["required"] = True
                 for status in WITH_BODY:
                     operation["responses"][status] = _problem(status, None)
                 operation["responses"] = dict(sorted(operation["responses"].items()))

@@ -10,12 +10,12 @@ from pydantic import (
     ConfigDict,
     Field,
     ValidationInfo,
-    WithJsonSchema,
     field_validator,
 )
 from pydantic_core import PydanticCustomError
 
 from api.schemas import MAX_COST, Body
+from api.schemas_when import When
 
 # Largest limits that still mean something: 31 years of one core, the yearly use of 300 homes.
 MAX_SECONDS = 1e9
@@ -27,7 +27,6 @@ MAX_DAYS = 36_525.0  # a century
 MAX_GAIN = 1e12
 MAX_COLUMNS = 5000
 MAX_GAP = 1e12
-POLICY = "now"
 # As `automl.search.objective` has them: numpy stays out of the process that answers.
 MetricName = Literal[
     "average_precision",
@@ -44,15 +43,6 @@ NEEDS = {"precision_at_recall": ("recall",), "expected_cost": ("missed_cost", "a
 def _integral(value: Any) -> Any:
     # JSON Schema's integer includes 1.0; pydantic's strict mode does not.
     return int(value) if type(value) is float and value.is_integer() else value
-
-
-def _only(supported: str) -> Any:
-    def check(value: Any) -> Any:
-        if isinstance(value, str) and value != supported:
-            raise PydanticCustomError("not_supported", f"only {supported!r} is supported")
-        return value
-
-    return check
 
 
 def _needed(metric: str, names: Sequence[str]) -> dict[str, Any]:
@@ -181,16 +171,6 @@ class Limits(Body):
         description="percent of the score that a further gram of CO2e has to be expected to gain; "
         "null: as much as 0.1 % for each percent of what brute force would emit",
     )
-
-
-class When(Body):
-    """When to run."""
-
-    policy: Annotated[
-        str,
-        WithJsonSchema({"type": "string", "const": POLICY}),
-        BeforeValidator(_only(POLICY)),
-    ] = Field(POLICY, description="now: as soon as a worker is free")
 
 
 class JobRequest(Body):

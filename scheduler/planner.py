@@ -16,10 +16,10 @@ from scheduler.carbon.series import IntensitySeries
 from scheduler.errors import ForecastUnavailable
 from scheduler.plan import LEAST_SECONDS, NOW, Option, Plan, Slot, When
 from scheduler.slots import best_slots
-from scheduler.window import Window, best_window, best_windows
+from scheduler.window import DIGITS, Window, best_window, best_windows
 
 # A deadline leaves room for work that takes a fifth more than expected, or for the 95th
-# percentile where it is known: docs/method.md says what was measured.
+# percentile where it is known (`automl.search.outlook` says how far off expectations were).
 MARGIN = 1.2
 # A job that names no deadline waits a day at most: further ahead no forecast is worth much.
 DEFAULT_SLACK = timedelta(hours=24)
@@ -200,7 +200,7 @@ def _decided(
 def _at_once(series: IntensitySeries, start: datetime, end: datetime) -> float:
     """The forecast of a run that begins at the first moment; the nearest reading in a hole."""
     try:
-        return series.mean(start, end)
+        return round(series.mean(start, end), DIGITS)
     except ForecastUnavailable:
         nearest = min(series.readings, key=lambda one: abs(one.start - start))
         return nearest.grams_per_kwh

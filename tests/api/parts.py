@@ -19,8 +19,10 @@ from flask.testing import FlaskClient
 from api import create_app
 from automl.cost import Cost
 from automl.errors import DataError
+from automl.search.expectation import Expectation
 from automl.trial import Candidate, Proposal, Trial
 from scheduler.artifacts import ArtifactStore
+from scheduler.carbon.series import IntensitySource
 from scheduler.config import Settings
 from scheduler.ingestion import Ingestor
 from scheduler.predictor import Predictor
@@ -30,6 +32,14 @@ from tests.stores import hurried
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 COST = Cost(cpu_seconds=0.5, joules=2.0, wall_seconds=0.6, meter="cpu_time")
+EXPECTED = Expectation(
+    cpu_seconds=3600,
+    p95_cpu_seconds=7200,
+    seconds=3600,
+    p95_seconds=7200,
+    joules=3.6e4,
+    pause_seconds=60,
+)
 PROFILE = {
     "n_rows": 3,
     "n_columns": 2,
@@ -51,6 +61,8 @@ class FakeIngestor:
         self.warnings: list[Mapping[str, Any]] = []
         self.finish = True
         self.admitted: list[Mapping[str, Any]] = []
+        self.expected = EXPECTED
+        self.counts: Mapping[str, int] = {}
 
     def accept(
         self,
@@ -60,6 +72,7 @@ class FakeIngestor:
         name: str,
         options: Mapping[str, Any],
         now: datetime,
+        base_id: str | None = None,
     ) -> tuple[StoredDataset, bool]:
         body = b"".join(stream_chunks)
         if not body:
@@ -76,6 +89,7 @@ class FakeIngestor:
                 upload="uploads/x",
                 bytes_in=len(body),
                 options=options,
+                base_id=base_id,
             )
         )
         if created and self.finish:
@@ -93,17 +107,24 @@ class FakeIngestor:
             now=NOW,
         )
 
-    def admit(self, request: Mapping[str, Any], dataset: StoredDataset) -> dict[str, Any]:
+    def admit(self, request: Mapping[str, Any], dataset: StoredDataset, **_: Any) -> dict[str, Any]:
         self.admitted.append(request)
         if self.refusal is not None:
             raise self.refusal
-        return {"warnings": list(self.warnings), "excluded": [], "n_rows": 3, "n_positive": 1}
+        counts = {"n_rows": 3, "n_positive": 1}
+        expected = self.expected.to_json()
+        return {"warnings": list(self.warnings), "excluded": [], **counts, "expected": expected}
+
+    def expect(self, request: Mapping[str, Any], **counts: int) -> dict[str, float]:
+        self.counts = counts
+        return self.expected.to_json()
 
     def delete(
-        self, project_id: str, dataset_id: str, *, force: bool, now: datetime
-    ) -> StoredDataset:
-        dataset, _ = self.store.delete_dataset(project_id, dataset_id, force=force, now=now)
-        return dataset
+        self, project_id: str, dataset_id: str, *, force: bool, now: datetime, actor: str
+    ) -> list[str]:
+        ids = [dataset_id, *self.store.built_on(project_id, dataset_id)]
+        self.store.delete_dataset(project_id, dataset_id, force=force, now=now, actor=actor)
+        return ids
 
 
 class FakeService:
@@ -269,7 +290,13 @@ def _empty_database() -> bytes:
         return file.read_bytes()
 
 
-def build(folder: Path, *, reads_files: bool = False, **settings: Any) -> Site:
+def build(
+    folder: Path,
+    *,
+    reads_files: bool = False,
+    intensity: IntensitySource | None = None,
+    **settings: Any,
+) -> Site:
     """A site in an empty folder; with `reads_files` the real children read and predict."""
     configured = Settings(data_dir=folder, **settings)
     file = folder / "frugal.db"
@@ -289,6 +316,7 @@ def build(folder: Path, *, reads_files: bool = False, **settings: Any) -> Site:
         service=service,  # type: ignore[arg-type]
         predictor=predictor,
         settings=configured,
+        intensity=intensity,
     )
     app.config.update(EVENT_POLL_SECONDS=0.01, EVENT_STREAM_SECONDS=0.2)
     now = datetime.now(UTC)

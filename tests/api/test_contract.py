@@ -17,7 +17,7 @@ from scheduler.config import Settings
 from tests.api.parts import Site, build
 
 # What is right there is known to the store or to a reader of files, not to a JSON Schema.
-BEYOND_SCHEMA = {"/v1/datasets", "/v1/jobs", "/v1/models"}
+BEYOND_SCHEMA = {"/v1/datasets", "/v1/jobs", "/v1/models", "/v1/plans"}
 CASES = 5  # per operation; there are 20
 
 
@@ -89,6 +89,11 @@ def test_models_have_their_own_names(spec: dict[str, Any]) -> None:
 def test_the_example_is_accepted(site: Site, spec: dict[str, Any]) -> None:
     example = spec["components"]["schemas"]["JobRequest"]["example"]
     assert site.submit(**{**example, "dataset": site.upload()}).status_code == 202
+
+
+def test_the_example_of_a_plan_is_accepted(site: Site, spec: dict[str, Any]) -> None:
+    example = spec["components"]["schemas"]["PlanRequest"]["example"]
+    assert site.post("/v1/plans", json=example).status_code == 200
 
 
 @pytest.fixture(scope="module")

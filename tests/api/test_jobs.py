@@ -36,7 +36,15 @@ def test_accepted_with_every_default_said(site: Site) -> None:
     assert request["limits"] == dict.fromkeys(
         ("gco2e", "joules", "cpu_seconds", "wall_seconds", "trials", "least_gain_per_gram")
     )
-    assert request["when"] == {"policy": "now"}
+    assert request["when"] == {
+        "policy": "now",
+        "zone": None,
+        "start_after": None,
+        "latest_start": None,
+        "finish_by": None,
+        "interruptible": None,
+        "floor": 0.03,
+    }
     assert (request["seed"], request["mode"], request["positive"]) == (0, "balanced", None)
     assert request["model"] == answer.json["model"] == "data-y"
     assert site.service.woken == 1

@@ -107,8 +107,8 @@ def test_wrong_fields(site: Site, name: str, value: str) -> None:
     "when",
     [
         {"policy": "greenest"},
-        {"policy": "by", "deadline": "2020-01-01T00:00:00Z"},  # row 70: there are no deadlines yet
-        {"policy": "cron", "cron": "*/0 * * * *"},  # row 74: nor schedules
+        {"policy": "by", "deadline": "2020-01-01T00:00:00Z"},
+        {"policy": "cron", "cron": "*/0 * * * *"},  # row 74
     ],
 )
 def test_other_policies_are_not_supported(site: Site, when: dict[str, Any]) -> None:

@@ -1,0 +1,89 @@
+"""Plans: when a job would run and what that saves, asked without submitting anything."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from apiflask import APIBlueprint
+
+from api.context import now, parts, project_id
+from api.datasets import ready
+from api.schemas_plans import PlanAnswer, PlanRequest, ZoneAnswer, ZonesAnswer
+from automl.errors import DataError
+from automl.search.expectation import Expectation
+from scheduler.carbon.series import IntensitySeries
+from scheduler.carbon.typical import Intensity, yearly_mean
+from scheduler.carbon.zones import Zone, known_zone, zones
+from scheduler.errors import ForecastUnavailable
+from scheduler.plan import Plan, When
+from scheduler.planner import plan, span
+
+log = logging.getLogger(__name__)
+
+plans = APIBlueprint("plans", __name__, url_prefix="/v1", tag="Plans")
+
+
+@plans.post("/plans")
+@plans.input(PlanRequest, location="json")
+@plans.output(PlanAnswer)
+@plans.doc(operation_id="createPlan", responses={409: "The data set is not READY"})
+def create(json_data: PlanRequest) -> Any:
+    """Say when a job would run, without submitting it.
+
+    What it is expected to take, what it would emit at once and in each of the five best windows,
+    what waiting saves and what it saves at worst.
+    """
+    asked = json_data.model_dump(mode="json")
+    if asked["dataset"] is not None:
+        dataset = ready(parts().store.get_dataset(project_id(), asked["dataset"]))
+        admission = parts().ingestor.admit(asked, dataset)
+    else:
+        counts = {name: asked[name] for name in ("n_rows", "n_positive", "n_columns")}
+        admission = {"expected": parts().ingestor.expect(asked, **counts)}
+    found = planned(asked["when"], admission["expected"])
+    return PlanAnswer.of(found, warnings=admission.get("warnings", ()))
+
+
+def planned(when: Mapping[str, Any], expected: Mapping[str, float]) -> Plan:
+    """The plan of a request's `when`, for a job that is expected to take so much.
+
+    Raises
+    ------
+    DataError
+        ``unknown_zone``, with the list; ``deadline_infeasible``, with the earliest possible.
+    """
+    wish = When.from_json(when)
+    wish = replace(wish, zone=known_zone(wish.zone or parts().settings.zone))
+    expectation = Expectation.from_json(expected)
+    return plan(wish, expectation, _forecast(wish, expectation), now=now())
+
+
+def _forecast(when: When, expectation: Expectation) -> IntensitySeries | None:
+    intensity = parts().intensity
+    if intensity is None or when.zone is None:
+        return None
+    start, end = span(when, expectation, now=now())
+    try:
+        return intensity.forecast(when.zone, start, end, now=now())
+    except ForecastUnavailable as error:
+        log.warning("no forecast for zone %s: %s", when.zone, error)
+        return None
+
+
+@plans.get("/zones")
+@plans.output(ZonesAnswer)
+@plans.doc(operation_id="listZones")
+def index() -> Any:
+    """List the zones that a job may name, and what is known of each without a network."""
+    items = [ZoneAnswer.of(zone, _mean(zone)) for zone in zones()]
+    return ZonesAnswer(default=known_zone(parts().settings.zone), items=items)
+
+
+def _mean(zone: Zone) -> Intensity | None:
+    try:
+        return yearly_mean(zone.country)
+    except DataError:
+        return None
