@@ -12,6 +12,7 @@ import tempfile
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -111,9 +112,9 @@ def _as(user: str | None) -> dict[str, Any]:
     return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
 
 
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
-    """A running server, one per test session; skips with a reason where there is none to run."""
+@contextmanager
+def cluster() -> Iterator[PostgresServer]:
+    """A running server; skips the test, with a reason, where there is none to run."""
     initdb, postgres = _find("initdb"), _find("postgres")
     if initdb is None or postgres is None:
         pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
@@ -141,6 +142,13 @@ def postgres_server() -> Iterator[PostgresServer]:
             server.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A running server, one per test session; skips with a reason where there is none to run."""
+    with cluster() as server:
+        yield server
 
 
 @pytest.fixture
