@@ -91,6 +91,7 @@ def _admit(asked: JsonObject, key: str | None) -> Job:
         plan=None if plan is None else plan.to_json(),
         start_at=None if plan is None else plan.start_at,
         finish_by=None if plan is None else plan.finish_by,
+        expected_seconds=None if plan is None else plan.expectation.seconds,
     )
     return store.add_job(job, idempotency_key=key, max_queued=parts().settings.max_queued_jobs)
 
