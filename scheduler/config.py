@@ -76,6 +76,16 @@ class Settings(BaseSettings):
     zone: str = Field(
         "WORLD", description="zone of the grid, ISO 3166 alpha-2 or alpha-3, or WORLD"
     )
+    intensity: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="sources of carbon intensity by commas, asked in this order: `eco2mix`, "
+        "`energy-charts`, `neso`, `electricity-maps`, `watttime`, `entsoe`, `replay:PATH`"
+        "; empty: the packaged typical profile and no network",
+    )
+    electricity_maps_key: str = Field("", repr=False, description="token of Electricity Maps")
+    watttime_user: str = Field("", repr=False, description="user name of WattTime")
+    watttime_password: str = Field("", repr=False, description="password of WattTime")
+    entsoe_key: str = Field("", repr=False, description="security token of ENTSO-E")
     watts_per_core: float | None = Field(
         None, gt=0, description="power of one busy core; empty: by processor model, else 4"
     )
@@ -97,12 +107,12 @@ class Settings(BaseSettings):
         "INFO", description="least severe lines to log"
     )
 
-    @field_validator("allowed_hosts", "webhook_hosts", mode="before")
+    @field_validator("allowed_hosts", "intensity", "webhook_hosts", mode="before")
     @classmethod
     def _split_at_commas(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
-        return tuple(host.strip() for host in value.split(",") if host.strip())
+        return tuple(one.strip() for one in value.split(",") if one.strip())
 
     @classmethod
     def load(cls, **given: Any) -> Settings:
@@ -139,3 +149,8 @@ class Settings(BaseSettings):
     def resolved_artifacts_url(self) -> str:
         """The folder of the artifacts, in the data folder where none was given."""
         return self.artifacts_url or str(self.data_dir.absolute() / "artifacts")
+
+    @property
+    def intensity_dir(self) -> Path:
+        """The folder where answers of intensity sources are kept, in the data folder."""
+        return self.data_dir.absolute() / "intensity"

@@ -45,6 +45,8 @@ class ElectricityMaps(WebSource):
         super().__init__(base_url=base_url, timeout=timeout, max_bytes=max_bytes)
         self._key = key
         self.factor_type = factor_type
+        if factor_type != "lifecycle":
+            self.name = f"{self.name}, {factor_type} factors"
 
     def _zone(self, zone: str) -> str:
         if zone == "WORLD":

@@ -123,7 +123,7 @@ class _Generation:
         """Read one GL_MarketDocument; one that only acknowledges says there is nothing."""
         root = parsed(body)
         if root.tag == "Acknowledgement_MarketDocument":
-            raise ForecastUnavailable("there is no generation of this time yet")
+            raise ForecastUnavailable("it has no generation of this time", code="no_readings")
         if root.tag != "GL_MarketDocument":
             raise bad_answer("it is no GL_MarketDocument")
         for series in children(root, "TimeSeries"):

@@ -106,6 +106,15 @@ class Replay:
             raise ForecastUnavailable(f"{self.name}: the newest forecast ends before that time")
         return found
 
+    def issued(self, zone: str, *, since: datetime, now: datetime) -> tuple[IntensitySeries, ...]:
+        """The forecasts recorded as issued in [since, now], in order."""
+        forecasts = self._recorded(zone).forecasts
+        return tuple(
+            self._series(zone, forecasts[at], step=None, issued_at=at)
+            for at in sorted(forecasts)
+            if since <= at <= now
+        )
+
     def _series(
         self,
         zone: str,

@@ -54,6 +54,8 @@ class WattTime(WebSource):
         super().__init__(base_url=base_url, timeout=timeout, max_bytes=max_bytes)
         self._login = (user, password)
         self._region = region
+        if region:
+            self.name = f"{self.name}, region {region}"
         self._token: tuple[str, datetime] | None = None
         self._lock = threading.Lock()
 

@@ -74,6 +74,10 @@ class WebSource:
         def ask(call: Call) -> IntensitySeries:
             readings = self._history(call, zone, _floor(start), _ceil(end), now)
             series = self._series(zone, readings, issued_at=now).between(start, end)
+            if not series.readings:
+                raise ForecastUnavailable(
+                    f"no reading from {start.isoformat()} to {end.isoformat()}", code="no_readings"
+                )
             return replace(series, issued_at=series.end)
 
         return self._ask(zone, ask)

@@ -18,8 +18,15 @@ OTHER: dict[str, tuple[str, Any]] = {
     "host": ("0.0.0.0", "0.0.0.0"),
     "allowed_hosts": ("a.example, b.example,", ("a.example", "b.example")),
     "zone": ("FR", "FR"),
+    "intensity": ("neso, replay:/srv/meters,", ("neso", "replay:/srv/meters")),
+    "electricity_maps_key": ("em-key", "em-key"),
+    "watttime_user": ("me", "me"),
+    "watttime_password": ("wt-password", "wt-password"),
+    "entsoe_key": ("entsoe-key", "entsoe-key"),
     "watts_per_core": ("3.5", 3.5),
     "knowledge": ("off", "off"),
+    "webhook_hosts": ("hooks.example, 127.0.0.1:9000", ("hooks.example", "127.0.0.1:9000")),
+    "webhook_secret": ("signing", "signing"),
     "log_level": ("DEBUG", "DEBUG"),
     "job_nice": ("0", 0),
 }
@@ -95,8 +102,14 @@ def test_what_is_given_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch
     assert Settings.load(allowed_hosts=("a",)).allowed_hosts == ("a",)
 
 
-def test_settings_are_frozen_and_hide_the_password() -> None:
-    settings = Settings(database_url="postgresql://u:CANARY@h/d")
+def test_settings_are_frozen_and_hide_passwords_and_keys() -> None:
+    settings = Settings(
+        database_url="postgresql://u:CANARY@h/d",
+        electricity_maps_key="CANARY",
+        watttime_user="CANARY",
+        watttime_password="CANARY",
+        entsoe_key="CANARY",
+    )
     with pytest.raises(ValidationError):
         settings.port = 1  # type: ignore[misc]
     assert "CANARY" not in repr(settings)
@@ -107,6 +120,7 @@ def test_urls_lie_in_the_data_folder_unless_given(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path)
     assert settings.resolved_database_url == f"sqlite:///{tmp_path}/frugal.db"
     assert settings.resolved_artifacts_url == f"{tmp_path}/artifacts"
+    assert settings.intensity_dir == tmp_path / "intensity"
     given = Settings(database_url="postgresql://h/d", artifacts_url="file:///a")
     assert (given.resolved_database_url, given.resolved_artifacts_url) == (
         "postgresql://h/d",

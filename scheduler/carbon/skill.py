@@ -1,0 +1,124 @@
+"""Which of two forecasts chooses better hours, measured by what a perfect choice would save."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from math import sqrt
+
+from scheduler.carbon.series import IntensitySeries
+
+# The figure of merit of all the project's measurements: jobs of an hour that may wait for a day.
+_HOUR = timedelta(hours=1)
+_SLACK_HOURS = 24
+_LEAST_HOURS = 12  # a forecast that ends sooner leaves too little choice to judge it by
+# Fewer comparisons, or of fewer days, tell one windy afternoon from another and nothing else.
+LEAST_COMPARED = 12
+LEAST_SPAN = timedelta(days=3)
+# A difference of two errors; from fewer of them no deviation is told.
+_LEAST_PAIRS = 100
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Trial:
+    """A forecast at its time of issue: g/kWh saved by its choice, and by the best one.
+
+    `errors` are how wrong it had the difference of each later hour to the first.
+    """
+
+    issued_at: datetime
+    saved: float
+    possible: float
+    errors: tuple[float, ...] = ()
+
+
+def tried(forecast: IntensitySeries, truth: IntensitySeries) -> Trial | None:
+    """Play a job of one hour with a day of slack, started when the forecast was issued.
+
+    None where forecast and truth have fewer than half a day of hours in common.
+    """
+    first = forecast.issued_at.replace(minute=0, second=0, microsecond=0)
+    if first < forecast.issued_at:
+        first += _HOUR
+    starts = [first + index * _HOUR for index in range(_SLACK_HOURS + 1)]
+    common = [
+        (forecast.mean(at, at + _HOUR), truth.mean(at, at + _HOUR))
+        for at in starts
+        if _covers(forecast, at) and _covers(truth, at)
+    ]
+    if len(common) <= _LEAST_HOURS or not _covers(forecast, first) or not _covers(truth, first):
+        return None
+    chosen = min(range(len(common)), key=lambda index: common[index][0])
+    expected_first, was_first = common[0]
+    return Trial(
+        issued_at=forecast.issued_at,
+        saved=was_first - common[chosen][1],
+        possible=was_first - min(was for _, was in common),
+        errors=tuple(
+            (expected - expected_first) - (was - was_first) for expected, was in common[1:]
+        ),
+    )
+
+
+def _covers(series: IntensitySeries, at: datetime) -> bool:
+    return series.covered(at, at + _HOUR) > 0.99
+
+
+def share_of_oracle(trials: Iterable[Trial]) -> float:
+    """Saved by the forecasts' choices, as a share of what perfect choices save; 0 to 1, or below 0.
+
+    >>> noon = datetime.fromisoformat("2026-01-01T12:00Z")
+    >>> share_of_oracle([Trial(issued_at=noon, saved=30, possible=40),
+    ...                  Trial(issued_at=noon, saved=-5, possible=10)])
+    0.5
+    """
+    found = list(trials)
+    possible = sum(trial.possible for trial in found)
+    return sum(trial.saved for trial in found) / possible if possible > 0 else 1.0
+
+
+def error_grams(trials: Iterable[Trial]) -> float | None:
+    """The standard deviation of the error of a difference, g/kWh; None from too few of them."""
+    errors = [error for trial in trials for error in trial.errors]
+    if len(errors) < _LEAST_PAIRS:
+        return None
+    return sqrt(sum(error * error for error in errors) / len(errors))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verdict:
+    """Which of two ways to forecast is used, by percent of the oracle where that is known."""
+
+    own_is_better: bool
+    n_compared: int
+    own_share: float | None = None
+    rival_share: float | None = None
+    own_error_grams: float | None = None
+
+
+def compared(
+    own: Sequence[IntensitySeries], rivals: Sequence[IntensitySeries], truth: IntensitySeries
+) -> Verdict:
+    """A provider's forecasts against others issued at the same times, by what came true.
+
+    On too little evidence, and where both do as well, the provider's is used: who configured a
+    provider wants it, and where wind rules its weather forecast is worth more than any history.
+    """
+    pairs: list[tuple[Trial, Trial]] = []
+    for one, other in zip(own, rivals, strict=True):
+        pair = tried(one, truth), tried(other, truth)
+        if pair[0] is not None and pair[1] is not None:
+            pairs.append((pair[0], pair[1]))
+    mine = [pair[0] for pair in pairs]
+    error = error_grams(mine)
+    if len(pairs) < LEAST_COMPARED or mine[-1].issued_at - mine[0].issued_at < LEAST_SPAN:
+        return Verdict(own_is_better=True, n_compared=len(pairs), own_error_grams=error)
+    own_share, rival_share = share_of_oracle(mine), share_of_oracle(pair[1] for pair in pairs)
+    return Verdict(
+        own_is_better=own_share >= rival_share,
+        n_compared=len(pairs),
+        own_share=own_share,
+        rival_share=rival_share,
+        own_error_grams=error,
+    )
