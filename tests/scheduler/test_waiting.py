@@ -1,0 +1,165 @@
+"""Jobs that wait: started in their window, planned anew once, hastened when the queue is long."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from automl.search.expectation import Expectation
+from scheduler.artifacts import ArtifactStore
+from scheduler.carbon.series import IntensitySeries, Reading
+from scheduler.config import Settings
+from scheduler.errors import ForecastUnavailable
+from scheduler.plan import Plan, When
+from scheduler.planner import plan
+from scheduler.records import Job, JobState
+from scheduler.service import Service
+from scheduler.store import Store
+from scheduler.waiting import hasten_urgent, replan_waiting
+from tests.scheduler.conftest import NOW, add_ready_dataset
+from tests.scheduler.test_service import ManualExecutor
+
+HOUR = timedelta(hours=1)
+
+
+@dataclass
+class Source:
+    """A forecast of one hour after the other, issued when the test says."""
+
+    grams: list[float]
+    issued_at: datetime = NOW
+    asked: list[tuple[str, datetime, datetime]] = field(default_factory=list)
+    fails: bool = False
+
+    name = "example"
+
+    def forecast(
+        self, zone: str, start: datetime, end: datetime, *, now: datetime
+    ) -> IntensitySeries:
+        self.asked.append((zone, start, end))
+        if self.fails:
+            raise ForecastUnavailable("the server is out of reach")
+        return IntensitySeries(
+            zone=zone,
+            source="example",
+            factor_type="lifecycle",
+            issued_at=self.issued_at,
+            readings=tuple(
+                Reading(start=NOW + i * HOUR, end=NOW + (i + 1) * HOUR, grams_per_kwh=grams)
+                for i, grams in enumerate(self.grams)
+            ),
+        )
+
+    history = forecast
+
+    def latest(self, zone: str, *, now: datetime) -> IntensitySeries:
+        return self.forecast(zone, now, now + HOUR, now=now)
+
+
+@pytest.fixture
+def submit(store: Store, project: str) -> Callable[..., Job]:
+    dataset = add_ready_dataset(store, project)
+
+    def add(source: Source, *, hours: float = 1, finish_by: datetime | None = None) -> Job:
+        seconds = hours * 3600
+        expected = Expectation(
+            cpu_seconds=seconds,
+            p95_cpu_seconds=seconds,
+            seconds=seconds,
+            p95_seconds=seconds,
+            joules=3.6e6,
+        )
+        when = When(policy="low_carbon", zone="DE", finish_by=finish_by)
+        made = plan(when, expected, source.forecast("DE", NOW, NOW, now=NOW), now=NOW)
+        return store.add_job(
+            Job(
+                id=uuid.uuid4().hex,
+                project_id=project,
+                dataset_id=dataset.id,
+                request={"target": "y"},
+                state=JobState.PLANNED,
+                submitted_at=NOW,
+                plan=made.to_json(),
+                start_at=made.start_at,
+                finish_by=finish_by,
+                expected_seconds=seconds,
+            ),
+            max_queued=10_000,
+        )
+
+    return add
+
+
+@pytest.fixture
+def executor() -> ManualExecutor:
+    return ManualExecutor()
+
+
+@pytest.fixture
+def service(
+    store: Store, artifacts: ArtifactStore, settings: Settings, executor: ManualExecutor
+) -> Any:
+    made = Service(store, artifacts, settings, executor=executor, clock=lambda: NOW)
+    yield made
+    made.stop()
+
+
+def test_a_job_starts_in_its_window(
+    service: Service, store: Store, executor: ManualExecutor, submit: Callable[..., Job]
+) -> None:
+    job = submit(Source([400, 400, 200, 400, 400]))
+    assert job.start_at == NOW + 2 * HOUR
+    service.tick(NOW)
+    service.tick(NOW + 2 * HOUR - timedelta(seconds=1))
+    assert executor.started == []
+    service.tick(NOW + 2 * HOUR)
+    assert executor.started == [(job.id, 1)]
+
+
+def test_a_newer_forecast_moves_a_waiting_job_and_an_old_one_does_not(
+    store: Store, submit: Callable[..., Job]
+) -> None:
+    source = Source([400, 400, 200, 400, 400])
+    job = submit(source)
+    source.grams = [400, 400, 400, 100, 400]
+    assert replan_waiting(store, source, zone="FR", now=NOW + HOUR / 2) == 0  # not issued anew
+    source.issued_at = NOW + HOUR / 2
+    assert replan_waiting(store, source, zone="FR", now=NOW + HOUR / 2) == 1
+    moved = store.job(job.id)
+    assert moved.start_at == NOW + 3 * HOUR
+    assert moved.plan is not None
+    assert Plan.from_json(moved.plan).grams_per_kwh == 100
+    assert {zone for zone, _, _ in source.asked} == {"DE"}
+    last = store.events(job.id)[-1].data
+    assert last["start_at"] == (NOW + 3 * HOUR).isoformat()
+
+
+def test_without_a_newer_forecast_the_old_plan_holds(
+    store: Store, submit: Callable[..., Job]
+) -> None:
+    source = Source([400, 400, 200])
+    job = submit(source)
+    source.fails = True
+    assert replan_waiting(store, source, zone="FR", now=NOW) == 0
+    assert store.job(job.id).start_at == job.start_at
+
+
+def test_jobs_of_one_window_start_before_it_when_they_would_be_late(
+    store: Store, submit: Callable[..., Job]
+) -> None:
+    """Five jobs of an hour whose best hour is the same, all due two hours after it."""
+    source = Source([400.0] * 4 + [100.0] + [400.0] * 4)
+    jobs = [submit(source, finish_by=NOW + 7 * HOUR) for _ in range(5)]
+    assert {job.start_at for job in jobs} == {NOW + 4 * HOUR}
+    given = {"n_processes": 1, "notice_seconds": 30.0}
+    assert hasten_urgent(store, now=NOW, **given) == 0  # six hours of work with the margin
+    assert hasten_urgent(store, now=NOW + HOUR, **given) == 5
+    assert hasten_urgent(store, now=NOW + HOUR, **given) == 0
+    told = store.events(jobs[0].id)[-1].data
+    assert "would miss its deadline" in told["reason"]
+    assert store.claim_job(owner="w", lease_seconds=9, now=NOW + HOUR) is not None
