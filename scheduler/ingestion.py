@@ -17,15 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from automl.cost import Cost
+from automl.data.options import for_more_rows
 from automl.errors import DataError, FrugalError
 from scheduler.artifacts import ArtifactStore
 from scheduler.carbon.typical import yearly_mean
 from scheduler.child import call
 from scheduler.clock import Clock, utc_now
 from scheduler.config import Settings
-from scheduler.errors import ChildDied, Conflict, StoreUnavailable, problem, problem_of
+from scheduler.errors import ChildDied, Conflict, Gone, StoreUnavailable, problem, problem_of
 from scheduler.knowledge import LocalKnowledge
-from scheduler.reading import ROWS_FILE
+from scheduler.reading import ROWS_FILE, key_of, parts_of
 from scheduler.records import DatasetState, StoredDataset
 from scheduler.store import Store
 
@@ -39,12 +40,30 @@ MOST_AT_ONCE = 2
 _UNREADABLE = ("child_crashed", "child_timed_out", "child_out_of_memory")
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Base:
+    """The version that rows are appended to, and the files of its parts."""
+
+    dataset: StoredDataset
+    parts: list[str]
+
+    def to_json(self) -> dict[str, Any]:
+        profile = dict(self.dataset.profile or {})
+        return {
+            "parts": self.parts,
+            "profile": profile,
+            "cells": for_more_rows(self.dataset.options, profile=profile),
+            "key": key_of(self.dataset),
+        }
+
+
 @dataclass(kw_only=True)
 class _Reading:
     """One upload on its way: what the request waits for, and what it must do meanwhile."""
 
     upload: str
     options: Mapping[str, Any]
+    base: _Base | None = None
     looked: Future[None] = field(default_factory=Future)
     dataset: StoredDataset | None = None
     stored: threading.Event = field(default_factory=threading.Event)
@@ -85,8 +104,13 @@ class Ingestor:
         name: str,
         options: Mapping[str, Any],
         now: datetime,
+        base_id: str | None = None,
     ) -> tuple[StoredDataset, bool]:
         """Store an upload and start reading it in.
+
+        With a `base_id` its rows are appended to that data set's, as its next version: read as
+        those before them, in the same columns. The same rows appended once more to any version
+        of the series are the version that has them.
 
         Returns
         -------
@@ -100,12 +124,16 @@ class Ingestor:
             The first 4 MiB show that it cannot be read; nothing is kept.
         TooLarge, StorageFull
             From the artifact store; nothing is kept.
+        UnknownRecord, Gone, Conflict
+            The base is not there, deleted, not READY, or not the newest version.
         """
+        base = None if base_id is None else self._base(project_id, base_id)
         key = f"uploads/{uuid.uuid4().hex}"
         n_bytes, sha256 = self._artifacts.put_stream(
             key, stream_chunks, max_bytes=self._settings.max_upload_bytes
         )
-        reading = _Reading(upload=key, options=dict(options))
+        reading = _Reading(upload=key, options=dict(options), base=base)
+        series = None if base is None else base.dataset.root_id or base.dataset.id
         kept = False
         try:
             self._start(reading)
@@ -115,7 +143,8 @@ class Ingestor:
                     id=uuid.uuid4().hex,
                     project_id=project_id,
                     name=name,
-                    fingerprint=fingerprint(sha256, options),
+                    fingerprint=fingerprint(sha256, options, series=series),
+                    base_id=base_id,
                     state=DatasetState.INGESTING,
                     created_at=now,
                     upload=key,
@@ -135,6 +164,15 @@ class Ingestor:
             "data set %s: %d bytes came%s", dataset.id, n_bytes, "" if kept else ", known already"
         )
         return dataset, kept
+
+    def _base(self, project_id: str, dataset_id: str) -> _Base:
+        """What rows are appended to. Raises UnknownRecord, Gone and Conflict."""
+        *_, dataset = versions = self._store.versions_of(project_id, dataset_id)
+        if dataset.state is DatasetState.DELETED:
+            raise Gone("the data set was deleted")
+        if dataset.state is not DatasetState.READY:
+            raise Conflict(f"the data set is {dataset.state}, not READY", code="dataset_not_ready")
+        return _Base(dataset=dataset, parts=parts_of(versions, self._artifacts))
 
     def _take(self, reading: _Reading, dataset: StoredDataset, now: datetime) -> None:
         if self._claim(dataset.id, now):
@@ -162,7 +200,14 @@ class Ingestor:
                 self._invalidate(dataset, problem("upload_lost", "the uploaded bytes are gone"))
                 continue
             log.info("data set %s: reading it in again after a restart", dataset.id)
-            reading = _Reading(upload=dataset.upload, options=dataset.options, dataset=dataset)
+            try:
+                base = dataset.base_id and self._base(dataset.project_id, dataset.base_id)
+            except FrugalError as error:
+                self._invalidate(dataset, problem_of(error))
+                continue
+            reading = _Reading(
+                upload=dataset.upload, options=dataset.options, dataset=dataset, base=base or None
+            )
             reading.renewed = now
             reading.stored.set()
             with self._lock:
@@ -223,6 +268,7 @@ class Ingestor:
                         "max_cell_bytes": settings.max_cell_bytes,
                     },
                     "watts": settings.watts,
+                    "base": None if reading.base is None else reading.base.to_json(),
                 },
                 memory_bytes=settings.child_memory_bytes,
                 cpu_seconds=INGEST_SECONDS,
@@ -309,8 +355,16 @@ class Ingestor:
         except (FrugalError, OSError):
             return b""
 
-    def admit(self, request: Mapping[str, Any], dataset: StoredDataset) -> dict[str, Any]:
+    def admit(
+        self,
+        request: Mapping[str, Any],
+        dataset: StoredDataset,
+        *,
+        labels: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]:
         """Say whether this job may run on a READY data set; see `automl.data.admission`.
+
+        `labels` are those that came later, as `scheduler.reading.source_of` takes them.
 
         Raises
         ------
@@ -319,20 +373,22 @@ class Ingestor:
         """
         if dataset.artifact is None:
             raise Conflict(f"the data set is {dataset.state}, not READY", code="dataset_not_ready")
+        versions = self._store.versions_of(dataset.project_id, dataset.id)
         arguments = {
-            "rows": str(self._artifacts.path(dataset.artifact) / ROWS_FILE),
+            "rows": {"parts": parts_of(versions, self._artifacts), **(labels or {})},
             "request": dict(request),
             "profile": dict(dataset.profile or {}),
             "watts": self._settings.watts,
             "grams_per_kwh": yearly_mean(self._settings.zone).grams_per_kwh,
         }
-        result: dict[str, Any] = call(
-            "scheduler.reading:admit",
-            arguments,
-            memory_bytes=self._settings.child_memory_bytes,
-            cpu_seconds=ADMIT_SECONDS,
-            wall_seconds=ADMIT_SECONDS,
-        )
+        with self._artifacts.staging() as scratch:
+            result: dict[str, Any] = call(
+                "scheduler.reading:admit",
+                {**arguments, "scratch": str(scratch)},
+                memory_bytes=self._settings.child_memory_bytes,
+                cpu_seconds=ADMIT_SECONDS,
+                wall_seconds=ADMIT_SECONDS,
+            )
         return result
 
     def expect(
@@ -361,24 +417,36 @@ class Ingestor:
         return expected
 
     def delete(
-        self, project_id: str, dataset_id: str, *, force: bool, now: datetime
-    ) -> StoredDataset:
-        """Delete a data set and its files; a reading of it that is under way is ended.
+        self,
+        project_id: str,
+        dataset_id: str,
+        *,
+        force: bool,
+        now: datetime,
+        actor: str = "service",
+    ) -> list[str]:
+        """Delete a data set, the versions built on it, and their files; their ids, its own first.
+
+        A reading that is under way is ended. Of what was deleted before, its own id comes alone.
 
         Raises
         ------
         UnknownRecord, Conflict
             As `Store.delete_dataset`.
         """
-        dataset, keys = self._store.delete_dataset(project_id, dataset_id, force=force, now=now)
-        LocalKnowledge(self._settings, project_id).forget(dataset_id)
-        with self._lock:
-            reading = self._under_way.get(dataset_id)
-        if reading is not None:
-            reading.cancelled.set()
+        ids = [dataset_id, *self._store.built_on(project_id, dataset_id)]
+        _, keys = self._store.delete_dataset(
+            project_id, dataset_id, force=force, now=now, actor=actor
+        )
+        for one in ids:
+            LocalKnowledge(self._settings, project_id).forget(one)
+            with self._lock:
+                reading = self._under_way.get(one)
+            if reading is not None:
+                reading.cancelled.set()
         for key in keys:
             self._artifacts.delete(key)
-        return dataset
+        return ids
 
     def stop(self) -> None:
         """End the children; what they were reading stays INGESTING and is resumed by `recover`."""
@@ -389,10 +457,10 @@ class Ingestor:
             reading.ended.wait(timeout=5)
 
 
-def fingerprint(sha256: str, options: Mapping[str, Any]) -> str:
-    """Return the identity of an upload: its bytes and how they are to be read."""
+def fingerprint(sha256: str, options: Mapping[str, Any], *, series: str | None = None) -> str:
+    """Return the identity of an upload: its bytes, how they are read, what they are appended to."""
     declared = {key: value for key, value in options.items() if value not in (None, {}, [])}
-    text = sha256 + json.dumps(declared, sort_keys=True, ensure_ascii=True)
+    text = sha256 + json.dumps(declared, sort_keys=True, ensure_ascii=True) + (series or "")
     return hashlib.sha256(text.encode()).hexdigest()
 
 

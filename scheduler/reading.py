@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from scheduler.artifacts import ArtifactStore
 from scheduler.child import Channel
+from scheduler.errors import Gone
+from scheduler.records import StoredDataset
+
+if TYPE_CHECKING:
+    from automl.data.versions import Source
 
 ROWS_FILE = "rows.parquet"
 
@@ -19,8 +25,14 @@ def read_in(
     options: Mapping[str, Any],
     limits: Mapping[str, int],
     watts: Mapping[str, float | None],
+    base: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Look at an upload, say so, and when told to go on store it as Parquet.
+
+    Parameters
+    ----------
+    base : what the rows are appended to: the files of its `parts`, its `profile`, `cells` (how
+        its cells were read) and its `key`. The profile is then that of all rows.
 
     Returns
     -------
@@ -37,14 +49,45 @@ def read_in(
 
     with measure(meter_of(watts)) as reading:
         chosen, most = ReadingOptions.from_json(options), ReadingLimits(**limits)
-        inspect(Path(source), options=chosen, limits=most)
+        if base is not None:
+            from automl.data import versions
+
+            before = base["profile"]
+            chosen = versions.read_alike(chosen, cells=base["cells"])
+        looked = inspect(Path(source), options=chosen, limits=most)
+        if base is not None and looked.names:
+            chosen = versions.typed_alike(chosen, base=before, names=looked.names)
+            inspect(Path(source), options=chosen, limits=most)
         channel.send("inspected")
         profile = ingest(Path(source), Path(destination), options=chosen, limits=most)
+        if base is not None:
+            versions.check_columns(before, [one["name"] for one in profile["columns"]])
+            own = Path(destination) / ROWS_FILE
+            profile = versions.profile_joined(
+                versions.Source(parts=(*map(Path, base["parts"]), own)),
+                base=before,
+                own=profile,
+                key=base["key"],
+                scratch=Path(destination) / "joined.part",
+            )
     return {"profile": profile, "cost": reading.cost.to_json()}
 
 
+def source_of(rows: Mapping[str, Any]) -> Source:
+    """Return where rows are, from its JSON object: `parts`, and `labels`, `key` and `target`."""
+    from automl.data.versions import Source
+
+    return Source(
+        parts=tuple(map(Path, rows["parts"])),
+        labels=tuple(map(Path, rows.get("labels") or ())),
+        key=rows.get("key"),
+        target=rows.get("target"),
+    )
+
+
 def admit(
-    rows: str,
+    rows: Mapping[str, Any],
+    scratch: str,
     request: Mapping[str, Any],
     profile: Mapping[str, Any],
     watts: Mapping[str, float | None],
@@ -52,6 +95,7 @@ def admit(
 ) -> dict[str, Any]:
     """Say whether a job may run on this data: warnings, excluded columns, counts, expected cost.
 
+    `rows` is as for `source_of`; where they have to be joined this is done in `scratch`, a folder.
     Limits are checked against what the cheapest trial is expected to take on this machine.
 
     Raises
@@ -64,7 +108,8 @@ def admit(
     from automl.search.outlook import ranking_seconds
     from automl.search.speed import probed
 
-    found = admission.admit(Path(rows), request, profile=profile)
+    joined = source_of(rows).write(Path(scratch) / ROWS_FILE)
+    found = admission.admit(joined, request, profile=profile)
     costs = CostModel.shipped()
     speed = probed(meter_of(watts), costs)
     limits = {
@@ -137,6 +182,26 @@ def expect(
         grams_per_kwh=grams_per_kwh,
     )
     return {"expected": expected.to_json(), "speed": here.to_json()}
+
+
+def parts_of(versions: Sequence[StoredDataset], artifacts: ArtifactStore) -> list[str]:
+    """Return the files of the parts of a data set's rows. Raises Gone."""
+    found = []
+    for one in versions:
+        if one.artifact is None:
+            raise Gone("the data set was deleted")
+        found.append(str(artifacts.path(one.artifact) / ROWS_FILE))
+    return found
+
+
+def key_of(dataset: StoredDataset) -> str | None:
+    """Return the column that names the rows: declared at the upload, else as the profile has it."""
+    if dataset.options.get("key"):
+        return str(dataset.options["key"])
+    for column in (dataset.profile or {}).get("columns", ()):
+        if "key" in column.get("roles", ()):
+            return str(column["name"])
+    return None
 
 
 def meter_of(watts: Mapping[str, float | None]) -> Any:

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,11 +18,12 @@ from scheduler.config import Settings
 from scheduler.errors import Gone, StoreUnavailable
 from scheduler.heartbeat import Heartbeat, Progress
 from scheduler.journal import StoreJournal
-from scheduler.reading import ROWS_FILE
+from scheduler.reading import ROWS_FILE, parts_of, source_of
 from scheduler.records import DatasetState, Job, JobState, Phase, StoredDataset
 from scheduler.store import Store
 
 if TYPE_CHECKING:
+    from automl.data.versions import Source
     from automl.search.objective import Objective
 
 log = logging.getLogger(__name__)
@@ -57,8 +59,16 @@ class Work:
                 time.sleep(0.5)
 
     def phase(self, name: str, cost: Cost) -> None:
-        """Write down what a phase took."""
-        phase = Phase(job_id=self.job.id, epoch=self.epoch, name=name, cost=cost)
+        """Write down what a phase took; it has just ended."""
+        ended_at = self.clock()
+        phase = Phase(
+            job_id=self.job.id,
+            epoch=self.epoch,
+            name=name,
+            cost=cost,
+            started_at=ended_at - timedelta(seconds=cost.wall_seconds),
+            ended_at=ended_at,
+        )
         self.patiently(lambda: self.store.add_phase(phase))
         data = {"name": name, "cpu_seconds": cost.cpu_seconds, "joules": cost.joules}
         self.patiently(
@@ -94,21 +104,40 @@ def journal_of(work: Work) -> StoreJournal:
 
 
 def data_of(work: Work) -> StoredDataset:
-    """Return the job's data set, its rows verified. Raises Gone or Corrupt."""
-    stored = work.store.get_dataset(work.job.project_id, work.job.dataset_id)
-    if stored.state is not DatasetState.READY or stored.artifact is None:
-        raise Gone("the data set was deleted")
-    sha256 = (stored.profile or {}).get("sha256")
-    if sha256 is not None:
-        work.artifacts.verify(stored.artifact, sha256)
-    return stored
+    """Return the job's data set, the rows of all its parts verified. Raises Gone or Corrupt."""
+    versions = work.store.versions_of(work.job.project_id, work.job.dataset_id)
+    for stored in versions:
+        if stored.state is not DatasetState.READY or stored.artifact is None:
+            raise Gone("the data set was deleted")
+        sha256 = (stored.profile or {}).get("sha256")
+        if sha256 is not None:
+            work.artifacts.verify(stored.artifact, sha256)
+    return versions[-1]
+
+
+def source_of_job(work: Work) -> Source:
+    """Return where the rows of a job are, and the labels that came later. Raises Gone."""
+    versions = work.store.versions_of(work.job.project_id, work.job.dataset_id)
+    late = (work.job.request.get("retraining") or {}).get("labels") or {}
+    files = [str(work.artifacts.path(key)) for key in late.get("artifacts", ())]
+    return source_of(
+        {
+            "parts": parts_of(versions, work.artifacts),
+            "labels": files,
+            "key": late.get("key"),
+            "target": late.get("target"),
+        }
+    )
 
 
 def rows_of(work: Work, stored: StoredDataset) -> Path:
-    """Return the file of a data set's rows. Raises Gone."""
-    if stored.artifact is None:
-        raise Gone("the data set was deleted")
-    return work.artifacts.path(stored.artifact) / ROWS_FILE
+    """Return the file of a data set's rows, joined where there are versions. Raises Gone.
+
+    What is joined lies with the job's other files and goes with them at its end.
+    """
+    folder = work.artifacts.path(f"jobs/{work.job.id}")
+    folder.mkdir(parents=True, exist_ok=True)
+    return source_of_job(work).write(folder / ROWS_FILE)
 
 
 def objective_of(request: Mapping[str, Any]) -> Objective:

@@ -158,8 +158,11 @@ class Profiler:
         plans: list[ColumnPlan],
         options: ReadingOptions,
         bytes_in: int,
+        key: str | None = None,
     ) -> dict[str, Any]:
         """The profile as JSON values.
+
+        `key` names the rows too, but may have a value twice: of a table that was appended to.
 
         Raises
         ------
@@ -176,7 +179,9 @@ class Profiler:
                     row=row,
                 )
         columns = [column.to_json(self.n_rows) for column in self.columns]
-        assign_roles(columns, self.columns, n_rows=self.n_rows, stored=stored, key=options.key)
+        assign_roles(
+            columns, self.columns, n_rows=self.n_rows, stored=stored, key=key or options.key
+        )
         return {
             "n_rows": self.n_rows,
             "n_columns": len(columns),

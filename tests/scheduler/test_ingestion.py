@@ -169,7 +169,7 @@ def test_deleting_ends_the_reading(
     body = b"a,b\n" + b"1,2\n" * 3_000_000
     dataset = accept(ingestor, project, body)
     deleted = ingestor.delete(project, dataset.id, force=False, now=utc_now())
-    assert deleted.state is DatasetState.DELETED
+    assert deleted == [dataset.id]
     wait_until(lambda: stored(artifacts) == [])
     time.sleep(0.5)
     assert stored(artifacts) == []
