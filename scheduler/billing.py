@@ -1,27 +1,109 @@
-"""What the bill of a job is made from: its phases, the watts of its meter, codecarbon beside."""
+"""What the bill of a job is made from: its phases in time, the watts of its meter, codecarbon."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from automl.cost import ZERO, Cost
-from scheduler.receipt import spent
-from scheduler.records import StoredDataset
-from scheduler.work import Work
+from automl.cost import JOULES_PER_KWH, ZERO, Cost
+from scheduler.emissions import Stretch
+from scheduler.pricing import finite
+from scheduler.records import Job, Phase, StoredTrial
 
 if TYPE_CHECKING:
     from automl.meters.reference import Reference
+    from automl.search.stop import Stop
+
+ORDER = ("features", "search", "refit", "predict")
+ENSEMBLE = "ensemble"  # its cost is that of its members, who stand in the bill themselves
 
 
-def phases_of(work: Work, stored: StoredDataset) -> dict[str, Cost]:
-    """Return what each phase took over all processes of the job, in the order to show."""
-    ingest = {"ingest": stored.cost} if stored.cost is not None else {}
-    phases = work.patiently(lambda: work.store.phases(work.job.id))
-    found = spent(phases, epoch=work.epoch)
-    order = [name for name in ("features", "search", "refit", "predict") if name in found]
-    return ingest | {name: found.get(name, ZERO) for name in order}
+def stretches_of(
+    job: Job, phases: Iterable[Phase], trials: Iterable[StoredTrial], *, now: datetime
+) -> list[Stretch]:
+    """Return what a job's processes took and when, phase by phase in the order to show.
+
+    Trials have times of their own; what else its search took is spread over the search. The last
+    search has the trials of earlier processes in it already; what an earlier process spent on
+    anything else was spent in vain, and is added. A search that never ended has only its trials.
+
+    Parameters
+    ----------
+    now : when it ends, where neither a phase nor the job says so
+    """
+    rows = list(phases)
+    searches = [one for one in rows if one.name == "search"]
+    last = max(searches, key=lambda one: one.epoch, default=None)
+    found = [
+        _stretch(one, rows, job, now=now) for one in rows if one.name != "search" or one is last
+    ]
+    tried = [_tried(one) for one in trials if one.trial is not None]
+    ran = [one for one in tried if one is not None]
+    kept: list[Stretch] = []
+    for stretch in found:
+        if stretch.phase != "search":
+            kept.append(stretch)
+            continue
+        within = [one for one in ran if one.end <= stretch.end]
+        kept += _shared_out(stretch, within)
+        kept += [one for one in ran if one.end > stretch.end]
+    if last is None:
+        kept += ran
+    names = [*ORDER, *(one.phase for one in kept if one.phase not in ORDER)]
+    return sorted(kept, key=lambda one: names.index(one.phase))
+
+
+def _stretch(phase: Phase, rows: Sequence[Phase], job: Job, *, now: datetime) -> Stretch:
+    """A phase over its time, which does not begin before the one ahead of it has ended."""
+    cost = finite(phase.cost)
+    end = phase.ended_at or job.finished_at or now
+    start = phase.started_at or end - timedelta(seconds=cost.wall_seconds)
+    ends = [
+        one.ended_at
+        for one in rows
+        if one.epoch == phase.epoch and one.ended_at is not None and one.ended_at < end
+    ]
+    if phase.epoch == 1 and job.started_at is not None:
+        ends.append(job.started_at)
+    start = min(max([start, *ends]), end)
+    return Stretch(phase=phase.name, start=start, end=end, cost=cost)
+
+
+def _tried(stored: StoredTrial) -> Stretch | None:
+    if stored.trial is None or stored.trial.candidate.model == ENSEMBLE:
+        return None
+    end = stored.finished_at or stored.started_at
+    cost = finite(stored.trial.cost)
+    return Stretch(phase="search", start=min(stored.started_at, end), end=end, cost=cost)
+
+
+def _shared_out(search: Stretch, trials: Sequence[Stretch]) -> list[Stretch]:
+    """A search as its trials and the rest of it; together exactly what the search took."""
+    spent = sum((one.cost for one in trials), start=ZERO)
+    if not trials:
+        return [search]
+    if spent.joules > search.cost.joules:  # by rounding only: its phase was metered as a whole
+        share = search.cost.joules / spent.joules
+        trials = [replace(one, cost=one.cost * share) for one in trials]
+        spent = spent * share
+    rest = Cost(
+        cpu_seconds=max(search.cost.cpu_seconds - spent.cpu_seconds, 0.0),
+        joules=max(search.cost.joules - spent.joules, 0.0),
+        wall_seconds=max(search.cost.wall_seconds - spent.wall_seconds, 0.0),
+        meter=search.cost.meter,
+    )
+    return [*trials, replace(search, cost=rest)]
+
+
+def brute_joules(stop: Stop, *, grams_per_kwh: float) -> float | None:
+    """Return what brute force was expected to take, where the end of the search says so."""
+    if not stop.rate or not stop.rate_per_gram or not grams_per_kwh:
+        return None
+    percent_grams = stop.rate / stop.rate_per_gram
+    return 100 * percent_grams / grams_per_kwh * JOULES_PER_KWH
 
 
 def constants_of(meter: Any) -> dict[str, float]:

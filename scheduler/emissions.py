@@ -9,13 +9,8 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 from automl.cost import JOULES_PER_KWH, ZERO, Cost
-from scheduler.carbon.series import (
-    LEAST_GRAMS,
-    MOST_GRAMS,
-    IntensitySeries,
-    IntensitySource,
-    Reading,
-)
+from scheduler.carbon.filling import filled
+from scheduler.carbon.series import IntensitySeries, IntensitySource, Reading
 from scheduler.errors import ForecastUnavailable
 
 DAY = timedelta(days=1)
@@ -147,10 +142,10 @@ def rates_of(
     for start, end in _merged(spans):
         known = _asked(source, zone, start - DAY, min(end + DAY, max(now, end)), now=now)
         profile = typical.history(zone, start - DAY, end + DAY, now=end + DAY)
-        filled = fill(known, profile, start, end)
-        found.extend(filled.readings)
+        whole = fill(known, profile, start, end)
+        found.extend(whole.readings)
         if best is None or (known is not None and known.readings):
-            best = filled
+            best = whole
     if best is None:
         raise ValueError("no span of time to price")
     return Rates(replace(best, readings=tuple(found)))
@@ -184,44 +179,11 @@ def fill(
     known: IntensitySeries | None, profile: IntensitySeries, start: datetime, end: datetime
 ) -> IntensitySeries:
     """`known` over [start, end), its holes filled from the profile and marked as estimated."""
-    if known is not None and known.source == profile.source:
-        known = None  # the profile itself: all of it is an estimate
-    readings = () if known is None else known.readings
-    inside = () if known is None else known.between(start, end).readings
-    edges = [start, *(edge for one in inside for edge in (one.start, one.end)), end]
-    holes = [(a, b) for a, b in zip(edges[::2], edges[1::2], strict=True) if a < b]
-    filling = [piece for hole in holes for piece in _filling(readings, profile, hole)]
-    whole = tuple(sorted([*inside, *filling], key=lambda one: one.start))
-    return replace(known if known is not None and readings else profile, readings=whole)
-
-
-def _filling(
-    readings: Sequence[Reading], profile: IntensitySeries, hole: tuple[datetime, datetime]
-) -> list[Reading]:
-    start, end = hole
-    near = [one for one in readings if one.end > start - DAY and one.start < end + DAY]
-    level = _level(near, profile)
-    pieces = profile.between(start, end).readings
-    return [
-        replace(
-            one,
-            grams_per_kwh=min(max(one.grams_per_kwh + level, LEAST_GRAMS), MOST_GRAMS),
-            is_estimated=True,
-            source=one.source or profile.source,
-        )
-        for one in pieces
-    ]
-
-
-def _level(near: Sequence[Reading], profile: IntensitySeries) -> float:
-    """How far readings lie above the profile, in g/kWh, on average by time."""
-    above = seconds = 0.0
-    for one in near:
-        if profile.covered(one.start, one.end) > 0:
-            lasts = (one.end - one.start).total_seconds()
-            above += lasts * (one.grams_per_kwh - profile.mean(one.start, one.end))
-            seconds += lasts
-    return above / seconds if seconds else 0.0
+    near = known is not None and known.between(start - DAY, end + DAY).readings
+    if known is not None and near and known.source != profile.source:
+        return filled(known, profile, start, end)
+    whole = profile.between(start, end)
+    return replace(whole, readings=tuple(replace(one, is_estimated=True) for one in whole.readings))
 
 
 def by_day(stretch: Stretch) -> list[tuple[str, Stretch]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from automl.cost import Budget, Cost
 from automl.errors import BudgetExhausted, FrugalError
 from scheduler.artifacts import ArtifactStore
-from scheduler.billing import constants_of, phases_of, processor_joules, reference_of
+from scheduler.billing import brute_joules, constants_of, processor_joules, reference_of
 from scheduler.child import where
 from scheduler.clock import Clock, utc_now
 from scheduler.config import Settings
@@ -25,6 +25,7 @@ from scheduler.reading import meter_of
 from scheduler.receipt import receipt
 from scheduler.records import DatasetState, Job, JobState, StoredDataset
 from scheduler.registration import register
+from scheduler.settlement import priced_work
 from scheduler.store import Store
 from scheduler.work import CANCELLED, Work, data_of, end, journal_of, objective_of, rows_of
 
@@ -210,10 +211,10 @@ def _searched(work: Work) -> Job:
             one_row = row_milliseconds(found.champion, head)
         on_phase("predict", predicting.cost)
     own_cpu = loading.cost.cpu_seconds + sum(one.cpu_seconds for one in own) - replayed
+    price = priced_work(work, stored)
     bill = receipt(
-        phases_of(work, stored),
+        price,
         meter=work.meter.describe(),
-        intensity=work.intensity,
         reference=codecarbon.to_json(),
         own_cpu_joules=processor_joules(own_cpu, constants),
         trials=found.trials,
@@ -221,8 +222,9 @@ def _searched(work: Work) -> Job:
         predict_per_1000_rows=predict,
         attempts=work.epoch,
         start=found.start,
+        brute_joules=brute_joules(found.stop, grams_per_kwh=work.intensity.grams_per_kwh),
     )
-    done = register(work, found, bill, stored, row_milliseconds=one_row)
+    done = register(work, found, bill, stored, row_milliseconds=one_row, price=price)
     raced = found.start is None or found.start["kind"] == "first"
     if done.state is JobState.DONE and raced:
         _learn(work, found, knowledge, shape=shape, sketch=sketch)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from automl.cost import Cost
-from scheduler.billing import constants_of, phases_of, processor_joules, reference_of
+from scheduler.billing import constants_of, processor_joules, reference_of
 from scheduler.receipt import receipt
 from scheduler.records import Job
 from scheduler.registration import register
+from scheduler.settlement import priced_work
 from scheduler.work import CANCELLED, Work, data_of, journal_of, objective_of, rows_of
 
 
@@ -47,10 +48,10 @@ def ranked(work: Work) -> Job:
             one_row = milliseconds_per_row(found.champion.anomaly, X.head(PREDICT_ROWS))
         on_phase("predict", predicting.cost)
     own_cpu = loading.cost.cpu_seconds + sum(one.cpu_seconds for one in own) - replayed
+    price = priced_work(work, stored)
     bill = receipt(
-        phases_of(work, stored),
+        price,
         meter=work.meter.describe(),
-        intensity=work.intensity,
         reference=codecarbon.to_json(),
         own_cpu_joules=processor_joules(own_cpu, constants),
         trials=found.trials,
@@ -58,4 +59,4 @@ def ranked(work: Work) -> Job:
         predict_per_1000_rows=predict,
         attempts=work.epoch,
     )
-    return register(work, found, bill, stored, row_milliseconds=one_row)
+    return register(work, found, bill, stored, row_milliseconds=one_row, price=price)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from automl.cost import JOULES_PER_KWH, ZERO, Cost
+from automl.cost import JOULES_PER_KWH, Cost
 from automl.trial import Trial
-
-if TYPE_CHECKING:
-    from scheduler.carbon.typical import Intensity
-    from scheduler.records import Phase
+from scheduler.emissions import Emissions
+from scheduler.equivalents import equivalents, readable
+from scheduler.pricing import Price
 
 PUE = 1.0
 UNCERTAINTY = {
@@ -33,35 +31,23 @@ def bill(name: str, cost: Cost, *, grams_per_kwh: float) -> dict[str, Any]:
 
     >>> line = bill("search", Cost(cpu_seconds=10, joules=3600, meter="cpu_time"),
     ...             grams_per_kwh=56)
-    >>> line["kwh"], line["gco2e"]
-    (0.001, 0.056)
+    >>> line["kwh"], line["gco2e"], line["gco2e_text"]
+    (0.001, 0.056, '56 mg')
     """
+    grams = cost.grams(grams_per_kwh)
     return {
         "name": name,
         **cost.to_json(),
         "kwh": cost.joules / JOULES_PER_KWH,
-        "gco2e": cost.grams(grams_per_kwh),
+        "gco2e": grams,
+        "gco2e_text": readable(grams),
     }
 
 
-def spent(phases: Iterable[Phase], *, epoch: int) -> dict[str, Cost]:
-    """Return what each phase took over all processes of a job, the last being `epoch`'s.
-
-    The search of the last process has the trials of the earlier ones in it already; what an
-    earlier process spent on anything else was spent in vain, and is added.
-    """
-    found: dict[str, Cost] = {}
-    for phase in phases:
-        if phase.epoch == epoch or phase.name != "search":
-            found[phase.name] = found.get(phase.name, ZERO) + phase.cost
-    return found
-
-
 def receipt(
-    phases: Mapping[str, Cost],
+    price: Price,
     *,
     meter: Mapping[str, Any],
-    intensity: Intensity,
     reference: Mapping[str, Any],
     own_cpu_joules: float | None,
     trials: Sequence[Trial],
@@ -69,12 +55,13 @@ def receipt(
     predict_per_1000_rows: Cost | None,
     attempts: int = 1,
     start: Mapping[str, Any] | None = None,
+    brute_joules: float | None = None,
 ) -> dict[str, Any]:
     """Return the bill of a job as JSON values.
 
     Parameters
     ----------
-    phases : cost by name, in the order to show: ingest, features, search, refit, predict
+    price : what its phases took and emitted
     meter : what the meter says of itself
     reference : codecarbon's joules over the job's process, ``cpu_joules`` and ``ram_joules``, or
         a ``reason`` why there are none
@@ -85,33 +72,81 @@ def receipt(
     predict_per_1000_rows : of the champion, measured; None when there is none
     attempts : processes that worked on the job
     start : what the search says of the model it started from; None when it started from none
+    brute_joules : what a brute-force search is expected to take; None where nobody said
     """
-    grams = intensity.grams_per_kwh
-    total = sum(phases.values(), start=ZERO)
-    kind = str(meter.get("meter", total.meter))
-    predict = predict_per_1000_rows
-    return {
-        "phases": [bill(name, cost, grams_per_kwh=grams) for name, cost in phases.items()],
-        "total": bill("total", total, grams_per_kwh=grams),
-        "predict_per_1000_rows": (
-            None if predict is None else bill("predict", predict, grams_per_kwh=grams)
-        ),
+    total = sum(price.phases.values(), start=Emissions())
+    kind = str(meter.get("meter", total.cost.meter))
+    made = {
         "meter": dict(meter),
-        "intensity": asdict(intensity),
         "pue": PUE,
         "uncertainty": UNCERTAINTY.get(kind, UNCERTAINTY["cpu_time"]),
         "reference": _compared(reference, own_cpu_joules),
         "levers": {
-            "less": _less(trials, n_rows) | {"start": _spared(start, grams)},
-            "later": {"policy": "now", "saved_gco2e": 0.0},
+            "less": _less(trials, n_rows)
+            | {"start": None if start is None else dict(start), "brute_joules": brute_joules},
             "lighter": {
-                "predict_joules_per_1000_rows": None if predict is None else predict.joules
+                "predict_joules_per_1000_rows": (
+                    None if predict_per_1000_rows is None else predict_per_1000_rows.joules
+                )
             },
         },
-        "attempts": attempts,
-        "method": _method(
-            meter, intensity, reference, own_cpu_joules, attempts, predicts="predict" in phases
+        "predict_per_1000_rows": (
+            None if predict_per_1000_rows is None else predict_per_1000_rows.to_json()
         ),
+        "attempts": attempts,
+        "method": _measured(meter, reference, own_cpu_joules, attempts, phases=price.phases),
+    }
+    return priced(made, price)
+
+
+def priced(made: Mapping[str, Any], price: Price) -> dict[str, Any]:
+    """Return a receipt with these prices: in place of those it had, when more is known of them."""
+    total = sum(price.phases.values(), start=Emissions())
+    intensity = price.intensity(total)
+    grams = intensity["grams_per_kwh"]
+    predict = made.get("predict_per_1000_rows")
+    levers = dict(made.get("levers") or {})
+    less = dict(levers.get("less") or {})
+    less["start"] = _spared(less.get("start"), grams)
+    less["brute_force"] = _brute(less.get("brute_joules"), total.cost.joules, grams)
+    last = set(_emitted(made)) if "intensity" in made else set()
+    found = {
+        **made,
+        "phases": [_line(name, one, price) for name, one in price.phases.items()],
+        "total": _line("total", total, price),
+        "predict_per_1000_rows": (
+            None if predict is None else bill("predict", _cost(predict), grams_per_kwh=grams)
+        ),
+        "intensity": {**intensity, "error_grams": price.rates.series.error_grams},
+        "levers": {**levers, "less": less, "later": dict(price.later)},
+        "equivalents": equivalents(total.gco2e),
+    }
+    measured = [line for line in made.get("method", ()) if line not in last]
+    return found | {"method": [*measured, *_emitted(found)]}
+
+
+def _line(name: str, emitted: Emissions, price: Price) -> dict[str, Any]:
+    intensity = price.intensity(emitted)
+    line = bill(name, emitted.cost, grams_per_kwh=intensity["grams_per_kwh"])
+    exact = {"gco2e": emitted.gco2e, "gco2e_text": readable(emitted.gco2e)}
+    return {**line, **exact, "intensity": intensity}
+
+
+def _cost(line: Mapping[str, Any]) -> Cost:
+    return Cost(**{name: line[name] for name in ("cpu_seconds", "joules", "wall_seconds", "meter")})
+
+
+def _brute(joules: float | None, own_joules: float, grams_per_kwh: float) -> dict[str, Any] | None:
+    """What brute force is expected to emit at the job's intensity: an expectation, not a saving."""
+    if joules is None:
+        return None
+    grams = joules / JOULES_PER_KWH * grams_per_kwh
+    own = own_joules / JOULES_PER_KWH * grams_per_kwh
+    return {
+        "expected_joules": joules,
+        "expected_gco2e": grams,
+        "expected_saved_gco2e": grams - own,
+        "is_expectation": True,
     }
 
 
@@ -146,17 +181,17 @@ def _spared(start: Mapping[str, Any] | None, grams_per_kwh: float) -> dict[str, 
     return {**start, "expected_saved_gco2e": joules / JOULES_PER_KWH * grams_per_kwh}
 
 
-def _method(
+def _measured(
     meter: Mapping[str, Any],
-    intensity: Intensity,
     reference: Mapping[str, Any],
     own: float | None,
     attempts: int,
     *,
-    predicts: bool,
+    phases: Mapping[str, Emissions],
 ) -> list[str]:
+    """How the energy was measured, and what is not in it."""
     lines = []
-    if meter.get("meter") == "cpu_time":
+    if "watts_per_core" in meter:
         lines.append(
             f"Joules = {meter['watts_per_core']:g} W x CPU-seconds"
             f" + {meter['watts_per_gb']:g} W/GB x resident memory x time"
@@ -164,10 +199,6 @@ def _method(
         )
     else:
         lines.append(f"Joules by the counter {meter.get('meter')}; PUE {PUE:g}.")
-    lines.append(
-        f"gCO2e = kWh x {intensity.grams_per_kwh:g} g/kWh, {intensity.zone}, yearly mean"
-        f" {intensity.year}, {intensity.factor_type} ({intensity.source})."
-    )
     theirs = reference.get("cpu_joules")
     if theirs and own is not None:
         lines.append(
@@ -184,8 +215,45 @@ def _method(
             f"{attempts} processes worked on this job; a phase that one of them did not end is"
             " not in the bill, except for its finished trials."
         )
-    if predicts:
+    if "predict" in phases:
         lines.append("Predict is what it took to measure the champion in use, by 1,000 rows twice.")
-    lines.append("Ingestion is that of the data set, and stands in the bill of each of its jobs.")
-    lines.append("Not in it: the service itself, and the warm process that jobs are forked from.")
+    lines.append(
+        "Ingestion is that of the data set, and stands in the bill of each of its jobs; the ledger"
+        " counts it once."
+    )
+    lines.append(
+        "Not in it: the service itself, the warm process that jobs are forked from, and later"
+        " predictions, which nobody meters; predict_per_1000_rows says what they are expected to"
+        " take."
+    )
+    return lines
+
+
+def _emitted(found: Mapping[str, Any]) -> list[str]:
+    """How the emissions came about, and what waiting did: from the receipt's own figures."""
+    intensity, later = found["intensity"], found["levers"]["later"]
+    issued = str(intensity["issued_at"])[:16].replace("T", " ")
+    lines = [
+        f"gCO2e = kWh x the g/kWh that was while each phase ran, zone {intensity['zone']}: on"
+        f" average {intensity['grams_per_kwh']:.4g} g/kWh by {intensity['source']}"
+        f" ({intensity['signal']}, {intensity['factor_type']}, as known on {issued} UTC);"
+        f" {intensity['share_estimated']:.0%} of the energy has an estimated intensity."
+    ]
+    if intensity.get("error_grams") is not None and intensity["share_estimated"]:
+        lines.append(
+            f"An estimated difference of two hours is off by {intensity['error_grams']:.3g} g/kWh"
+            " (one standard deviation)."
+        )
+    saved = later["saved_gco2e"]
+    waited = later["waited_seconds"] + later["paused_seconds"]
+    than = f"than the same joules begun at the submission and not interrupted ({waited:.0f} s of"
+    if saved < 0:
+        lines.append(f"Dirtier: it emitted {readable(-saved)} more {than} waiting).")
+    elif saved > 0:
+        lines.append(f"It emitted {readable(saved)} less {than} waiting).")
+    planned = later.get("planned_saving_gco2e")
+    if planned is not None:
+        lines.append(f"The plan expected to save {readable(planned)} by waiting.")
+    if later["provisional"]:
+        lines.append("Provisional: intensities not yet published are looked up again.")
     return lines

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.cost import JOULES_PER_KWH
 from automl.data.options import for_more_rows
+from scheduler.pricing import Price
 from scheduler.records import Job, JobState, Model, StoredDataset
 from scheduler.work import CANCELLED, Work, end
 
@@ -23,6 +24,7 @@ def register(
     stored: StoredDataset,
     *,
     row_milliseconds: float,
+    price: Price,
 ) -> Job:
     """Store the champion and end the job in one transaction with its model."""
     profile = stored.profile or {}
@@ -83,6 +85,8 @@ def register(
             | {"suggestions": [one.to_json() for one in found.suggestions]},
         },
         receipt=bill,
+        ledger=price.lines,
+        settle_at=price.settle_at,
         model=model,
     )
     if (done.problem or {}).get("code") == "data_deleted":

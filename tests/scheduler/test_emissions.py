@@ -89,16 +89,16 @@ def test_a_moment_has_the_intensity_it_lies_in_and_outside_there_is_none() -> No
 
 
 def test_holes_follow_the_profile_at_the_level_of_the_readings_around_them() -> None:
-    # 50 g/kWh above the profile, which rises by 1 an hour from 100 at midnight.
-    known = series([162, None, 164, None])
+    # Half of the profile, which rises by 1 an hour from 100 at midnight.
+    known = series([56, None, 57, None])
     profile = daily().known
     assert profile is not None
-    filled = fill(known, profile, NOON, NOON + 4 * HOUR)
-    assert [round(one.grams_per_kwh, 6) for one in filled.readings] == [162, 163, 164, 165]
-    assert [one.is_estimated for one in filled.readings] == [False, True, False, True]
-    assert filled.source == "measured"
-    assert {one.source for one in filled.readings if one.is_estimated} == {"typical"}
-    rate = Rates(filled).over(NOON, NOON + 4 * HOUR)
+    whole = fill(known, profile, NOON, NOON + 4 * HOUR)
+    assert [one.grams_per_kwh for one in whole.readings] == [56, 56.5, 57, 57.5]
+    assert [one.is_estimated for one in whole.readings] == [False, True, False, True]
+    assert whole.source == "measured"
+    assert {one.source for one in whole.readings if one.is_estimated} == {"typical"}
+    rate = Rates(whole).over(NOON, NOON + 4 * HOUR)
     assert (rate.share_estimated, rate.sources) == (0.5, {"measured": 0.5, "typical": 0.5})
 
 
@@ -109,17 +109,6 @@ def test_without_a_reading_in_a_day_the_profile_stands_as_it_is() -> None:
         filled = fill(known, profile, NOON, NOON + HOUR)
         assert [one.grams_per_kwh for one in filled.readings] == [112]
         assert all(one.is_estimated for one in filled.readings)
-
-
-def test_a_level_never_leaves_what_a_grid_can_have() -> None:
-    profile = daily(1975).known
-    assert profile is not None
-    filled = fill(series([2000, None]), profile, NOON, NOON + 2 * HOUR)
-    assert filled.readings[1].grams_per_kwh == 2000
-    low = daily(5).known
-    assert low is not None
-    filled = fill(series([0, None]), low, NOON.replace(hour=1), NOON.replace(hour=2))
-    assert filled.readings[0].grams_per_kwh == 0
 
 
 def test_a_source_that_fails_leaves_the_profile_and_says_so() -> None:

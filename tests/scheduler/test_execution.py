@@ -21,6 +21,7 @@ from scheduler.config import Settings
 from scheduler.execution import budget_of, execute
 from scheduler.heartbeat import EXIT_DATA_DELETED, EXIT_LOST, EXIT_STUCK, Heartbeat, Progress
 from scheduler.ingestion import Ingestor
+from scheduler.ledger import LedgerFilter
 from scheduler.records import DatasetState, Job, JobState, StoredDataset
 from scheduler.store import Store
 from tests.scheduler.test_child import wait_until
@@ -149,7 +150,11 @@ def test_the_bill_adds_up_and_agrees_with_codecarbon(
     search = bill["phases"][2]
     own = sum(t.cost.cpu_seconds for t in trials if t.candidate.model != "ensemble")
     assert 0 < own <= search["cpu_seconds"]
-    assert bill["intensity"]["zone"] == "FRA"
+    assert bill["intensity"]["zone"] == "FR"
+    total = store.ledger_total(job.project_id, LedgerFilter(job_id=job.id))
+    ingest = bill["phases"][0]["joules"]  # billed once, whatever reads the data set
+    assert total.joules == pytest.approx(bill["total"]["joules"] - ingest)
+    assert total.saved_by_later == pytest.approx(bill["levers"]["later"]["saved_gco2e"])
     assert bill["reference"]["reason"] is None
     # 5 % is promised of a search of seconds; this one lasts one, with codecarbon's own start.
     assert bill["reference"]["ratio"] == pytest.approx(1.0, abs=0.25)

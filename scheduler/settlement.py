@@ -1,0 +1,191 @@
+"""Bills of what ended without one, and prices that are better known some hours later."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from automl.errors import FrugalError
+from scheduler.billing import stretches_of
+from scheduler.carbon.series import IntensitySeries, IntensitySource, Reading
+from scheduler.carbon.zones import known_zone
+from scheduler.config import Settings
+from scheduler.emissions import Stretch, rates_of
+from scheduler.errors import StoreUnavailable
+from scheduler.pricing import (
+    Price,
+    ingest_lines,
+    ingest_of,
+    price_of,
+    settle_at_of,
+    spans_of,
+)
+from scheduler.receipt import priced, receipt
+from scheduler.records import Job, StoredDataset
+from scheduler.store import Store
+from scheduler.store_outbox import calls_of
+from scheduler.work import Work
+
+log = logging.getLogger(__name__)
+
+# A tick that finds more than this goes on at the next one.
+MOST_AT_ONCE = 50
+
+
+class _Yearly:
+    name = "yearly mean"
+
+    def history(
+        self, zone: str, start: datetime, end: datetime, *, now: datetime
+    ) -> IntensitySeries:
+        from scheduler.carbon.typical import yearly_mean
+
+        mean = yearly_mean(zone)
+        reading = Reading(start=start, end=end, grams_per_kwh=mean.grams_per_kwh)
+        return IntensitySeries(
+            zone=zone,
+            source=mean.source,
+            factor_type=mean.factor_type,
+            issued_at=now,
+            readings=(reading,),
+        )
+
+    def latest(self, zone, *, now): ...
+    forecast = history
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prices:
+    """Where intensities come from: the source, the profile behind it, and the service's zone.
+
+    `live` tells whether the source may know more some hours later.
+    """
+
+    source: IntensitySource
+    typical: IntensitySource
+    zone: str
+    live: bool
+
+    @classmethod
+    def of(cls, settings: Settings, source: IntensitySource | None = None) -> Prices:
+        """As the settings say; `source` where there is one already."""
+        try:
+            from scheduler.carbon.sources import make_source
+            from scheduler.carbon.typical import Typical
+
+            typical: IntensitySource = Typical()
+            source = source or make_source(settings)
+        except ImportError:  # interim
+            typical = _Yearly()
+            source = source or typical
+        return cls(
+            source=source,
+            typical=typical,
+            zone=settings.zone,
+            live=bool(settings.intensity),
+        )
+
+    def of_job(self, job: Job, stretches: Sequence[Stretch], *, now: datetime) -> Price:
+        """What a job's stretches emitted, as known at `now`."""
+        asked = (job.plan or {}).get("zone") or (job.request.get("when") or {}).get("zone")
+        zone = known_zone(str(asked or self.zone))
+        spans = spans_of(stretches, job)
+        rates = rates_of(self.source, self.typical, zone=zone, spans=spans, now=now)
+        return price_of(job, stretches, rates, zone=zone, now=now, live=self.live)
+
+
+def priced_work(work: Work, stored: StoredDataset) -> Price:
+    """What the processes of a job under way have emitted so far, for its receipt."""
+    now = work.clock()
+    stretches = work.patiently(lambda: all_stretches(work.job, stored, work.store, now=now))
+    return Prices.of(work.settings).of_job(work.job, stretches, now=now)
+
+
+def settle(store: Store, prices: Prices, *, now: datetime) -> int:
+    """Bill what ended without a bill and price again what is due; returns how many.
+
+    Jobs that failed, were cancelled or are quarantined are billed for what they burnt. A second
+    call, or another service at the same time, writes the same again. One that cannot be priced
+    does not keep the others from it.
+    """
+    n_settled = 0
+    for job in store.unsettled_jobs(now=now, limit=MOST_AT_ONCE):
+        with _noting(f"job {job.id}"):
+            n_settled += _settle_job(store, prices, job, now=now)
+    for dataset in store.unsettled_datasets(now=now, limit=MOST_AT_ONCE):
+        with _noting(f"data set {dataset.id}"):
+            n_settled += _settle_dataset(store, prices, dataset, now=now)
+    return n_settled
+
+
+@contextmanager
+def _noting(what: str) -> Iterator[None]:
+    try:
+        yield
+    except StoreUnavailable:
+        raise
+    except FrugalError as error:
+        log.warning("%s: not billed now: %s", what, error.code)
+
+
+def _settle_job(store: Store, prices: Prices, job: Job, *, now: datetime) -> bool:
+    dataset = store.get_dataset(job.project_id, job.dataset_id)
+    trials = store.trials(job.id)
+    stretches = all_stretches(job, dataset, store, now=now)
+    price = prices.of_job(job, stretches, now=now)
+    if job.receipt is None:
+        made = receipt(
+            price,
+            meter={"meter": price.actual.cost.meter},
+            reference={"reason": "the job did not come to its end"},
+            own_cpu_joules=None,
+            trials=[one.trial for one in trials if one.trial is not None],
+            n_rows=dataset.n_rows or 0,
+            predict_per_1000_rows=None,
+            attempts=job.epoch,
+        )
+    else:
+        made = priced(job.receipt, price)
+    written = store.settle(
+        job.id,
+        receipt=made,
+        lines=price.lines,
+        settle_at=price.settle_at,
+        calls=calls_of(replace(job, receipt=made), settled=True),
+        now=now,
+    )
+    if written:
+        log.info(
+            "job %s: %s, %.4g gCO2e, waiting saved %.4g g%s",
+            job.id,
+            job.state,
+            price.actual.gco2e,
+            price.later["saved_gco2e"],
+            ", priced again later" if price.settle_at else "",
+        )
+    return written
+
+
+def all_stretches(
+    job: Job, dataset: StoredDataset, store: Store, *, now: datetime
+) -> list[Stretch]:
+    """The reading of the data set and everything that the job's processes did."""
+    ingest = ingest_of(dataset)
+    work = stretches_of(job, store.phases(job.id), store.trials(job.id), now=now)
+    return [*([] if ingest is None else [ingest]), *work]
+
+
+def _settle_dataset(store: Store, prices: Prices, dataset: StoredDataset, *, now: datetime) -> bool:
+    stretch = ingest_of(dataset)
+    if stretch is None:
+        return False
+    zone = known_zone(prices.zone)
+    spans = [(stretch.start, stretch.end)]
+    rates = rates_of(prices.source, prices.typical, zone=zone, spans=spans, now=now)
+    emitted = rates.price(stretch)
+    again = settle_at_of(emitted, end=stretch.end, now=now) if prices.live else None
+    lines = ingest_lines(dataset, stretch, rates, zone=zone)
+    return store.settle(dataset.id, receipt=None, lines=lines, settle_at=again, now=now)
