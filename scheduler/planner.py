@@ -13,10 +13,9 @@ from datetime import datetime, timedelta
 from automl.errors import DataError
 from automl.search.expectation import Expectation
 from scheduler.carbon.series import IntensitySeries
-from scheduler.errors import ForecastUnavailable
 from scheduler.plan import LEAST_SECONDS, NOW, Option, Plan, Slot, When
 from scheduler.slots import best_slots
-from scheduler.window import DIGITS, Window, best_window, best_windows
+from scheduler.window import DIGITS, Window, best_windows, stretches
 
 # A deadline leaves room for work that takes a fifth more than expected, or for the 95th
 # percentile where it is known (`automl.search.outlook` says how far off expectations were).
@@ -187,9 +186,18 @@ def _decided(
     if latest_start <= earliest:
         why = f"runs {start_text}: the deadline leaves no room to wait"
         return replace(draft, reason=why)
-    chosen = _chosen(
-        when, expectation, series, seconds=seconds, earliest=earliest, latest_end=latest_end
-    )
+    chosen = found[:1]
+    pausing = seconds > LONG_SECONDS if when.interruptible is None else when.interruptible
+    if pausing:
+        slots = best_slots(
+            series,
+            seconds=seconds,
+            earliest=earliest,
+            latest_end=latest_end,
+            pause_seconds=expectation.pause_seconds,
+        )
+        if slots and (not chosen or _area(slots) < _area(chosen)):
+            chosen = slots
     if not chosen:
         hours = seconds / 3600
         why = f"runs {start_text}: no stretch of the forecast covers the {hours:.2g} hours it takes"
@@ -199,39 +207,11 @@ def _decided(
 
 def _at_once(series: IntensitySeries, start: datetime, end: datetime) -> float:
     """The forecast of a run that begins at the first moment; the nearest reading in a hole."""
-    try:
-        return round(series.mean(start, end), DIGITS)
-    except ForecastUnavailable:
-        nearest = min(series.readings, key=lambda one: abs(one.start - start))
-        return nearest.grams_per_kwh
-
-
-def _chosen(
-    when: When,
-    expectation: Expectation,
-    series: IntensitySeries,
-    *,
-    seconds: float,
-    earliest: datetime,
-    latest_end: datetime,
-) -> tuple[Window, ...]:
-    """The best window, or the best slots where pausing is worth more than it costs."""
-    whole = best_window(series, seconds=seconds, earliest=earliest, latest_end=latest_end)
-    pausing = seconds > LONG_SECONDS if when.interruptible is None else when.interruptible
-    if not pausing:
-        return () if whole is None else (whole,)
-    slots = best_slots(
-        series,
-        seconds=seconds,
-        earliest=earliest,
-        latest_end=latest_end,
-        pause_seconds=expectation.pause_seconds,
-    )
-    if whole is None:
-        return slots
-    if not slots or _area(slots) >= _area((whole,)):
-        return (whole,)
-    return slots
+    covered = stretches(series, start, end)
+    if not covered:
+        return min(series.readings, key=lambda one: abs(one.start - start)).grams_per_kwh
+    seconds = sum(one.edges[-1] - one.edges[0] for one in covered)
+    return round(sum(one.areas[-1] for one in covered) / seconds, DIGITS)
 
 
 def _area(slots: Sequence[Window]) -> float:

@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from math import inf
 
 from scheduler.carbon.series import IntensitySeries
 
@@ -17,8 +18,9 @@ from scheduler.carbon.series import IntensitySeries
 TICK = 1e-6
 # Options that a person would choose between begin in different hours.
 APART_SECONDS = 3600.0
-# Differences below are arithmetic, so that of equal windows the earlier one comes first.
+# Means nearer than this differ by arithmetic only; of equal windows the earlier one is better.
 DIGITS = 6
+SAME_GRAMS = 10.0**-DIGITS
 
 
 @dataclass(frozen=True, kw_only=True, order=True, slots=True)
@@ -59,23 +61,20 @@ class Stretch:
 def stretches(series: IntensitySeries, earliest: datetime, latest_end: datetime) -> list[Stretch]:
     """What a series covers of [earliest, latest_end)."""
     found: list[Stretch] = []
+    readings = series.readings
     before: datetime | None = None
-    for reading in series.readings:
-        if reading.end <= earliest:
-            continue
-        if reading.start >= latest_end:
+    for reading in readings[bisect_right(readings, earliest, key=lambda one: one.end) :]:
+        start, end, grams = reading.start, reading.end, reading.grams_per_kwh
+        if start >= latest_end:
             break
-        grams = reading.grams_per_kwh
-        start = max(reading.start, earliest)
         if before != start:
-            found.append(
-                Stretch(edges=[(start - earliest).total_seconds()], areas=[0.0], levels=[])
-            )
-        one = found[-1]
-        before = min(reading.end, latest_end)
-        end = (before - earliest).total_seconds()
-        one.areas.append(one.areas[-1] + (end - one.edges[-1]) * grams)
-        one.edges.append(end)
+            begin = max((start - earliest).total_seconds(), 0.0)
+            one = Stretch(edges=[begin], areas=[0.0], levels=[])
+            found.append(one)
+        before = end
+        edge = ((latest_end if end > latest_end else end) - earliest).total_seconds()
+        one.areas.append(one.areas[-1] + (edge - one.edges[-1]) * grams)
+        one.edges.append(edge)
         one.levels.append(grams)
     return found
 
@@ -102,7 +101,7 @@ def best_window(
     ('2026-06-01T14:00:00+00:00', 13.33)
     """
     found = _candidates(stretches(series, earliest, latest_end), _positive(seconds))
-    return _window(min(found), earliest, seconds) if found else None
+    return _window(_least(found), earliest, seconds) if found else None
 
 
 def best_windows(
@@ -124,21 +123,22 @@ def best_windows(
     chosen: list[tuple[float, float]] = []
     for apart in sorted({max(seconds, APART_SECONDS), APART_SECONDS}, reverse=True):
         while len(chosen) < count:
-            # The best beside a chosen one may lie exactly so far from it, and at no edge.
-            beside = [at + side for _, at in chosen for side in (-apart, apart)]
             near = [start for _, start in chosen]
-            options = [
-                option
-                for option in _means(covered, beside, seconds)
-                if _is_apart(option[1], near, apart)
-            ]
-            free = next((one for one in pool if _is_apart(one[1], near, apart)), None)
-            if free is not None:
-                options.append(free)
+            # The best beside a chosen one may lie exactly so far from it, and at no edge.
+            beside = [start + side for start in near for side in (-apart, apart)]
+            options = [one for one in _means(covered, beside, seconds) if _free(one, near, apart)]
+            enough = inf
+            for one in pool:
+                if one[0] > enough:
+                    break
+                if _free(one, near, apart):
+                    options.append(one)
+                    enough = min(enough, one[0] + SAME_GRAMS)
             if not options:
                 break
-            chosen.append(min(options))
-    return tuple(_window(one, earliest, seconds) for one in sorted(chosen))
+            chosen.append(_least(options))
+    windows = [_window(one, earliest, seconds) for one in chosen]
+    return tuple(sorted(windows))
 
 
 def _positive(seconds: float) -> float:
@@ -147,13 +147,22 @@ def _positive(seconds: float) -> float:
     return seconds
 
 
-def _is_apart(start: float, others: Sequence[float], apart: float) -> bool:
-    return all(abs(start - other) >= apart - TICK for other in others)
+def _least(options: Sequence[tuple[float, float]]) -> tuple[float, float]:
+    """The first in time of those with the least mean."""
+    least = min(options)[0] + SAME_GRAMS
+    return min((one for one in options if one[0] <= least), key=lambda one: one[1])
+
+
+def _free(option: tuple[float, float], others: Sequence[float], apart: float) -> bool:
+    """Whether a window begins so far from the others."""
+    start, apart = option[1], apart - TICK
+    return not [other for other in others if -apart < start - other < apart]
 
 
 def _window(found: tuple[float, float], earliest: datetime, seconds: float) -> Window:
     start = earliest + timedelta(seconds=found[1])
-    return Window(grams_per_kwh=found[0], start=start, end=start + timedelta(seconds=seconds))
+    grams = round(found[0], DIGITS)
+    return Window(grams_per_kwh=grams, start=start, end=start + timedelta(seconds=seconds))
 
 
 def _means(
@@ -161,7 +170,7 @@ def _means(
 ) -> list[tuple[float, float]]:
     """(mean g/kWh, start) of windows that begin at those moments, where they are covered."""
     return [
-        (round((one.area(at + seconds) - one.area(at)) / seconds, DIGITS), at)
+        ((one.area(at + seconds) - one.area(at)) / seconds, at)
         for at in starts
         for one in covered
         if one.holds(at, at + seconds)
@@ -185,7 +194,7 @@ def _candidates(covered: Sequence[Stretch], seconds: float) -> list[tuple[float,
             while ahead + 1 < n_levels and edges[ahead + 1] <= end:
                 ahead += 1
             whole = areas[ahead] + (end - edges[ahead]) * levels[ahead] - area
-            found.append((round(whole / seconds, DIGITS), edge))
+            found.append((whole / seconds, edge))
         behind = 0
         for edge, area in zip(edges, areas, strict=True):
             start = edge - seconds
@@ -194,5 +203,5 @@ def _candidates(covered: Sequence[Stretch], seconds: float) -> list[tuple[float,
             while behind + 1 < n_levels and edges[behind + 1] <= start:
                 behind += 1
             whole = area - areas[behind] - (start - edges[behind]) * levels[behind]
-            found.append((round(whole / seconds, DIGITS), start))
+            found.append((whole / seconds, start))
     return found

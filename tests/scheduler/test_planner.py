@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
@@ -309,3 +310,47 @@ def test_a_plan_comes_back_from_json():
 def test_a_wish_that_makes_no_sense_is_refused(fields):
     with pytest.raises(ValueError):
         When(**{"policy": "low_carbon", **fields})
+
+
+@pytest.mark.parametrize("seed", range(150))
+def test_whatever_is_wished_the_deadline_is_kept_and_nothing_is_made_dirtier(seed):
+    draw = random.Random(seed)
+    seconds = draw.choice((30, 1800, 3 * 3600, 10 * 3600, 30 * 3600)) * draw.uniform(0.5, 1.5)
+    expectation = of(seconds, p95=seconds * draw.uniform(1, 4), pause=draw.choice((0, 30, 600)))
+    now = NOW + timedelta(seconds=draw.uniform(0, 3600))
+    room = timedelta(seconds=1.2 * seconds + draw.choice((0, 600, 9e4)) * draw.random() + 1)
+    start_after = draw.choice((None, now - HOUR, now + 5 * HOUR * draw.random()))
+    earliest = max(now, start_after or now)
+    when = replace(
+        LOW,
+        start_after=start_after,
+        finish_by=draw.choice((None, earliest + room)),
+        interruptible=draw.choice((None, True, False)),
+        floor=draw.choice((0.0, 0.03)),
+    )
+    series = forecast(
+        [draw.uniform(20, 600) for _ in range(draw.choice((3, 24, 96)))], start=NOW, error=20
+    )
+    found = plan(when, expectation, series, now=now)
+    assert earliest <= found.start_at <= found.latest_start
+    ends = [slot.end for slot in found.slots]
+    assert ends == sorted(ends)
+    assert ends[-1] <= found.latest_start + timedelta(seconds=seconds + 1e-3)
+    if when.finish_by is not None:
+        # A fifth more than expected still fits behind the last start.
+        assert found.latest_start + timedelta(seconds=1.2 * seconds) <= when.finish_by
+    work = sum((slot.end - slot.start).total_seconds() for slot in found.slots)
+    pauses = expectation.pause_seconds * (len(found.slots) - 1)
+    assert work == pytest.approx(seconds + pauses, abs=1e-3)
+    assert found.gco2e <= found.gco2e_now * (1 + 1e-9)
+    if found.start_at > earliest or len(found.slots) > 1:
+        emitted = sum(
+            series.mean(slot.start, slot.end) * (slot.end - slot.start).total_seconds()
+            for slot in found.slots
+        )
+        assert found.grams_per_kwh == pytest.approx(emitted / seconds, rel=1e-6)
+        assert all(series.covered(slot.start, slot.end) > 1 - 1e-9 for slot in found.slots)
+        gain = found.grams_per_kwh_now - found.grams_per_kwh
+        assert gain >= when.floor * found.grams_per_kwh_now
+        assert found.alternatives[0].start is not None
+    assert Plan.from_json(json.loads(json.dumps(found.to_json()))) == found
