@@ -280,15 +280,17 @@ def _start(work: Work) -> Start | None:
 
 def _load(work: Work, stored: StoredDataset) -> Dataset:
     from automl.data.loading import load
+    from scheduler.challenge import training_rows
 
     admission = work.job.request.get("admission") or {}
     excluded = [entry["column"] for entry in admission.get("excluded", ())]
-    return load(
+    dataset = load(
         rows_of(work, stored),
         work.job.request,
         excluded=excluded,
         group_identical=bool(admission.get("group_identical")),
     )
+    return training_rows(work, dataset)
 
 
 def budget_of(request: Mapping[str, Any], *, grams_per_kwh: float) -> Budget:

@@ -47,12 +47,15 @@ class _Base:
     dataset: StoredDataset
     parts: list[str]
 
+    @property
+    def cells(self) -> dict[str, Any]:
+        return for_more_rows(self.dataset.options, profile=self.dataset.profile or {})
+
     def to_json(self) -> dict[str, Any]:
-        profile = dict(self.dataset.profile or {})
         return {
             "parts": self.parts,
-            "profile": profile,
-            "cells": for_more_rows(self.dataset.options, profile=profile),
+            "profile": dict(self.dataset.profile or {}),
+            "cells": self.cells,
             "key": key_of(self.dataset),
         }
 
@@ -149,7 +152,8 @@ class Ingestor:
                     created_at=now,
                     upload=key,
                     bytes_in=n_bytes,
-                    options=dict(options),
+                    # Of a version also how cells before it were read: those to predict are, too.
+                    options=({} if base is None else base.cells) | dict(options),
                 )
             )
             if kept:

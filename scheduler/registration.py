@@ -27,6 +27,8 @@ def register(
     price: Price,
 ) -> Job:
     """Store the champion and end the job in one transaction with its model."""
+    from scheduler.challenge import challenged
+
     profile = stored.profile or {}
     types = {one["name"]: one["type"] for one in profile.get("columns", ())}
     reading = for_more_rows(stored.options, profile=profile)
@@ -36,6 +38,7 @@ def register(
         sha256 = found.champion.save(folder)
         work.artifacts.put_folder(key, folder)
     job = work.job
+    challenge = challenged(work, found.champion)
     warned = {(one["code"], one.get("column")) for one in job.warnings}
     new = [one for one in found.warnings if (one["code"], one.get("column")) not in warned]
     warnings = [dict(warning) for warning in (*job.warnings, *new)]
@@ -83,6 +86,7 @@ def register(
             "stop": found.stop.to_json(),
             "knowledge": dict(found.champion.provenance.get("knowledge") or {})
             | {"suggestions": [one.to_json() for one in found.suggestions]},
+            **({} if challenge is None else {"challenge": challenge}),
         },
         receipt=bill,
         ledger=price.lines,

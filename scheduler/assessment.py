@@ -1,0 +1,149 @@
+"""Is training again worth its energy? The numbers, reckoned in a child process."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from scheduler.challenge import LEVEL, N_REPLICATES, Fresh, features, fresh_of
+from scheduler.drift import histograms, moved, score_histogram
+from scheduler.reading import source_of
+
+if TYPE_CHECKING:
+    from automl.search.champion import Champion
+    from automl.search.objective import Objective
+
+# Rows of which histograms are made, and scores reckoned, at most: evenly spread.
+MOST_ROWS = 50_000
+# Columns that are named in a decision.
+MOST_TOLD = 5
+
+
+def assess(
+    now: Mapping[str, Any],
+    before: Mapping[str, Any],
+    champion: str,
+    sha256: str,
+    request: Mapping[str, Any],
+    training: Mapping[str, Any] | None,
+) -> dict[str, Any]:
+    """Compare the rows and labels of now with those that a champion was trained on.
+
+    Parameters
+    ----------
+    now, before : rows as `scheduler.reading.source_of` takes them
+    champion, sha256 : folder and checksum of the champion
+    request : of the job that made it
+    training : histograms of its training, where they are known; they are reckoned else
+
+    Returns
+    -------
+    dict
+        ``n_new_labels, n_new_positive, n_corrected, n_new_rows``; ``drift`` with the most moved
+        columns and the scores, None without new rows; ``decay`` with the champion's score then
+        and now, None where it cannot be judged; ``histograms`` of the training and of the new
+        rows.
+
+    Raises
+    ------
+    DataError
+        ``corrupt_model``, and those of reading.
+    """
+    from automl.search.champion import Champion
+    from automl.search.objective import Objective
+
+    rows, old_rows = source_of(now), source_of(before)
+    model = Champion.load(Path(champion), sha256=sha256)
+    found = fresh_of(rows, old_rows, request)
+    asked = request.get("objective") or {}
+    known = {name: asked[name] for name in Objective.__dataclass_fields__ if asked.get(name)}
+    objective = Objective(**known)
+    columns = set(model.columns)
+    if training is None:
+        seen = features(rows, columns, _some(np.arange(found.n_before)))
+        training = {"columns": histograms(seen), "scores": _training_scores(model)}
+    drift: dict[str, Any] | None = None
+    new: dict[str, Any] | None = None
+    appended = _some(np.arange(found.n_before, len(found.y)))
+    if len(appended):
+        frame = features(rows, columns, appended)
+        counted = histograms(frame, like=training["columns"])
+        new = {"columns": counted, "scores": None}
+        told = moved(training["columns"], counted)
+        drift = {"columns": told[:MOST_TOLD], "n_columns": len(told), "scores": None}
+        if training.get("scores") is not None:
+            scores = score_histogram(model.decision(frame), like=training["scores"])
+            new["scores"] = scores
+            drift["scores"] = moved({"score": training["scores"]}, {"score": scores})[0]
+    return {
+        "n_new_rows": len(found.y) - found.n_before,
+        "n_new_labels": found.n_new,
+        "n_new_positive": found.n_new_positive,
+        "n_corrected": found.n_corrected,
+        "drift": drift,
+        "decay": _decay(model, rows, found, objective),
+        "histograms": {"training": dict(training), "new": new},
+    }
+
+
+def _decay(model: Champion, rows: Any, found: Fresh, objective: Objective) -> dict[str, Any] | None:
+    """The champion's score on newly labelled rows beside the one that it was chosen by."""
+    from automl.search.metrics import Bootstrap, interval
+
+    record = _record(model)
+    fresh = np.flatnonzero(found.fresh)
+    y = found.y[fresh]
+    if record is None or not 0 < y.sum() < len(y):
+        return None
+    kept = _some(fresh)
+    y = found.y[kept]
+    if not 0 < y.sum() < len(y):
+        return None
+    logit = model.decision(features(rows, set(model.columns), kept))
+    old_y, old_logit, weight = record
+    # An average precision follows the prevalence: the record is weighted to that of today.
+    rate, old_rate = float(y.mean()), float(np.average(old_y, weights=weight))
+    weight = weight * np.where(old_y == 1, rate / old_rate, (1 - rate) / (1 - old_rate))
+    ones = np.ones(len(y))
+    now = objective.replicates(Bootstrap(y, ones, seed=0, n=N_REPLICATES), logit)
+    then = objective.replicates(Bootstrap(old_y, weight, seed=1, n=N_REPLICATES), old_logit)
+    return {
+        "metric": objective.score_name,
+        "n_rows": len(y),
+        "n_positive": int(y.sum()),
+        "score": objective.score(y, logit),
+        "interval": _listed(interval(now, level=LEVEL)),
+        "at_training": objective.score(old_y, old_logit, weight),
+        "difference": _listed(interval(now - then, level=LEVEL)),
+    }
+
+
+def _record(model: Champion) -> tuple[Any, Any, Any] | None:
+    """Labels, logits and weights of the rows that the champion was chosen by."""
+    from automl.search.ensemble import mean_logit
+
+    kept = model.out_of_fold
+    weights = {member.trial: member.weight for member in model.members}
+    if "y" not in kept or any(f"logit_{number}" not in kept for number in weights):
+        return None
+    logit = mean_logit({number: kept[f"logit_{number}"] for number in weights}, weights)
+    return np.asarray(kept["y"]), logit, np.asarray(kept["weight"], dtype=np.float64)
+
+
+def _training_scores(model: Champion) -> dict[str, Any] | None:
+    record = _record(model)
+    return None if record is None else score_histogram(record[1], record[2])
+
+
+def _some(rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+    if len(rows) <= MOST_ROWS:
+        return rows
+    return np.asarray(rows[np.linspace(0, len(rows) - 1, MOST_ROWS).astype(np.intp)])
+
+
+def _listed(found: tuple[float, float] | None) -> list[float] | None:
+    return None if found is None else list(found)
