@@ -9,23 +9,26 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from scheduler.carbon.cache import Cache
+from scheduler.carbon.correction import LONGEST, corrected
 from scheduler.carbon.feed import Feed, ReplayFeed, WebFeed
-from scheduler.carbon.filling import NEAR, filled, levelled
+from scheduler.carbon.filling import NEAR, by_hour, filled
+from scheduler.carbon.kept import FORECASTS
 from scheduler.carbon.replay import Replay
 from scheduler.carbon.series import IntensitySeries, IntensitySource
-from scheduler.carbon.skill import Verdict, compared
+from scheduler.carbon.skill import SPAN, Trial, Verdict, compared, tried
+from scheduler.carbon.typical import Typical
 from scheduler.carbon.web_source import STALE, newest
 from scheduler.carbon.zones import known_zone
 from scheduler.errors import ForecastUnavailable
 
 log = logging.getLogger(__name__)
 
-# (profile that covers the history and what is ahead, history, now=) -> what is expected
+# (profile of what is ahead, history, now=) -> what is expected, in the units of the history
 Correct = Callable[..., IntensitySeries]
 
-LOOK_BACK = timedelta(days=28)
-# Forecasts that are compared with what came true; more of them cost time and tell no more.
-_MOST_COMPARED = 24
+LOOK_BACK = LONGEST * timedelta(hours=1)
+# Forecasts judged in one call, so that none waits long: after a restart a week of them is at hand.
+_MOST_JUDGED = 4
 
 
 class Fallback:
@@ -35,12 +38,12 @@ class Fallback:
     ----------
     sources : sequence of IntensitySource
         Asked in this order; a bill and a plan never mix two of them.
-    cache : Cache
-        Where what they answer is kept.
-    typical : IntensitySource
-        What is known without a network.
+    cache : Cache, optional
+        Where what they answer is kept; in memory if not given.
+    typical : IntensitySource, optional
+        What is known without a network; the packaged profile if not given.
     correct : function
-        Brings a typical profile to what was measured lately: `scheduler.carbon.correction`.
+        Brings a typical profile to what was measured lately.
 
     A forecast is the first source's own where it has one, unless over the last days the corrected
     profile chose better hours; else the profile corrected by the first source's history, if that
@@ -56,9 +59,9 @@ class Fallback:
         self,
         sources: Sequence[IntensitySource],
         *,
-        typical: IntensitySource,
-        correct: Correct,
         cache: Cache | None = None,
+        typical: IntensitySource | None = None,
+        correct: Correct = corrected,
     ) -> None:
         kept = cache or Cache()
         self._live: list[Feed] = []
@@ -70,8 +73,9 @@ class Fallback:
                 feed = WebFeed(source, kept)
                 self._live.append(feed)
                 self._cached.append(feed.remembered)
-        self._typical, self._correct = typical, correct
-        self._verdicts: dict[tuple[str, str], tuple[datetime, Verdict]] = {}
+        self._typical, self._correct = typical or Typical(), correct
+        self._trials: dict[tuple[str, str], dict[datetime, tuple[Trial, Trial] | None]] = {}
+        self._believed: dict[tuple[str, str], bool] = {}
         self._said: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -137,9 +141,9 @@ class Fallback:
         return None
 
     def _past(self, feed: Feed, zone: str, *, now: datetime) -> IntensitySeries | None:
-        """Some weeks of history, if its newest reading is not older than six hours."""
+        """Some weeks of history by the hour, if its newest reading is not older than six hours."""
         past = _or_none(feed.history, zone, now - LOOK_BACK, now, now=now)
-        return None if past is None or now - past.end > STALE else past
+        return None if past is None or now - past.end > STALE else by_hour(past)
 
     def _profile(self, zone: str, start: datetime, end: datetime) -> IntensitySeries:
         return self._typical.forecast(zone, start, end, now=start)
@@ -147,14 +151,11 @@ class Fallback:
     def _corrected(
         self, past: IntensitySeries, start: datetime, end: datetime, *, now: datetime
     ) -> IntensitySeries:
-        """The profile, at the level of the past and corrected by what was unusual lately."""
-        profile = self._profile(past.zone, min(past.start, start), end)
-        expected = self._correct(levelled(profile, past), past, now=now).between(start, end)
+        """The profile, corrected by what was measured lately and in the units of that."""
+        profile = self._profile(past.zone, start, end)
         return replace(
-            _estimated(expected),
+            _estimated(self._correct(profile, past, now=now)),
             source=f"{profile.source}, corrected by {past.source}",
-            factor_type=past.factor_type,
-            signal=past.signal,
             issued_at=past.end,
         )
 
@@ -179,33 +180,45 @@ class Fallback:
     def _verdict(self, feed: Feed, zone: str, past: IntensitySeries, *, now: datetime) -> Verdict:
         """Whether the feed's own forecasts chose better lately than corrected profiles would have.
 
-        Judged once an hour.
+        Each is judged once, when a day has passed since it was issued.
         """
-        hour, key = now.replace(minute=0, second=0, microsecond=0), (feed.name, zone)
         with self._lock:
-            judged = self._verdicts.get(key)
-        if judged is not None and judged[0] == hour:
-            return judged[1]
-        own: list[IntensitySeries] = []
-        rivals: list[IntensitySeries] = []
-        issued = feed.issued(zone, now=now)
-        for one in issued[:: -(-len(issued) // _MOST_COMPARED) or 1]:
-            known = past.between(past.start, one.issued_at)
-            if known.readings and one.readings:
-                rival = self._corrected(known, one.start, one.end, now=one.issued_at)
-                own.append(one)
-                rivals.append(replace(rival, issued_at=one.issued_at))
-        verdict = compared(own, rivals, past)
+            trials = self._trials.setdefault((feed.name, zone), {})
+            for at in [at for at in trials if not now - FORECASTS < at <= now - SPAN]:
+                del trials[at]
+        judged = 0
+        for one in reversed(feed.issued(zone, now=now)):
+            at = one.issued_at
+            if at in trials or at + SPAN > past.end or judged == _MOST_JUDGED:
+                continue
+            pair = self._tried(one, past)
+            judged += 1
+            with self._lock:
+                trials[at] = pair
         with self._lock:
-            self._verdicts[key] = hour, verdict
-        if verdict.own_share is not None and verdict.rival_share is not None:
+            pairs = [pair for _, pair in sorted(trials.items()) if pair is not None]
+        verdict = compared(pairs)
+        said = verdict.own_is_better
+        if self._believed.get((feed.name, zone), True) != said:
             log.info(
-                "%s, zone %s: its own forecasts reach %.0f %% of the oracle, the corrected profile"
-                " %.0f %%, over %d forecasts",
-                *(feed.name, zone, 100 * verdict.own_share, 100 * verdict.rival_share),
-                verdict.n_compared,
+                "%s, zone %s: over %d forecasts its own reach %.0f %% of the oracle's saving, the"
+                " corrected profile %.0f %%",
+                *(feed.name, zone, verdict.n_compared),
+                *(100 * (share or 0) for share in (verdict.own_share, verdict.rival_share)),
             )
+        self._believed[feed.name, zone] = said
         return verdict
+
+    def _tried(self, own: IntensitySeries, past: IntensitySeries) -> tuple[Trial, Trial] | None:
+        """How a forecast chose, and how the corrected profile would have at that time."""
+        at = own.issued_at
+        known = past.between(at - LOOK_BACK, at)
+        if not known.readings:
+            return None
+        rival = replace(self._corrected(known, own.start, own.end, now=at), issued_at=at)
+        truth = past.between(at, at + SPAN)
+        mine, theirs = tried(own, truth), tried(rival, truth)
+        return None if mine is None or theirs is None else (mine, theirs)
 
 
 def _or_none(

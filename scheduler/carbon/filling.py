@@ -9,6 +9,7 @@ from scheduler.carbon.series import LEAST_GRAMS, MOST_GRAMS, IntensitySeries, Re
 
 # Readings further away say little about the level of a hole.
 NEAR = timedelta(days=1)
+_HOUR = timedelta(hours=1)
 
 
 def levelled(profile: IntensitySeries, known: IntensitySeries) -> IntensitySeries:
@@ -80,3 +81,32 @@ def filled(
         around = known.between(first - NEAR, last + NEAR)
         pieces += levelled(profile, around).between(first, last).readings
     return replace(known, readings=tuple(sorted(pieces, key=lambda one: one.start)))
+
+
+def by_hour(series: IntensitySeries) -> IntensitySeries:
+    """The means of clock hours, over what is known of each; what looks back weeks needs no more."""
+    parts: dict[datetime, list[Reading]] = {}
+    for one in series.readings:
+        begin = one.start
+        while begin < one.end:
+            hour = begin.replace(minute=0, second=0, microsecond=0)
+            until = min(one.end, hour + _HOUR)
+            is_whole = begin == one.start and until == one.end
+            part = one if is_whole else replace(one, start=begin, end=until)
+            parts.setdefault(hour, []).append(part)
+            begin = until
+    return replace(series, readings=tuple(_mean(part) for part in parts.values()))
+
+
+def _mean(parts: list[Reading]) -> Reading:
+    if len(parts) == 1:
+        return parts[0]
+    seconds = [(one.end - one.start).total_seconds() for one in parts]
+    area = sum(one.grams_per_kwh * lasts for one, lasts in zip(parts, seconds, strict=True))
+    return Reading(
+        start=parts[0].start,
+        end=parts[-1].end,
+        grams_per_kwh=area / sum(seconds),
+        is_estimated=any(one.is_estimated for one in parts),
+        source=parts[0].source,
+    )

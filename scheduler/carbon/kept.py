@@ -7,10 +7,14 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from scheduler.carbon.filling import by_hour
 from scheduler.carbon.series import IntensitySeries, Reading
 
-# A correction looks back four weeks; one more, so that it always has them.
-HISTORY = timedelta(days=35)
+# A correction looks back nine weeks; a day more, so that it always has them.
+HISTORY = timedelta(days=64)
+# Bills are made of what was lately, in the steps it was published in; what is older is kept by the
+# hour.
+FINE = timedelta(days=8)
 # Providers revise a day; what is older is asked for once.
 SETTLED = timedelta(hours=24)
 # Forecasts are kept to see which one chooses better: a week of them, three hours apart.
@@ -66,6 +70,8 @@ def with_history(
     oldest = _hour(now - HISTORY)
     readings = tuple(one for one in (*before, *new, *after) if one.end > oldest)
     base = fetched or kept.history
+    if base is not None:
+        base = _coarser(replace(base, readings=readings), before=_hour(now - FINE))
     asked_from = start if kept.asked_from is None else min(start, kept.asked_from)
     asked_from = max(asked_from, oldest)
     newest = _hour(now - SETTLED)
@@ -73,11 +79,19 @@ def with_history(
     is_recent = end > newest
     return replace(
         kept,
-        history=None if base is None else replace(base, readings=readings),
+        history=base,
         asked_from=asked_from,
         asked_at=now if is_recent else kept.asked_at,
         settled_until=max(*settled, asked_from),
     )
+
+
+def _coarser(series: IntensitySeries, *, before: datetime) -> IntensitySeries:
+    """The series with hours for its readings up to `before`, which is on the hour."""
+    if not series.readings or series.start >= before:
+        return series
+    old = by_hour(series.between(series.start, before))
+    return replace(series, readings=(*old.readings, *series.between(before, series.end).readings))
 
 
 def _hour(at: datetime) -> datetime:

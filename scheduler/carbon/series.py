@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -154,12 +154,17 @@ class IntensitySeries:
 
     def between(self, start: datetime, end: datetime) -> IntensitySeries:
         """The same series cut to [start, end)."""
-        cut = tuple(
-            replace(one, start=max(one.start, start), end=min(one.end, end))
-            for one in self.readings
+        first = max(bisect_right(self._starts, start.timestamp()) - 1, 0)
+        last = bisect_left(self._starts, end.timestamp())
+        # Only those at the edges are cut: copying all of a month's takes longer than the rest.
+        cut = [
+            one
+            if start <= one.start and one.end <= end
+            else replace(one, start=max(one.start, start), end=min(one.end, end))
+            for one in self.readings[first:last]
             if one.end > start and one.start < end
-        )
-        return replace(self, readings=cut)
+        ]
+        return replace(self, readings=tuple(cut))
 
 
 class IntensitySource(Protocol):

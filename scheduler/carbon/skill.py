@@ -12,6 +12,8 @@ from scheduler.carbon.series import IntensitySeries
 # The figure of merit of all the project's measurements: jobs of an hour that may wait for a day.
 _HOUR = timedelta(hours=1)
 _SLACK_HOURS = 24
+# What has to have passed since a forecast was issued before it is judged.
+SPAN = (_SLACK_HOURS + 2) * _HOUR
 _LEAST_HOURS = 12  # a forecast that ends sooner leaves too little choice to judge it by
 # Fewer comparisons, or of fewer days, tell one windy afternoon from another and nothing else.
 LEAST_COMPARED = 12
@@ -97,19 +99,12 @@ class Verdict:
     own_error_grams: float | None = None
 
 
-def compared(
-    own: Sequence[IntensitySeries], rivals: Sequence[IntensitySeries], truth: IntensitySeries
-) -> Verdict:
-    """A provider's forecasts against others issued at the same times, by what came true.
+def compared(pairs: Sequence[tuple[Trial, Trial]]) -> Verdict:
+    """A provider's forecasts against others issued at the same times, in order of issue.
 
     On too little evidence, and where both do as well, the provider's is used: who configured a
     provider wants it, and where wind rules its weather forecast is worth more than any history.
     """
-    pairs: list[tuple[Trial, Trial]] = []
-    for one, other in zip(own, rivals, strict=True):
-        pair = tried(one, truth), tried(other, truth)
-        if pair[0] is not None and pair[1] is not None:
-            pairs.append((pair[0], pair[1]))
     mine = [pair[0] for pair in pairs]
     error = error_grams(mine)
     if len(pairs) < LEAST_COMPARED or mine[-1].issued_at - mine[0].issued_at < LEAST_SPAN:
