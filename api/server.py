@@ -119,6 +119,7 @@ def serve(
     # Not at the top: `frugal --help` must be quick.
     from api import create_app
     from scheduler.artifacts import ArtifactStore
+    from scheduler.carbon.sources import make_source
     from scheduler.ingestion import Ingestor
     from scheduler.predictor import Predictor
     from scheduler.service import Service
@@ -131,6 +132,7 @@ def serve(
     spool.mkdir(parents=True, exist_ok=True)
     tempfile.tempdir = str(spool.absolute())  # uploads that arrive lie on the data's own disk
 
+    intensity = make_source(settings)  # first: a wrong setting ends it here
     store = Store(settings.resolved_database_url)
     store.migrate()
     artifacts = ArtifactStore(settings.resolved_artifacts_url)
@@ -138,7 +140,7 @@ def serve(
     predictor = Predictor(artifacts, settings)
     service = None
     if with_scheduler:
-        service = Service(store, artifacts, settings, ingestor=ingestor)
+        service = Service(store, artifacts, settings, ingestor=ingestor, intensity=intensity)
     app = create_app(
         store=store,
         artifacts=artifacts,
@@ -146,6 +148,7 @@ def serve(
         service=service,
         predictor=predictor,
         settings=settings,
+        intensity=intensity,
     )
     listener = Listener(
         app,

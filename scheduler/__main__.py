@@ -10,6 +10,7 @@ import threading
 
 from automl.errors import FrugalError
 from scheduler.artifacts import ArtifactStore
+from scheduler.carbon.sources import make_source
 from scheduler.config import Settings
 from scheduler.job_process import set_up
 from scheduler.service import Service
@@ -26,7 +27,12 @@ def main() -> int:
         os.umask(0o077)  # personal data: for this user only
         store = Store(settings.resolved_database_url)
         store.migrate()
-        service = Service(store, ArtifactStore(settings.resolved_artifacts_url), settings)
+        service = Service(
+            store,
+            ArtifactStore(settings.resolved_artifacts_url),
+            settings,
+            intensity=make_source(settings),
+        )
         stopped = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopped.set())

@@ -115,13 +115,15 @@ def best_windows(
     """The cleanest windows that a person would choose between, the best first.
 
     Each is the best of those that do not overlap the ones before it and begin an hour from them;
-    where there is no room for so many, of those that only begin an hour from them. Fewer than
-    `count` where there is no room for these either.
+    where there is no room for so many, of those that begin half their length from them, or a
+    quarter, and so on down to an hour. Fewer than `count` where there is no room for these either.
     """
     covered = stretches(series, earliest, latest_end)
     pool = sorted(_candidates(covered, _positive(seconds)))
     chosen: list[tuple[float, float]] = []
-    for apart in sorted({max(seconds, APART_SECONDS), APART_SECONDS}, reverse=True):
+    apart = 2 * max(seconds, APART_SECONDS)
+    while len(chosen) < count and apart > APART_SECONDS:
+        apart = max(apart / 2, APART_SECONDS)
         while len(chosen) < count:
             near = [start for _, start in chosen]
             # The best beside a chosen one may lie exactly so far from it, and at no edge.

@@ -121,6 +121,20 @@ def test_a_length_of_nothing_is_refused():
             call(hourly([5]), seconds=0.0, earliest=NOON, latest_end=NOON + HOUR, **more)
 
 
+def test_options_of_a_long_job_are_as_far_apart_as_there_is_room_for():
+    draw = random.Random(0)
+    found = best_windows(
+        hourly([draw.uniform(50, 400) for _ in range(40)]),
+        seconds=16 * 3600,
+        earliest=NOON,
+        latest_end=NOON + 40 * HOUR,
+        count=5,
+    )
+    starts = sorted(one.start for one in found)
+    # 24 hours of starts: windows of 16 hours have room for two, half as far apart for three or so.
+    assert all(later - earlier >= 4 * HOUR for earlier, later in itertools.pairwise(starts))
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_the_best_windows_do_not_overlap_and_each_is_the_best_of_what_is_left(seed):
     series = uneven(seed, holes=False)
