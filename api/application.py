@@ -13,10 +13,12 @@ from api import auth, documents, errors, events, health
 from api.context import EXTENSION, Parts
 from api.curves import curves
 from api.datasets import datasets
+from api.emissions import emissions
 from api.jobs import jobs
 from api.json_body import StrictRequest
 from api.knowledge import knowledge
 from api.leaderboard import leaderboard
+from api.ledger import ledger
 from api.models import models
 from api.plans import plans
 
@@ -53,7 +55,7 @@ def build(parts: Parts) -> APIFlask:
     events.install(app, http_threads=parts.settings.http_threads)
     documents.install(app)
     routes = (datasets, jobs, events.events, leaderboard, models, curves, plans)
-    for blueprint in (*routes, knowledge, health.health, documents.documents):
+    for blueprint in (*routes, knowledge, ledger, emissions, health.health, documents.documents):
         app.register_blueprint(blueprint)
     return app
 

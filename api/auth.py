@@ -40,7 +40,7 @@ PUBLIC = frozenset(
 HOST = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]]+)(?::[0-9]{1,5})?")
 MAX_SECRET = 512  # characters; ours have 43
 FAILURES_PER_MINUTE = 30  # of one address, then 429; a valid token still passes
-PRODUCES = "_produces"
+PRODUCES, REPEATABLE = "_produces", "_repeatable"
 
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
@@ -59,6 +59,17 @@ class produces:
 
     def __call__(self, view: View) -> View:
         setattr(view, PRODUCES, self.types)
+        return view
+
+
+class repeatable:
+    """Declare the query parameters of a view that may be given several times."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    def __call__(self, view: View) -> View:
+        setattr(view, REPEATABLE, self.names)
         return view
 
 
@@ -134,8 +145,9 @@ def install(app: APIFlask, *, settings: Settings) -> None:
     def check_query() -> None:
         if len(request.query_string) > 16_384:
             raise BadRequest("the query is longer than 16 kB", code="query_too_long")
+        several = getattr(app.view_functions.get(request.endpoint or ""), REPEATABLE, ())
         for name, values in request.args.lists():
-            if len(values) > 1:
+            if len(values) > 1 and name not in several:
                 raise BadRequest(f"query parameter {name[:100]!r} is given twice")
 
     def secure(response: Response) -> Response:

@@ -22,11 +22,11 @@ from api.schemas import JobsQuery, SubmitHeaders
 from api.schemas_answers import JobAnswer, JobsAnswer, JsonObject
 from api.schemas_jobs import JobRequest
 from automl.errors import DataError
-from scheduler.carbon.typical import yearly_mean
 from scheduler.errors import UnknownRecord
 from scheduler.plan import NOW, Plan
-from scheduler.receipt import bill
 from scheduler.records import Job, JobState, Model, StoredDataset
+from scheduler.settlement import bill_so_far
+from scheduler.webhooks import checked_url
 
 jobs = APIBlueprint("jobs", __name__, url_prefix="/v1", tag="Jobs")
 
@@ -69,6 +69,8 @@ def submit(json_data: JobRequest, headers_data: SubmitHeaders) -> Any:
 def _admit(asked: JsonObject, key: str | None) -> Job:
     """Check the request against the data and store the job."""
     store = parts().store
+    if asked["webhook"] is not None:
+        checked_url(asked["webhook"], parts().settings.webhook_hosts)
     dataset = ready(store.get_dataset(project_id(), asked["dataset"]))
     model = None if asked["warm_start_from"] is None else _named(asked["warm_start_from"])
     admission = parts().ingestor.admit(asked, dataset)
@@ -252,14 +254,11 @@ def resume(job_id: str) -> Any:
 def receipt(job_id: str) -> Any:
     """The bill: CPU-seconds, joules, kWh and gCO2e of every phase, how measured and how sure.
 
-    Before the job has ended it has the phases so far, without the reference of the whole.
+    Each phase at the carbon intensity that was; `levers` say what was saved by doing less and,
+    apart from it, by waiting. Before the job has ended it has the phases so far.
     """
     job = parts().store.get_job(project_id(), job_id)
     if job.receipt is not None:
         return {"job": job.id, "final": True, **job.receipt}
-    grams_per_kwh = yearly_mean(parts().settings.zone).grams_per_kwh
-    phases = [
-        bill(phase.name, phase.cost, grams_per_kwh=grams_per_kwh)
-        for phase in parts().store.phases(job_id)
-    ]
-    return {"job": job.id, "final": False, "phases": phases}
+    found = bill_so_far(job, parts().store, zone=parts().settings.zone, now=now())
+    return {"job": job.id, "final": False, **found}

@@ -13,7 +13,14 @@ from apiflask import APIFlask
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from api import schemas, schemas_answers, schemas_jobs, schemas_knowledge, schemas_plans
+from api import (
+    schemas,
+    schemas_answers,
+    schemas_emissions,
+    schemas_jobs,
+    schemas_knowledge,
+    schemas_plans,
+)
 from api.auth import PRODUCES, PUBLIC
 from api.datasets import UPLOAD_TYPES
 from api.errors import PROBLEM
@@ -72,8 +79,10 @@ def _schemas() -> Json:
         (schemas_jobs.JobRequest, "validation"),
         (schemas_plans.PlanRequest, "validation"),
         (schemas.RowsRequest, "validation"),
+        (schemas_emissions.EmissionsAnswer, "serialization"),
+        (schemas_emissions.ForecastsAnswer, "serialization"),
     ]
-    for module in (schemas_answers, schemas_knowledge, schemas_plans):
+    for module in (schemas_answers, schemas_emissions, schemas_knowledge, schemas_plans):
         for model in vars(module).values():
             if isinstance(model, type) and issubclass(model, schemas_answers.Answer):
                 wanted.append((model, "serialization"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -124,6 +125,33 @@ class LeaderboardQuery(Query):
     offset: int = Field(0, ge=0, le=2**31)
     front: Literal["true", "false"] = Field(
         "false", description="true: only the Pareto front of score against energy"
+    )
+
+
+ID_PATTERN = "^[0-9a-f]{32}$"
+
+
+class LedgerQuery(PageQuery):
+    """Which lines of the ledger, summed by what, in which form."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=False)
+
+    limit: int = Field(100, ge=1, le=1000)
+    job: str | None = Field(
+        None, pattern=ID_PATTERN, description="a job, or a data set for its reading"
+    )
+    dataset: str | None = Field(None, pattern=ID_PATTERN)
+    schedule: str | None = Field(None, pattern=ID_PATTERN)
+    phase: str | None = Field(
+        None, pattern="^[a-z_]{1,64}$", description="ingest, features, search, refit or predict"
+    )
+    first_day: date | None = Field(None, alias="from", description="first day, in UTC")
+    last_day: date | None = Field(None, alias="to", description="last day, in UTC, included")
+    group_by: Literal["job", "dataset", "phase", "day", "schedule"] | None = Field(
+        None, description="absent: single lines, the newest day first"
+    )
+    format: Literal["json", "csv"] | None = Field(
+        None, description="absent: as Accept says; CSV comes whole unless limit or cursor is given"
     )
 
 

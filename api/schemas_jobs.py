@@ -243,6 +243,11 @@ class JobRequest(Body):
         "newest. Its configurations come first, and where rows are new to it and it holds on "
         "them, nothing else is tried",
     )
+    webhook: Annotated[str, Field(min_length=1, max_length=2000, pattern=NO_NUL)] | None = Field(
+        None,
+        description="URL that is told when the job fails, or when its wait turned out dirtier than "
+        "a start at once; its host must be among FRUGAL_WEBHOOK_HOSTS",
+    )
     mode: Literal["eco", "balanced", "best"] = Field(
         "balanced", description="how much to spend where no limit says so"
     )

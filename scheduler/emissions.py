@@ -13,7 +13,7 @@ from scheduler.carbon.filling import filled
 from scheduler.carbon.series import IntensitySeries, IntensitySource, Reading
 from scheduler.errors import ForecastUnavailable
 
-DAY = timedelta(days=1)
+DAY, LONGEST = timedelta(days=1), timedelta(days=360)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,7 +141,7 @@ def rates_of(
     best: IntensitySeries | None = None
     for start, end in _merged(spans):
         known = _asked(source, zone, start - DAY, min(end + DAY, max(now, end)), now=now)
-        profile = typical.history(zone, start - DAY, end + DAY, now=end + DAY)
+        profile = _profile(typical, zone, start - DAY, end + DAY)
         whole = fill(known, profile, start, end)
         found.extend(whole.readings)
         if best is None or (known is not None and known.readings):
@@ -158,6 +158,18 @@ def _asked(
         return source.history(zone, start, end, now=now)
     except ForecastUnavailable:
         return None
+
+
+def _profile(
+    typical: IntensitySource, zone: str, start: datetime, end: datetime
+) -> IntensitySeries:
+    """The profile over any span: it answers for a year at once."""
+    parts = []
+    while start < end:
+        upto = min(end, start + LONGEST)
+        parts.append(typical.history(zone, start, upto, now=upto))
+        start = upto
+    return replace(parts[0], readings=tuple(one for part in parts for one in part.readings))
 
 
 def _merged(spans: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:

@@ -54,13 +54,22 @@ class LedgerLine:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values, without the project."""
-        values = asdict(self) | {
+        return {
+            "day": self.day,
+            "phase": self.phase,
+            "job": self.job_id,
+            "dataset": self.dataset_id,
+            "schedule": self.schedule_id,
+            "cpu_seconds": self.cpu_seconds,
+            "joules": self.joules,
             "kwh": self.kwh,
+            "grams_per_kwh": self.grams_per_kwh,
+            "gco2e": self.gco2e,
+            "gco2e_at_submission": self.gco2e_at_submission,
             "saved_by_later_gco2e": self.saved_by_later,
+            "meter": self.meter,
             "intensity": dict(self.intensity),
         }
-        del values["project_id"]
-        return values
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -118,7 +127,7 @@ class LedgerSum:
 
 
 COLUMNS = (
-    "day", "phase", "job_id", "dataset_id", "schedule_id", "cpu_seconds", "joules", "kwh",
+    "day", "phase", "job", "dataset", "schedule", "cpu_seconds", "joules", "kwh",
     "grams_per_kwh", "gco2e", "gco2e_at_submission", "saved_by_later_gco2e", "meter",
     "zone", "source", "factor_type", "signal", "share_estimated",
 )  # fmt: skip

@@ -125,6 +125,15 @@ def priced(made: Mapping[str, Any], price: Price) -> dict[str, Any]:
     return found | {"method": [*measured, *_emitted(found)]}
 
 
+def so_far(price: Price) -> dict[str, Any]:
+    """Return what the ended phases of a job took, before there is a bill of the whole."""
+    total = sum(price.phases.values(), start=Emissions())
+    return {
+        "phases": [_line(name, one, price) for name, one in price.phases.items()],
+        "total": _line("total", total, price),
+    }
+
+
 def _line(name: str, emitted: Emissions, price: Price) -> dict[str, Any]:
     intensity = price.intensity(emitted)
     line = bill(name, emitted.cost, grams_per_kwh=intensity["grams_per_kwh"])

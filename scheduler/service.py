@@ -22,6 +22,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 from automl.errors import FrugalError
 from scheduler.artifacts import ArtifactStore
 from scheduler.carbon.series import IntensitySource
+from scheduler.clerk import Clerk
 from scheduler.clock import Clock, utc_now
 from scheduler.config import Settings
 from scheduler.errors import ChildDied, Conflict, LostLease, StoreUnavailable
@@ -30,6 +31,7 @@ from scheduler.executor import JobExecutor, make_executor
 from scheduler.heartbeat import EXIT_DATA_DELETED
 from scheduler.ingestion import Ingestor
 from scheduler.records import Job, JobState
+from scheduler.settlement import Prices
 from scheduler.store import Store
 from scheduler.waiting import hasten_urgent, replan_waiting
 
@@ -82,6 +84,8 @@ class Service:
         self._executor = executor or make_executor("processes", nice=settings.job_nice)
         self._ingestor = ingestor or Ingestor(store, artifacts, settings, clock=clock)
         self._intensity = intensity
+        prices = None if intensity is None else Prices.of(settings, intensity)
+        self._clerk = Clerk(store, settings, prices=prices)
         self._clock = clock
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._running: dict[str, _Run] = {}  # by job
@@ -162,6 +166,7 @@ class Service:
     def _timed_tick(self) -> None:
         try:
             self.tick(self._clock())
+            self._clerk.poke(self._clock())
         except StoreUnavailable as error:
             log.warning("the store is out of reach, trying again: %s", error)
         except Exception as error:
@@ -355,6 +360,7 @@ class Service:
             time.sleep(0.02)
         self._executor.shutdown(cancel_futures=True)
         self._ingestor.stop()
+        self._clerk.stop()
         if self._lock_file is not None:
             self._lock_file.close()
             self._lock_file = None

@@ -7,10 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import TYPE_CHECKING, Any
 
 from automl.errors import FrugalError
 from scheduler.billing import stretches_of
-from scheduler.carbon.series import IntensitySeries, IntensitySource, Reading
+from scheduler.carbon.series import IntensitySource
+from scheduler.carbon.sources import make_source
+from scheduler.carbon.typical import Typical
 from scheduler.carbon.zones import known_zone
 from scheduler.config import Settings
 from scheduler.emissions import Stretch, rates_of
@@ -23,38 +26,18 @@ from scheduler.pricing import (
     settle_at_of,
     spans_of,
 )
-from scheduler.receipt import priced, receipt
+from scheduler.receipt import priced, receipt, so_far
 from scheduler.records import Job, StoredDataset
 from scheduler.store import Store
 from scheduler.store_outbox import calls_of
-from scheduler.work import Work
+
+if TYPE_CHECKING:
+    from scheduler.work import Work
 
 log = logging.getLogger(__name__)
 
 # A tick that finds more than this goes on at the next one.
 MOST_AT_ONCE = 50
-
-
-class _Yearly:
-    name = "yearly mean"
-
-    def history(
-        self, zone: str, start: datetime, end: datetime, *, now: datetime
-    ) -> IntensitySeries:
-        from scheduler.carbon.typical import yearly_mean
-
-        mean = yearly_mean(zone)
-        reading = Reading(start=start, end=end, grams_per_kwh=mean.grams_per_kwh)
-        return IntensitySeries(
-            zone=zone,
-            source=mean.source,
-            factor_type=mean.factor_type,
-            issued_at=now,
-            readings=(reading,),
-        )
-
-    def latest(self, zone, *, now): ...
-    forecast = history
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,18 +55,9 @@ class Prices:
     @classmethod
     def of(cls, settings: Settings, source: IntensitySource | None = None) -> Prices:
         """As the settings say; `source` where there is one already."""
-        try:
-            from scheduler.carbon.sources import make_source
-            from scheduler.carbon.typical import Typical
-
-            typical: IntensitySource = Typical()
-            source = source or make_source(settings)
-        except ImportError:  # interim
-            typical = _Yearly()
-            source = source or typical
         return cls(
-            source=source,
-            typical=typical,
+            source=source or make_source(settings),
+            typical=Typical(),
             zone=settings.zone,
             live=bool(settings.intensity),
         )
@@ -95,6 +69,13 @@ class Prices:
         spans = spans_of(stretches, job)
         rates = rates_of(self.source, self.typical, zone=zone, spans=spans, now=now)
         return price_of(job, stretches, rates, zone=zone, now=now, live=self.live)
+
+
+def bill_so_far(job: Job, store: Store, *, zone: str, now: datetime) -> dict[str, Any]:
+    """The phases of a job that has not ended, priced by the profile: nobody else is asked."""
+    stretches = stretches_of(job, store.phases(job.id), store.trials(job.id), now=now)
+    prices = Prices(source=Typical(), typical=Typical(), zone=zone, live=False)
+    return so_far(prices.of_job(job, stretches, now=now))
 
 
 def priced_work(work: Work, stored: StoredDataset) -> Price:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import get_args
 
@@ -9,8 +10,9 @@ import pytest
 
 from api.jobs import model_name
 from api.schemas import JobStateName
+from automl.cost import Cost
 from automl.errors import DataError
-from scheduler.records import JobState
+from scheduler.records import JobState, Phase
 from tests.api.parts import NOW, Site, build
 
 
@@ -209,7 +211,9 @@ def test_list_by_state_and_page(site: Site) -> None:
 def test_receipt(site: Site) -> None:
     job_id = site.job()
     path = f"/v1/jobs/{job_id}/receipt"
-    assert site.get(path).json == {"job": job_id, "final": False, "phases": []}
+    so_far = site.get(path).json
+    assert (so_far["job"], so_far["final"], so_far["phases"]) == (job_id, False, [])
+    assert so_far["total"]["gco2e"] == 0
     site.finish(site.claim(), receipt={"totals": {"joules": float("nan")}})
     answer = site.get(path)
     assert answer.json["final"] is True
@@ -243,3 +247,47 @@ def test_times_are_utc(site: Site) -> None:
 
 def test_every_state_of_a_job_is_in_the_description() -> None:
     assert get_args(JobStateName) == tuple(state.value for state in JobState)
+
+
+def test_a_webhook_only_to_hosts_that_the_operator_named(tmp_path: Path) -> None:
+    site = build(tmp_path, webhook_hosts="hooks.example, other.example:8443")
+    answer = site.submit(webhook="https://hooks.example/run?id=1")
+    assert answer.status_code == 202
+    assert answer.json["request"]["webhook"] == "https://hooks.example/run?id=1"
+    for url in (
+        "https://evil.example/",
+        "http://169.254.169.254/latest/meta-data",
+        "https://other.example/",
+        "file:///etc/passwd",
+        "hooks.example",
+    ):
+        refused = site.submit(webhook=url)
+        assert (refused.status_code, refused.json["code"]) == (422, "webhook_not_allowed"), url
+        assert url not in refused.text
+    assert site.submit(webhook="").status_code == 422
+    site.store.close()
+
+
+def test_without_allowed_hosts_there_are_no_webhooks(site: Site) -> None:
+    assert site.submit(webhook="https://hooks.example/").json["code"] == "webhook_not_allowed"
+
+
+def test_the_bill_so_far_has_the_phases_that_ended(site: Site) -> None:
+    job_id = site.job()
+    job = site.claim()
+    site.store.add_phase(
+        Phase(
+            job_id=job_id,
+            epoch=job.epoch,
+            name="features",
+            cost=Cost(cpu_seconds=900, joules=3600, wall_seconds=900, meter="cpu_time"),
+            started_at=NOW,
+            ended_at=NOW + timedelta(minutes=15),
+        )
+    )
+    found = site.get(f"/v1/jobs/{job_id}/receipt").json
+    assert not found["final"]
+    (line,) = found["phases"]
+    assert line["gco2e"] == pytest.approx(0.001 * line["intensity"]["grams_per_kwh"])
+    assert line["intensity"]["share_estimated"] == 1
+    assert found["total"]["joules"] == 3600
