@@ -26,13 +26,13 @@ COST = Cost(cpu_seconds=TRIAL_SECONDS, joules=0.1, wall_seconds=TRIAL_SECONDS, m
 def submit(url: str, acks: str) -> None:
     """Submit jobs for ever; a line in `acks` says that a submission was answered."""
     store = Store(url)
-    dataset = _dataset(store)
+    project_id, dataset_id = project_data(store)
     with open(acks, "a", encoding="ascii") as told:
         while True:
             job = Job(
                 id=uuid.uuid4().hex,
-                project_id=dataset.project_id,
-                dataset_id=dataset.id,
+                project_id=project_id,
+                dataset_id=dataset_id,
                 request={"target": "y"},
                 state=JobState.SUBMITTED,
                 submitted_at=utc_now(),
@@ -47,7 +47,8 @@ def submit(url: str, acks: str) -> None:
             told.flush()
 
 
-def _dataset(store: Store) -> StoredDataset:
+def project_data(store: Store) -> tuple[str, str]:
+    """The ids of the one project and its one data set, made where they are not there."""
     projects = store.list_projects()
     project = projects[0] if projects else store.add_project("example", now=utc_now())
     dataset, created = store.add_dataset(
@@ -72,7 +73,7 @@ def _dataset(store: Store) -> StoredDataset:
             cost=None,
             now=utc_now(),
         )
-    return dataset
+    return project.id, dataset.id
 
 
 def work(url: str, fenced: bool) -> None:

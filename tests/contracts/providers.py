@@ -307,6 +307,9 @@ class _Handler(BaseHTTPRequestHandler):
         query = {name: values[0] for name, values in parse_qs(parts.query).items()}
         world, fault = self.world, self.world.fault
         world.requests.append((unquote(parts.path), query, dict(self.headers)))
+        if fault == "down":  # for who cannot point the client elsewhere
+            self.close_connection = True
+            return
         content = type(self).respond(world, unquote(parts.path), query)
         text = content if isinstance(content, str) else json.dumps(content)
         status, headers = 200, {"Content-Type": "application/json"}
