@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 
 from automl.cost import grams_co2e
@@ -44,12 +44,16 @@ class Progress:
         self.mode = str(job.request.get("mode") or "balanced")
         self.grams_per_kwh = grams_per_kwh
         self.started = job.started_at
+        self.resumed = job.epoch > 1
+        self._away: datetime | None = None  # since when it has been waiting again
         self.cpu_seconds = self.joules = 0.0
 
     @property
     def needs_history(self) -> bool:
-        """Whether a limit is in something that only the events together tell."""
-        return any(self.limits.get(name) for name in ("cpu_seconds", "joules", "gco2e"))
+        """Whether a limit, or how long it ran, is something that only the events together tell."""
+        return self.resumed or any(
+            self.limits.get(name) for name in ("cpu_seconds", "joules", "gco2e")
+        )
 
     def skip(self, events: Iterable[Event]) -> None:
         """Count events that the reader has seen before."""
@@ -62,8 +66,8 @@ class Progress:
         Not promised: it is an upper bound at the pace so far, until the first limit or the last
         trial planned; a search mostly stops before, when the next step is not worth its energy.
         """
-        if event.kind == "state" and event.data.get("state") == "RUNNING":
-            self.started = self.started or event.at
+        if event.kind == "state":
+            self._moved(str(event.data.get("state")), event.at)
         if event.kind != "trial":
             return event
         cost = event.data.get("cost") or {}
@@ -73,6 +77,15 @@ class Progress:
             return event
         number = int(event.data.get("number", 0))
         return replace(event, data={**event.data, "eta_seconds": self._eta(number, event.at)})
+
+    def _moved(self, state: str, at: datetime) -> None:
+        """Pauses do not count: the start moves forward by how long each of them took."""
+        if state == "RUNNING":
+            if self.started is not None and self._away is not None:
+                self.started += max(at - self._away, timedelta(0))
+            self.started, self._away = self.started or at, None
+        elif self.started is not None and self._away is None and at > self.started:
+            self._away = at
 
     def _eta(self, number: int, at: datetime) -> float | None:
         if self.started is None:

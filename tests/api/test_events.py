@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -203,3 +204,69 @@ def test_a_stream_ends_early_when_the_database_is_away(
     answer = site.get(f"{path}?after=0")
     assert (answer.status_code, answer.json["code"]) == (503, "store_unavailable")
     assert int(answer.headers["Retry-After"]) > 0
+
+
+def test_plans_and_pauses_come_with_their_reasons(site: Site) -> None:
+    job_id = site.job()
+    job = site.claim()
+    until = NOW + timedelta(hours=3)
+    store = site.store
+    store.pause_job(job.id, epoch=job.epoch, now=NOW, reason="dirty until 15:00", until=until)
+    store.request_pause(site.project, job_id, now=NOW)
+    store.resume(site.project, job_id, now=NOW)
+    site.finish(site.claim())
+    events = parse(site.get(f"/v1/jobs/{job_id}/events").text)
+    told = [(e["data"]["state"], e["data"].get("reason")) for e in events]
+    assert told == [
+        ("SUBMITTED", None),
+        ("RUNNING", None),
+        ("PAUSED", "dirty until 15:00"),
+        ("PAUSED", "paused by the user"),
+        ("SUBMITTED", "resumed by the user"),
+        ("RUNNING", None),
+        ("DONE", None),
+    ]
+    assert events[2]["data"]["start_at"] == until.isoformat()
+    assert events[3]["data"].get("start_at") is None
+
+
+def test_a_plan_is_the_first_event(site: Site) -> None:
+    tenant = site.store.get_job(site.project, site.job())
+    plan = {"reason": "waits until 13:00", "start_at": NOW.isoformat()}
+    job = replace(tenant, id="f" * 32, state=JobState.PLANNED, plan=plan, start_at=NOW)
+    site.store.add_job(job, max_queued=9)
+    (event,) = parse(site.get(f"/v1/jobs/{job.id}/events").text)
+    assert event["data"] == {"state": "PLANNED", **plan}
+
+
+def test_pauses_do_not_count_in_the_eta() -> None:
+    job = Job(
+        id="1" * 32,
+        project_id="2" * 32,
+        dataset_id="3" * 32,
+        request={"limits": {"trials": 4}},
+        state=JobState.RUNNING,
+        submitted_at=NOW,
+        started_at=NOW + timedelta(seconds=10),
+        epoch=2,
+    )
+
+    def event(seconds: float, kind: str, **data: Any) -> Event:
+        return Event(
+            job_id=job.id, seq=1, at=NOW + timedelta(seconds=seconds), kind=kind, data=data
+        )
+
+    progress = Progress(job, grams_per_kwh=50)
+    assert progress.needs_history
+    progress.skip(
+        [
+            event(0, "state", state="SUBMITTED"),
+            event(10, "state", state="RUNNING"),
+            event(30, "trial", number=0),
+            event(40, "state", state="PAUSED"),
+            event(50, "state", state="PAUSED"),
+            event(3640, "state", state="RUNNING"),
+        ]
+    )
+    # 30 s before the pause and 10 after it, for two of four trials.
+    assert progress.told(event(3650, "trial", number=1)).data["eta_seconds"] == 40.0
