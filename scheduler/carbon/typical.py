@@ -1,16 +1,19 @@
-"""The yearly mean carbon intensity of a zone: what is known of it without a network."""
+"""What is known of a zone without a network: its typical hours, or its yearly mean."""
 
 from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cache
-from importlib.util import find_spec
-from pathlib import Path
 
 from automl.errors import DataError
-from scheduler.carbon.countries import ALPHA_3
+from scheduler.carbon.countries import ALPHA_3, packaged_data
+from scheduler.carbon.profile import Packaged, packaged
+from scheduler.carbon.series import FactorType, IntensitySeries, Reading
+from scheduler.errors import ForecastUnavailable
 
 WORLD = "WORLD"
 # codecarbon ships Our World in Data's table (from Ember and the Energy Institute); those figures
@@ -20,6 +23,10 @@ _SOURCE = "Our World in Data, as packaged with codecarbon"
 # https://www.iea.org/reports/global-energy-co2-status-report-2019/emissions
 _WORLD_SOURCE = "IEA Global Energy and CO2 Status Report 2019, as packaged with codecarbon"
 _WORLD_YEAR = 2018
+_HOUR = timedelta(hours=1)
+_LIFECYCLE: FactorType = "lifecycle"
+# Nobody plans or bills further from a moment than this; an answer ends there.
+LONGEST = timedelta(days=370)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +40,7 @@ class Intensity:
     zone: str  # ISO 3166 alpha-3, or WORLD
     grams_per_kwh: float
     source: str
-    factor_type: str
+    factor_type: FactorType
     year: int
 
 
@@ -62,7 +69,7 @@ def yearly_mean(zone: str) -> Intensity:
 
 @cache
 def _intensities() -> dict[str, Intensity]:
-    folder = _data_folder()
+    folder = packaged_data()
     countries = json.loads((folder / "global_energy_mix.json").read_text(encoding="utf-8"))
     world = json.loads((folder / "carbon_intensity_per_source.json").read_text(encoding="utf-8"))
     known = {
@@ -85,9 +92,87 @@ def _intensities() -> dict[str, Intensity]:
     return known
 
 
-def _data_folder() -> Path:
-    """Where codecarbon keeps its tables; it is found, not imported, since that takes 0.1 s."""
-    spec = find_spec("codecarbon")
-    if spec is None or not spec.submodule_search_locations:
-        raise DataError("codecarbon, which packages the intensities, is not installed")
-    return Path(spec.submodule_search_locations[0]) / "data" / "private_infra"
+class Typical:
+    """An IntensitySource without a network: the packaged profile of a zone, hour by hour.
+
+    It counts the whole life cycle of the plants that produce in the zone. A zone without a profile
+    has its yearly mean in every hour, so that no hour is better than another; its series names
+    that source. All readings are estimates; what was and what will be are told the same way. The
+    answer to a long question ends after 370 days.
+
+    >>> from datetime import UTC
+    >>> night = datetime(2026, 6, 1, tzinfo=UTC)
+    >>> day = Typical().forecast("DE", night, night + timedelta(days=1), now=night)
+    >>> min(day.readings, key=lambda one: one.grams_per_kwh).start.hour
+    11
+    """
+
+    name = "typical"
+
+    def __init__(self, shipped: Packaged | None = None) -> None:
+        self._shipped = shipped or packaged()
+
+    def history(
+        self, zone: str, start: datetime, end: datetime, *, now: datetime
+    ) -> IntensitySeries:
+        """What is typical of [start, end), and not after `now`."""
+        return self._series(zone, start, min(end, now), now=now)
+
+    def latest(self, zone: str, *, now: datetime) -> IntensitySeries:
+        """The last whole hour before `now`."""
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        return self._series(zone, hour - _HOUR, hour, now=now)
+
+    def forecast(
+        self, zone: str, start: datetime, end: datetime, *, now: datetime
+    ) -> IntensitySeries:
+        """What is typical of [start, end)."""
+        return self._series(zone, start, end, now=now)
+
+    def _series(
+        self, zone: str, start: datetime, end: datetime, *, now: datetime
+    ) -> IntensitySeries:
+        """Hours, the first and the last cut to [start, end)."""
+        if start >= end:
+            raise ForecastUnavailable(
+                f"{self.name}: nothing lies between {start.isoformat()} and {end.isoformat()}"
+            )
+        end = min(end, start + LONGEST)
+        profile = self._shipped.profiles.get(zone)
+        grams: Callable[[datetime], float]
+        if profile is not None:
+            source, factor_type, grams = f"{self.name} profile", _LIFECYCLE, profile.grams
+            error = profile.error * profile.deviation
+        else:
+            mean = yearly_mean(zone.partition("-")[0])
+            source = f"{self.name}, yearly mean: {mean.source}"
+            factor_type, error = mean.factor_type, None
+            grams = _constant(mean.grams_per_kwh)
+        readings = []
+        hour = start.replace(minute=0, second=0, microsecond=0)
+        while hour < end:
+            after = hour + _HOUR
+            readings.append(
+                Reading(
+                    start=max(hour, start),
+                    end=min(after, end),
+                    grams_per_kwh=grams(hour),
+                    is_estimated=True,
+                )
+            )
+            hour = after
+        return IntensitySeries(
+            zone=zone,
+            source=source,
+            factor_type=factor_type,
+            issued_at=now,
+            readings=tuple(readings),
+            error_grams=error,
+        )
+
+
+def _constant(value: float) -> Callable[[datetime], float]:
+    def everywhere(hour: datetime) -> float:
+        return value
+
+    return everywhere
