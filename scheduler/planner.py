@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import TypedDict
 
 from automl.errors import DataError
 from automl.search.expectation import Expectation
@@ -34,6 +35,14 @@ LONG_SECONDS = 8 * 3600.0
 N_OPTIONS = 5
 # One-sided 95 %: of a hundred differences five turn out worse.
 WORST = 1.645
+
+
+class _Bounds(TypedDict):
+    """What windows are looked for between."""
+
+    seconds: float
+    earliest: datetime
+    latest_end: datetime
 
 
 def plan(
@@ -143,8 +152,11 @@ def _decided(
     if last is not None and when.finish_by is None:  # not later with every new forecast
         latest_start = max(min(last, latest_start), earliest)
     length = timedelta(seconds=max(expectation.seconds, LEAST_SECONDS))
-    seconds = length.total_seconds()
-    latest_end = min(latest_start, earliest + MOST_AHEAD) + length
+    bounds: _Bounds = {
+        "seconds": length.total_seconds(),
+        "earliest": earliest,
+        "latest_end": min(latest_start, earliest + MOST_AHEAD) + length,
+    }
     draft = Plan(
         when=when,
         decided_at=now,
@@ -153,11 +165,34 @@ def _decided(
         expectation=expectation,
         reason="",
     )
+    runs = "runs now" if earliest == now else f"runs at {utc_text(earliest, now)}"
+    found: tuple[Window, ...] = ()
+    if series is not None and series.readings:
+        draft = _priced(draft, series)
+        found = best_windows(series, count=N_OPTIONS, **bounds)
+        draft = replace(draft, alternatives=tuple(_option(one, draft) for one in found))
+    if when.policy == NOW:
+        return replace(draft, reason=f"{runs}, as asked")
     if series is None or not series.readings:
-        return replace(draft, reason="runs now: no forecast of the carbon intensity is at hand")
-    at_once = _at_once(series, earliest, earliest + length)
-    kwh = expectation.kwh
-    draft = replace(
+        why = "no forecast of the carbon intensity is at hand"
+    elif now - series.issued_at > MOST_AGE:
+        hours = (now - series.issued_at).total_seconds() / 3600
+        why = f"the forecast of {series.source} is {hours:.0f} hours old"
+    elif latest_start <= earliest:
+        why = "its latest start leaves no room to wait"
+    else:
+        chosen = _with_pauses(when, expectation, series, found[:1], bounds)
+        if chosen:
+            return _weighed(draft, chosen, runs=runs, now=now)
+        hours = expectation.seconds / 3600
+        why = f"no stretch of the forecast covers the {hours:.2g} hours it takes"
+    return replace(draft, reason=f"{runs}: {why}")
+
+
+def _priced(draft: Plan, series: IntensitySeries) -> Plan:
+    """The plan of a run from the first moment, with what the forecast says of it."""
+    grams, kwh = _at_once(series, draft.slots[0].start, draft.slots[0].end), draft.expectation.kwh
+    return replace(
         draft,
         zone=series.zone,
         source=series.source,
@@ -165,44 +200,27 @@ def _decided(
         signal=series.signal,
         issued_at=series.issued_at,
         error_grams=series.error_grams,
-        grams_per_kwh_now=at_once,
-        grams_per_kwh=at_once,
-        gco2e_now=at_once * kwh,
-        gco2e=at_once * kwh,
+        grams_per_kwh_now=grams,
+        grams_per_kwh=grams,
+        gco2e_now=grams * kwh,
+        gco2e=grams * kwh,
         worst_saving_gco2e=0.0,
     )
-    found = best_windows(
-        series, seconds=seconds, earliest=earliest, latest_end=latest_end, count=N_OPTIONS
-    )
-    draft = replace(draft, alternatives=tuple(_option(one, draft) for one in found))
-    if when.policy == NOW:
-        return replace(draft, reason="runs now, as asked")
-    start_text = "now" if earliest == now else f"at {utc_text(earliest, now)}"
-    age = now - series.issued_at
-    if age > MOST_AGE:
-        hours = age.total_seconds() / 3600
-        why = f"runs {start_text}: the forecast of {series.source} is {hours:.0f} hours old"
-        return replace(draft, reason=why)
-    if latest_start <= earliest:
-        why = f"runs {start_text}: the deadline leaves no room to wait"
-        return replace(draft, reason=why)
-    chosen = found[:1]
-    pausing = seconds > LONG_SECONDS if when.interruptible is None else when.interruptible
-    if pausing:
-        slots = best_slots(
-            series,
-            seconds=seconds,
-            earliest=earliest,
-            latest_end=latest_end,
-            pause_seconds=expectation.pause_seconds,
-        )
-        if slots and (not chosen or _area(slots) < _area(chosen)):
-            chosen = slots
-    if not chosen:
-        hours = seconds / 3600
-        why = f"runs {start_text}: no stretch of the forecast covers the {hours:.2g} hours it takes"
-        return replace(draft, reason=why)
-    return _weighed(draft, chosen, start_text=start_text, now=now)
+
+
+def _with_pauses(
+    when: When,
+    expectation: Expectation,
+    series: IntensitySeries,
+    whole: tuple[Window, ...],
+    bounds: _Bounds,
+) -> tuple[Window, ...]:
+    """The best window, if there is one, or slots where pausing may be and is worth its cost."""
+    long = bounds["seconds"] > LONG_SECONDS
+    if not (long if when.interruptible is None else when.interruptible):
+        return whole
+    slots = best_slots(series, pause_seconds=expectation.pause_seconds, **bounds)
+    return slots if slots and (not whole or _area(slots) < _area(whole)) else whole
 
 
 def _at_once(series: IntensitySeries, start: datetime, end: datetime) -> float:
@@ -219,7 +237,7 @@ def _area(slots: Sequence[Window]) -> float:
     return sum(one.grams_per_kwh * one.seconds for one in slots)
 
 
-def _weighed(draft: Plan, chosen: tuple[Window, ...], *, start_text: str, now: datetime) -> Plan:
+def _weighed(draft: Plan, chosen: tuple[Window, ...], *, runs: str, now: datetime) -> Plan:
     """The plan that waits for what was chosen, or runs at once where that gains too little."""
     before = draft.grams_per_kwh_now or 0.0
     # Of the work without the pauses: what they take is part of what waiting costs.
@@ -227,26 +245,21 @@ def _weighed(draft: Plan, chosen: tuple[Window, ...], *, start_text: str, now: d
     gain = before - planned
     share = gain / before if before > 0 else 0.0
     least = FLOOR_GRAMS_PER_KWH if draft.when.floor > 0 else 0.0
-    where = f"waiting until {utc_text(chosen[0].start, now)}"
-    if len(chosen) > 1:
-        where = f"{len(chosen)} slots from {utc_text(chosen[0].start, now)} on"
+    first = utc_text(chosen[0].start, now)
     if gain <= 0 or (len(chosen) == 1 and chosen[0].start <= draft.start_at):
-        return replace(draft, reason=f"runs {start_text}: no later start is expected to be cleaner")
+        return replace(draft, reason=f"{runs}: no later start is expected to be cleaner")
     if share < draft.when.floor or gain < least:
+        where = f"{len(chosen)} slots from {first} on"
         return replace(
             draft,
-            reason=f"runs {start_text}: {where} would save {100 * share:.2g} % "
-            f"({gain:.2g} g/kWh), less than the floor of {100 * draft.when.floor:g} % and "
-            f"{least:g} g/kWh",
+            reason=f"{runs}: {where if len(chosen) > 1 else f'waiting until {first}'} would save "
+            f"{100 * share:.2g} % ({gain:.2g} g/kWh), less than the floor of "
+            f"{100 * draft.when.floor:g} % and {least:g} g/kWh",
         )
     kwh = draft.expectation.kwh
     worst = None if draft.error_grams is None else (gain - WORST * draft.error_grams) * kwh
     slots = tuple(Slot(start=one.start, end=one.end) for one in chosen)
-    moment = utc_text(slots[0].start, now)
-    if slots[0].start <= draft.start_at:
-        verb = f"starts {start_text}"
-    else:
-        verb = f"waits until {moment}"
+    verb = runs if slots[0].start <= draft.start_at else f"waits until {first}"
     if len(slots) > 1:
         verb += f", in {len(slots)} slots"
     numbers = (

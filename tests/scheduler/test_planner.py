@@ -124,7 +124,7 @@ def test_a_known_95th_percentile_is_kept_in_hand_instead():
     # It may not fit: then the job runs at once rather than being refused.
     tight = plan(replace(LOW, finish_by=NOW + 2 * HOUR), of(3600, p95=9e4), forecast([9]), now=NOW)
     assert (tight.start_at, tight.latest_start) == (NOW, NOW)
-    assert tight.reason == "runs now: the deadline leaves no room to wait"
+    assert tight.reason == "runs now: its latest start leaves no room to wait"
 
 
 @pytest.mark.parametrize("minutes", [60, 71])
@@ -207,6 +207,9 @@ def test_without_any_forecast_a_job_runs_and_claims_nothing():
         found = plan(LOW, of(3600), series, now=NOW)
         assert (found.start_at, found.gco2e, found.saving_gco2e) == (NOW, None, None)
         assert "no forecast" in found.reason
+    later = replace(LOW, start_after=NOW + HOUR)
+    assert plan(later, of(60), None, now=NOW).reason.startswith("runs at 10:00 UTC: no forecast")
+    assert plan(When(), of(60), None, now=NOW).reason == "runs now, as asked"
 
 
 def test_a_forecast_that_begins_later_is_read_from_where_it_begins():
