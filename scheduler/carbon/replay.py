@@ -145,6 +145,7 @@ class Replay:
     def _read(self) -> bool:
         """Read what is new or changed; whether anything was."""
         try:
+            self.path.stat()
             found = sorted(self.path.iterdir()) if self.path.is_dir() else [self.path]
             marks = {
                 path: (stat.st_mtime_ns, stat.st_size)

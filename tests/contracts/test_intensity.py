@@ -13,8 +13,11 @@ from pathlib import Path
 import pytest
 
 from scheduler.carbon import transport
+from scheduler.carbon.cache import Cache
+from scheduler.carbon.fallback import Fallback
 from scheduler.carbon.replay import Replay
 from scheduler.carbon.series import IntensitySeries, IntensitySource
+from scheduler.carbon.typical import Typical
 from scheduler.errors import ForecastUnavailable
 from tests.contracts.providers import (
     DATA_FAULTS,
@@ -45,9 +48,18 @@ class Case:
     """A source at work, its zone, one that it has not, and how to make it fail."""
 
     def __init__(
-        self, source: IntensitySource, *, zone: str, foreign: str, forecasts: bool
+        self,
+        source: IntensitySource,
+        *,
+        zone: str,
+        foreign: str,
+        forecasts: bool,
+        name: str = "",
+        is_true: bool = True,
     ) -> None:
         self.source, self.zone, self.foreign, self.forecasts = source, zone, foreign, forecasts
+        self.name = name or source.name
+        self.is_true = is_true  # whether it knows the made-up truth
 
 
 def write_replay(path: Path) -> None:
@@ -62,25 +74,41 @@ def write_replay(path: Path) -> None:
                 writer.writerow((at.isoformat(), "FR", expectation(at), NOW.isoformat()))
 
 
-@pytest.fixture(params=["replay", *map(str, PROVIDERS)])
+@pytest.fixture(params=["replay", "typical", "fallback", *map(str, PROVIDERS)])
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Case]:
-    if request.param == "replay":
-        write_replay(tmp_path / "measured.csv")
-        yield Case(Replay(tmp_path), zone="FR", foreign="DE", forecasts=True)
-        return
-    provider = next(one for one in PROVIDERS if str(one) == request.param)
+    match request.param:
+        case "replay":
+            write_replay(tmp_path / "measured.csv")
+            yield Case(Replay(tmp_path), zone="FR", foreign="DE", forecasts=True)
+            return
+        case "typical":
+            yield Case(
+                Typical(),
+                zone="FR",
+                foreign="",
+                forecasts=True,
+                name="typical profile",
+                is_true=False,
+            )
+            return
+        case "fallback":
+            provider = PROVIDERS[2]
+        case name:
+            provider = next(one for one in PROVIDERS if str(one) == name)
     with serving(provider, World(now=NOW)) as url:
+        source = provider.make(base_url=url)
+        if request.param == "fallback":
+            cached = Fallback([source], cache=Cache(tmp_path))
+            yield Case(cached, zone=provider.zone, foreign="", forecasts=True, name=source.name)
+            return
         yield Case(
-            provider.make(base_url=url),
-            zone=provider.zone,
-            foreign=provider.foreign,
-            forecasts=provider.forecasts,
+            source, zone=provider.zone, foreign=provider.foreign, forecasts=provider.forecasts
         )
 
 
 def sound(series: IntensitySeries, case: Case, start: datetime, end: datetime) -> None:
     assert series.zone == case.zone
-    assert series.source == case.source.name
+    assert series.source == case.name
     assert series.factor_type in ("lifecycle", "direct")
     assert series.signal in ("average", "marginal")
     assert series.issued_at.utcoffset() == timedelta(0)
@@ -97,6 +125,8 @@ def test_history_is_what_was(case: Case) -> None:
     series = case.source.history(case.zone, start, end, now=NOW)
     sound(series, case, start, end)
     assert series.covered(start, end) == 1
+    if not case.is_true:
+        return
     for reading in series.readings:
         assert reading.grams_per_kwh == pytest.approx(truth(reading.start), abs=30)
     at = start.replace(minute=0) + HOUR
@@ -128,7 +158,8 @@ def test_latest_is_one_reading_and_new(case: Case) -> None:
     assert NOW - 2 * HOUR <= series.end <= NOW + HOUR
     assert series.readings[0].start <= NOW
     reading = series.readings[0]
-    assert reading.grams_per_kwh == pytest.approx(truth(reading.start), abs=30)
+    if case.is_true:
+        assert reading.grams_per_kwh == pytest.approx(truth(reading.start), abs=30)
 
 
 def test_a_forecast_is_ahead_or_is_not_published(case: Case) -> None:
@@ -141,6 +172,8 @@ def test_a_forecast_is_ahead_or_is_not_published(case: Case) -> None:
     series = case.source.forecast(case.zone, start, end, now=NOW)
     sound(series, case, start, end)
     assert series.covered(start, end) == 1
+    if not case.is_true:
+        return
     at = (start + HOUR).replace(minute=0)
     while at + HOUR <= end:
         assert series.mean(at, at + HOUR / 60) == pytest.approx(expectation(at))
@@ -148,6 +181,8 @@ def test_a_forecast_is_ahead_or_is_not_published(case: Case) -> None:
 
 
 def test_a_zone_it_has_not_is_refused(case: Case) -> None:
+    if not case.foreign:
+        return  # it has all of them; one that is unknown is refused before it is asked
     for ask in questions(case.source, case.foreign):
         with pytest.raises(ForecastUnavailable) as error:
             ask()
@@ -194,6 +229,35 @@ def test_every_fault_is_one_error_and_soon(
                 assert error.value.__suppress_context__, fault  # a traceback would quote the key
                 assert error.value.__cause__ is None
     assert KEY not in caplog.text
+
+
+@pytest.mark.parametrize("provider", PROVIDERS, ids=str)
+def test_behind_every_fault_there_is_an_answer(provider: Provider, tmp_path: Path) -> None:
+    """Nothing but answers comes out of the service's source; it says that they are not live."""
+    world = World(now=NOW)
+    with serving(provider, world) as url:
+        for fault in faults_of(provider):
+            world.fault = fault
+            address = closed_port() if fault == "down" else url
+            source = provider.make(base_url=address, timeout=0.1)
+            service = Fallback([source], cache=Cache(tmp_path / fault))
+            for ask in questions(service, provider.zone):
+                series = ask()
+                assert series.source.startswith("typical"), fault
+                assert series.readings
+                assert all(one.is_estimated for one in series.readings)
+        # What was known before the fault is used, and called cached.
+        world.fault = ""
+        source = provider.make(base_url=url)
+        service = Fallback([source], cache=Cache(tmp_path / "before"))
+        for ask in questions(service, provider.zone):
+            assert "cached" not in ask().source
+        world.fault = "500"
+        later = NOW + HOUR
+        series = service.history(provider.zone, NOW - 6 * HOUR, NOW - 2 * HOUR, now=later)
+        assert series.source == f"{source.name}, cached"
+        assert not any(one.source for one in series.readings)
+        assert "cached" in service.forecast(provider.zone, later, later + HOUR, now=later).source
 
 
 @pytest.mark.parametrize("provider", PROVIDERS, ids=str)
