@@ -103,11 +103,14 @@ class Settings(BaseSettings):
     webhook_secret: str = Field(
         "", repr=False, description="signs webhooks (HMAC-SHA256); empty: they are not signed"
     )
+    feed_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
+        (), description="folders that schedules may read new rows from, by commas; empty: none"
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="least severe lines to log"
     )
 
-    @field_validator("allowed_hosts", "intensity", "webhook_hosts", mode="before")
+    @field_validator("allowed_hosts", "intensity", "webhook_hosts", "feed_roots", mode="before")
     @classmethod
     def _split_at_commas(cls, value: Any) -> Any:
         if not isinstance(value, str):

@@ -11,6 +11,7 @@ from sqlalchemy import delete, exc, insert, select, update
 
 from scheduler.errors import Conflict, IdempotencyKeyReused
 from scheduler.records import Project, Token
+from scheduler.store_audit import append_audit
 from scheduler.store_engine import Database
 from scheduler.store_rows import AnyRow, known_id, unknown
 from scheduler.tables import idempotency_keys, projects, tokens
@@ -54,9 +55,18 @@ class AccessStore(Database):
             return [Project(id=row.id, name=row.name, created_at=row.created_at) for row in rows]
 
     def add_token(
-        self, project_id: str, *, name: str, now: datetime, expires_at: datetime | None = None
+        self,
+        project_id: str,
+        *,
+        name: str,
+        now: datetime,
+        expires_at: datetime | None = None,
+        role: str = "admin",
+        actor: str = "service",
     ) -> tuple[str, Token]:
         """A new bearer token and its secret, which is said here once and kept nowhere.
+
+        That it was made, and by whom, goes to the audit.
 
         Raises UnknownRecord when there is no such project.
         """
@@ -68,6 +78,7 @@ class AccessStore(Database):
             name=name,
             created_at=now,
             expires_at=expires_at,
+            role=role,
         )
         with self.write() as connection:
             found = connection.scalar(select(projects.c.id).where(projects.c.id == project_id))
@@ -79,9 +90,19 @@ class AccessStore(Database):
                     project_id=project_id,
                     name=name,
                     sha256=sha256_text(secret),
+                    role=role,
                     created_at=now,
                     expires_at=expires_at,
                 )
+            )
+            append_audit(
+                connection,
+                project_id,
+                actor=actor,
+                action="token.add",
+                subject=f"token {token.id}",
+                details={"name": name, "role": role},
+                now=now,
             )
         return secret, token
 
@@ -101,11 +122,11 @@ class AccessStore(Database):
             return None
         return None if token.expires_at is not None and token.expires_at <= now else token
 
-    def revoke_token(self, token_id: str, *, now: datetime) -> Token:
+    def revoke_token(self, token_id: str, *, now: datetime, actor: str = "service") -> Token:
         """Make a token worthless from now on; twice is as once. Raises UnknownRecord."""
         known_id(token_id, noun="token")
         with self.write() as connection:
-            connection.execute(
+            revoked = connection.execute(
                 update(tokens)
                 .where(tokens.c.id == token_id, tokens.c.revoked_at.is_(None))
                 .values(revoked_at=now)
@@ -113,7 +134,18 @@ class AccessStore(Database):
             row = connection.execute(select(tokens).where(tokens.c.id == token_id)).first()
             if row is None:
                 raise unknown("token")
-            return _token(row)
+            token = _token(row)
+            if revoked.rowcount:
+                append_audit(
+                    connection,
+                    token.project_id,
+                    actor=actor,
+                    action="token.revoke",
+                    subject=f"token {token.id}",
+                    details={"name": token.name, "role": token.role},
+                    now=now,
+                )
+            return token
 
     def list_tokens(self, project_id: str | None = None) -> list[Token]:
         """Every token of a project, or of all, oldest first; also those expired or revoked."""

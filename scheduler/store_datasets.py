@@ -198,6 +198,12 @@ class DatasetStore(Database):
             found.append(series[found[-1].base_id])
         return found[::-1]
 
+    def series(self, project_id: str, dataset_id: str) -> list[StoredDataset]:
+        """Every version of a data set's series in its order, also those deleted or INVALID."""
+        dataset = self.get_dataset(project_id, dataset_id)
+        with self.read() as connection:
+            return _series(connection, dataset)
+
     def newest_version(self, project_id: str, dataset_id: str) -> StoredDataset:
         """The newest version of a data set's series that was not deleted and is not INVALID.
 

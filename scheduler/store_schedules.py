@@ -264,7 +264,7 @@ class ScheduleStore(Database):
         job: Job,
         *,
         decision: Json,
-        champion: int,
+        champion: int | None,
         max_queued: int,
         now: datetime,
     ) -> Run:
@@ -293,7 +293,9 @@ class ScheduleStore(Database):
             ).first()
             if row is None:
                 raise _lost(run)  # which takes the job back, too
-            if not _is_promoted(connection, job.project_id, job.model_name):
+            if champion is not None and not _is_promoted(
+                connection, job.project_id, job.model_name
+            ):
                 add_promotion(
                     connection,
                     job.project_id,

@@ -1,0 +1,540 @@
+"""Daily retraining: what is due is decided once, trained where it is worth it, promoted if it wins.
+
+Each step is one transaction of the store under a lease and an epoch, so that a process that dies
+anywhere between leaves the rest to the next, and nothing happens twice.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+from typing import Any, Protocol
+
+from automl.errors import DataError, FrugalError
+from automl.search.expectation import Expectation
+from scheduler.artifacts import ArtifactStore
+from scheduler.carbon.series import IntensitySeries, IntensitySource
+from scheduler.carbon.zones import known_zone
+from scheduler.child import call, where
+from scheduler.clock import Clock, utc_now
+from scheduler.config import Settings
+from scheduler.errors import (
+    Conflict,
+    ForecastUnavailable,
+    Gone,
+    LostLease,
+    StoreUnavailable,
+    UnknownRecord,
+    problem,
+    problem_of,
+)
+from scheduler.feed import chunks, new_files
+from scheduler.local_days import DailyWindow, local_time, time_zone
+from scheduler.plan import NOW, Plan, When
+from scheduler.planner import plan, span
+from scheduler.reading import key_of, parts_of
+from scheduler.records import DatasetState, Job, JobState, Json, Model, StoredDataset
+from scheduler.records_schedules import Run, RunState, Schedule, ScheduleState
+from scheduler.store import Store
+from scheduler.store_outbox import Call
+from scheduler.store_outcomes import TRAINING
+from scheduler.worth import Gate, too_soon, verdict
+
+log = logging.getLogger(__name__)
+
+# Scoring 50,000 rows and reading their columns; what takes longer is given up.
+ASSESS_SECONDS = 900.0
+# Of a run that waits for its rows to be read in: looked at again.
+WAIT = timedelta(seconds=10)
+# Decided in one go; the others follow at the next tick.
+MOST_DECIDED = 100
+# What a job's request has of an earlier run, and not of the model that is wanted.
+_OF_A_RUN = ("admission", "retraining", "warm_start_from", "when", "webhook", "dataset")
+
+
+class Reader(Protocol):
+    """What reads rows in and says whether a job may run on them: `scheduler.ingestion.Ingestor`."""
+
+    def accept(self, project_id: str, **given: Any) -> tuple[StoredDataset, bool]: ...
+
+    def admit(
+        self,
+        request: Mapping[str, Any],
+        dataset: StoredDataset,
+        *,
+        labels: Mapping[str, Any] | None = None,
+    ) -> dict[str, Any]: ...
+
+
+class Retraining:
+    """Carries schedules out; `due` may be called at any time, by any number of processes.
+
+    Parameters
+    ----------
+    intensity : by which jobs that may wait are planned; without it they run at once
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        artifacts: ArtifactStore,
+        settings: Settings,
+        ingestor: Reader,
+        *,
+        intensity: IntensitySource | None = None,
+        clock: Clock = utc_now,
+    ) -> None:
+        self._store, self._artifacts, self._settings = store, artifacts, settings
+        self._ingestor, self._intensity, self._clock = ingestor, intensity, clock
+        self._owner = f"retraining:{uuid.uuid4().hex[:12]}"
+
+    def due(self, now: datetime) -> int:
+        """End runs whose jobs ended, open those that are due, decide them; how many jobs came."""
+        for schedule, run, job in self._store.ended_jobs():
+            self._end(schedule, run, job, now)
+        for schedule in self._store.due_schedules(now):
+            self._open(schedule, now)
+        n_jobs = 0
+        for _ in range(MOST_DECIDED):
+            claimed = self._store.claim_run(
+                owner=self._owner, lease_seconds=self._settings.lease_seconds, now=now
+            )
+            if claimed is None:
+                break
+            n_jobs += self._decide(*claimed, now)
+        return n_jobs
+
+    def _open(self, schedule: Schedule, now: datetime) -> None:
+        """Open the run of the newest date that is due; it stands for those missed before it."""
+        window = window_of(schedule.request)
+        next_date, next_at = window.after(now)
+        days: list[date] = []
+        if schedule.next_at is not None and schedule.next_at <= now and schedule.next_date:
+            days = window.between(date.fromisoformat(schedule.next_date), now)
+        missed = sum(window.closes(day) <= now for day in days)
+        opened = self._store.open_run(
+            schedule,
+            local_date=days[-1] if days else None,
+            due_at=window.opens(days[-1]) if days else now,
+            missed=missed,
+            next_at=next_at,
+            next_date=next_date,
+        )
+        if opened and days:
+            log.info("schedule %s: run of %s, %d missed", schedule.id, days[-1], missed)
+
+    def _decide(self, schedule: Schedule, run: Run, now: datetime) -> bool:
+        """Decide a run that was claimed; whether a job came of it."""
+        try:
+            return self._decided(schedule, run, now)
+        except LostLease as error:
+            log.warning("%s", error)
+        except StoreUnavailable:
+            raise
+        except FrugalError as error:
+            self._fail(schedule, run, problem_of(error), now)
+        except Exception as error:
+            place = where(error)
+            log.error("schedule %s: %s at %s", schedule.id, type(error).__name__, place)
+            told = problem("internal_error", f"unexpected {type(error).__name__} at {place}")
+            self._fail(schedule, run, told, now)
+        return False
+
+    def _decided(self, schedule: Schedule, run: Run, now: datetime) -> bool:
+        store = self._store
+        if schedule.state is not ScheduleState.ACTIVE:
+            self._skip(schedule, run, f"the schedule is {schedule.state}", now)
+            return False
+        before = store.last_run(schedule.id, RunState.SUBMITTED)
+        if before is not None:
+            self._skip(schedule, run, f"the run of {before.local_date} has not ended", now)
+            return False
+        champion = self._champion(schedule)
+        gate = Gate(**schedule.request["gate"])
+        last = store.last_run(schedule.id, RunState.DONE)
+        trained = None if last is None else last.finished_at
+        if trained is None and champion is not None:
+            trained = champion.created_at
+        days = None if trained is None else (now - trained).total_seconds() / 86_400
+        soon = too_soon(gate, days) if last is not None else None
+        if soon is not None:
+            self._skip(schedule, run, soon.because, now)
+            return False
+        dataset = self._fed(schedule, champion, now)
+        if dataset is None:  # being read in
+            store.keep_run(run, until=now + WAIT)
+            return False
+        if champion is None:
+            said = {"worth": True, "because": "there is no model of this name yet"}
+            return self._submit(schedule, run, None, dataset, said, {}, now)
+        late = self._late(champion, dataset)
+        numbers = self._assessed(run, champion, dataset, late)
+        found = verdict(numbers, gate, days=days)
+        histograms = numbers.pop("histograms")
+        self._observe(champion, numbers, histograms, now)
+        if not found.worth:
+            self._skip(schedule, run, found.because, now, numbers=numbers, dataset=dataset)
+            return False
+        said = {"worth": True, "because": found.because, "numbers": numbers}
+        return self._submit(schedule, run, champion, dataset, said, late, now)
+
+    def _champion(self, schedule: Schedule) -> Model | None:
+        """The version that answers for the schedule's model; None where there is none yet."""
+        try:
+            return self._store.get_model(schedule.project_id, schedule.request["model"])
+        except (UnknownRecord, Gone, Conflict):
+            if schedule.request.get("job") is None:
+                raise
+            return None
+
+    def _fed(
+        self, schedule: Schedule, champion: Model | None, now: datetime
+    ) -> StoredDataset | None:
+        """The version to train on; None while rows are read in. Raises Gone, DataError."""
+        store, project_id, feed = self._store, schedule.project_id, schedule.request["feed"]
+        base = feed.get("dataset") or (champion.dataset_id if champion else None)
+        base = base or schedule.request["job"]["dataset"]
+        newest = store.newest_version(project_id, base)
+        if newest.state is DatasetState.INGESTING:
+            return None
+        if newest.state is not DatasetState.READY:
+            raise Gone("the data set of the schedule was deleted")
+        if feed.get("folder") is None:
+            return newest
+        known = {
+            one.name
+            for one in store.series(project_id, base)
+            if one.state is not DatasetState.DELETED
+        }
+        files = new_files(feed["folder"], self._settings.feed_roots, known=known, now=now)
+        for file in files:
+            _, created = self._ingestor.accept(
+                project_id,
+                stream_chunks=chunks(file),
+                name=file.name,
+                options={},
+                now=now,
+                base_id=newest.id,
+            )
+            if created:  # one after the other: each is appended to the one before
+                return None
+        return newest
+
+    def _late(self, champion: Model, dataset: StoredDataset) -> dict[str, Any]:
+        """What of the data and labels is new to a champion, as the job's request keeps it.
+
+        Raises DataError ``other_series``.
+        """
+        store = self._store
+        versions = store.versions_of(dataset.project_id, dataset.id)
+        ids = [one.id for one in versions]
+        if champion.dataset_id not in ids:
+            raise DataError(
+                f"model '{champion.name}' was trained on data that this schedule's were not "
+                "appended to",
+                code="other_series",
+            )
+        made = store.job(champion.job_id)
+        known = ((made.request.get("retraining") or {}).get("labels") or {}).get("artifacts") or ()
+        labels = [str(one.artifact) for one in store.outcomes_of(ids[0])]
+        return {
+            "labels": {
+                "artifacts": labels,
+                "key": key_of(versions[0]),
+                "target": made.request["target"],
+            },
+            "before": {
+                "n_parts": ids.index(champion.dataset_id) + 1,
+                "labels": [key for key in labels if key in known],
+            },
+        }
+
+    def _assessed(
+        self, run: Run, champion: Model, dataset: StoredDataset, late: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """The numbers of the decision, from a child; the run is kept meanwhile."""
+        store = self._store
+        parts = parts_of(store.versions_of(dataset.project_id, dataset.id), self._artifacts)
+        about = {"key": late["labels"]["key"], "target": late["labels"]["target"]}
+        kept = self._clock()
+
+        def cancelled() -> bool:
+            nonlocal kept
+            at = self._clock()
+            if (at - kept).total_seconds() > self._settings.lease_seconds / 3:
+                kept = at
+                until = at + timedelta(seconds=self._settings.lease_seconds)
+                store.keep_run(run, until=until)
+            return False
+
+        numbers: dict[str, Any] = call(
+            "scheduler.assessment:assess",
+            {
+                "now": {
+                    "parts": parts,
+                    "labels": self._paths(late["labels"]["artifacts"]),
+                    **about,
+                },
+                "before": {
+                    "parts": parts[: late["before"]["n_parts"]],
+                    "labels": self._paths(late["before"]["labels"]),
+                    **about,
+                },
+                "champion": str(self._artifacts.path(champion.artifact)),
+                "sha256": champion.sha256,
+                "request": dict(store.job(champion.job_id).request),
+                "training": store.observation(champion.id, day=TRAINING),
+            },
+            memory_bytes=self._settings.child_memory_bytes,
+            cpu_seconds=ASSESS_SECONDS,
+            wall_seconds=ASSESS_SECONDS,
+            cancelled=cancelled,
+        )
+        return numbers
+
+    def _paths(self, keys: list[str]) -> list[str]:
+        return [str(self._artifacts.path(key)) for key in keys]
+
+    def _observe(
+        self, champion: Model, numbers: Json, histograms: Mapping[str, Any], now: datetime
+    ) -> None:
+        """Keep the histograms of the training and of the rows that came since."""
+        kept = {TRAINING: (histograms["training"], 0)}
+        if histograms["new"] is not None:
+            kept[now.date().isoformat()] = (histograms["new"], numbers["n_new_rows"])
+        for day, (found, n_rows) in kept.items():
+            self._store.put_observation(champion.id, day=day, n_rows=n_rows, histograms=found)
+
+    def _submit(
+        self,
+        schedule: Schedule,
+        run: Run,
+        champion: Model | None,
+        dataset: StoredDataset,
+        decision: dict[str, Any],
+        late: Mapping[str, Any],
+        now: datetime,
+    ) -> bool:
+        """The run and its job, in one transaction."""
+        asked = self._asked(schedule, run, champion, dataset, late)
+        labels = None
+        if champion is not None:
+            labels = {**late["labels"], "labels": self._paths(late["labels"]["artifacts"])}
+            del labels["artifacts"]
+        admission = self._ingestor.admit(asked, dataset, labels=labels)
+        if champion is not None:
+            start = {"id": champion.id, "name": champion.name, "version": champion.version}
+            admission["start"] = {**start, "same_target": True}
+        deadline = max(
+            window_of(schedule.request).closes(date.fromisoformat(run.local_date)),
+            now + timedelta(hours=schedule.request["at"]["hours"]) if run.missed else now,
+        )
+        found = self._planned(asked, admission, deadline=deadline, now=now)
+        waits = found is not None and found.start_at > now
+        job = Job(
+            id=uuid.uuid4().hex,
+            project_id=schedule.project_id,
+            dataset_id=dataset.id,
+            request={**asked, "admission": admission},
+            state=JobState.PLANNED if waits else JobState.SUBMITTED,
+            submitted_at=now,
+            warnings=tuple(admission.get("warnings", ())),
+            model_name=asked["model"],
+            plan=None if found is None else found.to_json(),
+            start_at=None if found is None else found.start_at,
+            finish_by=None if found is None else found.finish_by,
+            expected_seconds=None if found is None else found.expectation.seconds,
+            schedule_id=schedule.id,
+        )
+        self._store.submit_run(
+            run,
+            job,
+            decision=decision,
+            champion=None if champion is None else champion.version,
+            max_queued=self._settings.max_queued_jobs,
+            now=now,
+        )
+        log.info("schedule %s: job %s, %s", schedule.id, job.id, decision["because"])
+        return True
+
+    def _asked(
+        self,
+        schedule: Schedule,
+        run: Run,
+        champion: Model | None,
+        dataset: StoredDataset,
+        late: Mapping[str, Any],
+    ) -> dict[str, Any]:
+        """The job's request: that of the champion's job, or of the template, on the new data."""
+        template = schedule.request.get("job")
+        if template is None and champion is not None:
+            template = self._store.job(champion.job_id).request
+        known = {name: one for name, one in (template or {}).items() if name not in _OF_A_RUN}
+        about = {"schedule": schedule.id, "local_date": run.local_date, "champion": None, **late}
+        reference = None
+        if champion is not None:
+            reference = f"{champion.name}/{champion.version}"
+            about["champion"] = {
+                "id": champion.id,
+                "name": champion.name,
+                "version": champion.version,
+            }
+        return {
+            **known,
+            "dataset": dataset.id,
+            "model": schedule.request["model"],
+            "warm_start_from": reference,
+            "accept_missing_target": True,  # labels come later, that is the point
+            "when": schedule.request["when"],
+            "webhook": schedule.request.get("webhook"),
+            "retraining": about,
+        }
+
+    def _planned(
+        self,
+        asked: Mapping[str, Any],
+        admission: Mapping[str, Any],
+        *,
+        deadline: datetime,
+        now: datetime,
+    ) -> Plan | None:
+        """When the job runs within its window; None: at once."""
+        if asked["when"]["policy"] == NOW or "expected" not in admission:
+            return None
+        wish = replace(When.from_json(asked["when"]), finish_by=deadline)
+        wish = replace(wish, zone=known_zone(wish.zone or self._settings.zone))
+        expectation = Expectation.from_json(admission["expected"])
+        try:
+            return plan(wish, expectation, self._forecast(wish, expectation, now), now=now)
+        except DataError as error:  # the rest of the window is too short: it runs late, but it runs
+            if error.code != "deadline_infeasible":
+                raise
+            log.info("schedule: the window is too short, the job starts at once: %s", error)
+            return None
+
+    def _forecast(
+        self, wish: When, expectation: Expectation, now: datetime
+    ) -> IntensitySeries | None:
+        if self._intensity is None or wish.zone is None:
+            return None
+        start, end = span(wish, expectation, now=now)
+        try:
+            return self._intensity.forecast(wish.zone, start, end, now=now)
+        except ForecastUnavailable as error:
+            log.warning("no forecast for zone %s: %s", wish.zone, error)
+            return None
+
+    def _skip(
+        self,
+        schedule: Schedule,
+        run: Run,
+        because: str,
+        now: datetime,
+        *,
+        numbers: Json | None = None,
+        dataset: StoredDataset | None = None,
+    ) -> None:
+        decision: dict[str, Any] = {"worth": False, "because": because}
+        if numbers is not None:
+            decision["numbers"] = dict(numbers)
+        if dataset is not None:
+            decision["dataset"] = dataset.id
+        self._store.end_decision(
+            run,
+            state=RunState.SKIPPED,
+            decision=decision,
+            calls=self._calls(schedule, run, "run.skipped", {"because": because}),
+            now=now,
+        )
+        log.info("schedule %s: run of %s skipped, %s", schedule.id, run.local_date, because)
+
+    def _fail(self, schedule: Schedule, run: Run, told: Json, now: datetime) -> None:
+        try:
+            self._store.end_decision(
+                run,
+                state=RunState.FAILED,
+                decision={"worth": None, "because": told["detail"], "problem": dict(told)},
+                calls=self._calls(schedule, run, "run.failed", {"problem": dict(told)}),
+                now=now,
+            )
+        except LostLease as error:
+            log.warning("%s", error)
+        log.warning("schedule %s: run of %s failed, %s", schedule.id, run.local_date, told["code"])
+
+    def _end(self, schedule: Schedule, run: Run, job: Job, now: datetime) -> None:
+        """End a run whose job has ended, and promote what won, in one transaction."""
+        state, outcome, promote = self._outcome(schedule, job)
+        calls: list[Call] = []
+        if state is RunState.FAILED and job.state is JobState.CANCELLED:
+            # The job itself told of any other failure.
+            calls = self._calls(schedule, run, "run.failed", {"because": outcome["because"]})
+        ended = self._store.end_run(
+            run,
+            project_id=schedule.project_id,
+            state=state,
+            outcome=outcome,
+            promote=promote,
+            calls=calls,
+            now=now,
+        )
+        if ended is not None:
+            said = (ended.outcome or {}).get("because")
+            log.info("schedule %s: run of %s %s, %s", schedule.id, run.local_date, state, said)
+
+    def _outcome(
+        self, schedule: Schedule, job: Job
+    ) -> tuple[RunState, dict[str, Any], tuple[str, int, int] | None]:
+        """What became of a run, and (name, version, champion's version) of what is to answer."""
+        model = self._store.model_of_job(schedule.project_id, job.id)
+        if job.state is not JobState.DONE or model is None:
+            why = (job.problem or {}).get("detail") or job.stop_reason or f"the job is {job.state}"
+            said = {"promoted": False, "because": f"the champion is kept: {why}"}
+            if job.problem is not None:
+                said["problem"] = dict(job.problem)
+            return RunState.FAILED, said, None
+        challenge = (job.result or {}).get("challenge")
+        said = {"promoted": False, "version": model.version}
+        if challenge is None:
+            if (job.request.get("retraining") or {}).get("champion") is None:
+                said["because"] = "it is the first model of its name"
+            else:
+                said["because"] = "the champion is kept: the challenger was not compared with it"
+            return RunState.DONE, said, None
+        said["challenge"] = dict(challenge)
+        if not challenge["wins"]:
+            said["because"] = f"the champion is kept: {challenge['because']}"
+            return RunState.DONE, said, None
+        if schedule.request["promote"] != "auto":
+            said |= {"proposed": True, "because": f"proposed: {challenge['because']}"}
+            return RunState.DONE, said, None
+        said |= {"promoted": True, "because": f"promoted: {challenge['because']}"}
+        return RunState.DONE, said, (model.name, model.version, int(challenge["champion"]))
+
+    def _calls(self, schedule: Schedule, run: Run, event: str, said: Json) -> list[Call]:
+        url = schedule.request.get("webhook")
+        if not url:
+            return []
+        payload = {
+            "event": event,
+            "schedule": schedule.id,
+            "name": schedule.name,
+            "model": schedule.request["model"],
+            "local_date": run.local_date,
+            **said,
+        }
+        return [Call(project_id=schedule.project_id, url=str(url), payload=payload)]
+
+
+def window_of(request: Mapping[str, Any]) -> DailyWindow:
+    """The daily window of a schedule's request. Raises DataError ``unknown_time_zone``."""
+    at = request["at"]
+    ends = at.get("finish_by") is not None
+    return DailyWindow(
+        zone=time_zone(request["time_zone"]),
+        at=local_time(at["finish_by"] if ends else at["start"]),
+        hours=float(at["hours"]),
+        ends=ends,
+    )

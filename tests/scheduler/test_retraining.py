@@ -1,0 +1,166 @@
+"""Nights of a schedule under a clock that the test turns, with real searches."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from scheduler.artifacts import ArtifactStore
+from scheduler.config import Settings
+from scheduler.records import JobState
+from scheduler.records_schedules import RunState
+from scheduler.store import Store
+from tests.scheduler.nights import NAME, START, Nights, rows
+from tests.stores import hurried
+
+
+def opened(folder: Path) -> Nights:
+    settings = Settings.load(data_dir=folder, zone="FR", watts_per_core=4.0, job_nice=0)
+    store = hurried(Store(settings.resolved_database_url))
+    store.migrate()
+    projects = store.list_projects()
+    project = projects[0] if projects else store.add_project("bank", now=START)
+    return Nights(store, ArtifactStore(settings.resolved_artifacts_url), settings, project.id)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a service with a champion of 2,000 rows: trained once, copied for each test."""
+    folder = tmp_path_factory.mktemp("trained") / "data"
+    folder.mkdir()
+    made = opened(folder)
+    made.train(made.upload(rows(0, 2000, seed=1)[0], key="id"))
+    made.ingestor.stop()
+    made.store.close()
+    return folder
+
+
+@pytest.fixture
+def nights(trained: Path, tmp_path: Path) -> Iterator[Nights]:
+    shutil.copytree(trained, tmp_path / "data")
+    made = opened(tmp_path / "data")
+    yield made
+    made.ingestor.stop()
+    made.store.close()
+
+
+def base_of(nights: Nights) -> str:
+    return nights.store.get_model(nights.project, NAME).dataset_id
+
+
+def test_a_month_of_nights(nights: Nights) -> None:
+    """Nothing new, rows without labels, their labels, a world that turned, and a way back."""
+    champion = nights.store.get_model(nights.project, NAME)
+    schedule = nights.schedule()
+
+    run = nights.night(schedule)
+    assert (run.local_date, run.state) == ("2026-06-02", RunState.SKIPPED)
+    assert run.decision["because"] == "not worth it today, because 0 new labels (< 50)"
+
+    body, labels = rows(2000, 3200, seed=2, turned=True, labelled=False)
+    second = nights.upload(body, base=base_of(nights))
+    run = nights.night(schedule)
+    assert run.state is RunState.SKIPPED
+    numbers = run.decision["numbers"]
+    assert (numbers["n_new_rows"], numbers["n_new_labels"]) == (1200, 0)
+    assert numbers["drift"]["columns"][0]["psi"] < 0.1  # the causes turned, not the columns
+
+    found, told, new = nights.outcomes(labels)
+    assert new
+    assert (found.n_labels, found.n_positive) == (1200, sum(labels.values()))
+    assert told == {"n_unknown_keys": 0, "n_conflicting": 0, "n_replaced": 0}
+    run = nights.night(schedule)
+    assert run.state is RunState.DONE, (run.decision, run.outcome)
+    assert run.dataset_id == second.id
+    decay = run.decision["numbers"]["decay"]
+    assert decay["difference"][1] < 0  # the champion has become worse
+    challenge = run.outcome["challenge"]
+    assert challenge["wins"], challenge
+    assert challenge["interval"][0] > 0
+    # The rows that judged are no more than a fifth, and not among those that were learnt from.
+    assert challenge["n_rows"] <= 0.2 * 3200
+    model = nights.store.get_model(nights.project, NAME)
+    assert (model.version, run.outcome["promoted"]) == (2, True)
+    assert model.card["provenance"]["n_rows"] + challenge["n_rows"] == 3200
+    lines = nights.store.audit_lines(nights.project, limit=99)[0]
+    assert lines[-1].subject == f"model {NAME}/2"
+    assert nights.store.verify_audit(nights.project) is None
+
+    run = nights.night(schedule)  # and the new champion has nothing new
+    assert run.decision["because"].startswith("not worth it today, because 0 new labels")
+    back = nights.store.rollback(nights.project, NAME, actor="me", reason={}, now=nights.now)
+    assert back.version == champion.version
+    assert nights.store.get_model(nights.project, NAME).version == 1
+
+
+def test_a_challenger_that_is_not_better_is_not_promoted(nights: Nights) -> None:
+    schedule = nights.schedule()
+    nights.upload(rows(2000, 2600, seed=3)[0], base=base_of(nights))
+    run = nights.night(schedule)
+    assert run.state is RunState.DONE
+    assert run.decision["because"].startswith("worth it, because 600 new labels (>= 50)")
+    assert run.outcome["promoted"] is False
+    assert run.outcome["because"].startswith("the champion is kept: average_precision")
+    assert run.outcome["challenge"]["interval"][0] <= 0
+    assert nights.store.get_model(nights.project, NAME).version == 1
+    assert [one.version for one in nights.store.model_versions(nights.project, NAME)] == [2, 1]
+
+
+def test_a_winner_is_only_proposed_where_a_person_promotes(nights: Nights) -> None:
+    schedule = nights.schedule(promote="manual")
+    nights.upload(rows(2000, 3200, seed=2, turned=True)[0], base=base_of(nights))
+    run = nights.night(schedule)
+    assert (run.outcome["promoted"], run.outcome["proposed"]) == (False, True)
+    assert nights.store.get_model(nights.project, NAME).version == 1
+
+
+def test_days_of_an_outage_are_one_run_that_says_how_many(nights: Nights) -> None:
+    schedule = nights.schedule()
+    nights.now += timedelta(days=3)
+    other = nights.service()
+    for service in (nights.retraining, other, nights.retraining):
+        service.due(nights.now)
+    (run,) = nights.runs(schedule)
+    assert (run.local_date, run.missed, run.state) == ("2026-06-04", 3, RunState.SKIPPED)
+    assert nights.night(schedule).local_date == "2026-06-05"
+    assert len(nights.runs(schedule)) == 2
+
+
+def test_a_clock_that_jumps_ten_years_and_back_misses_no_later_night(nights: Nights) -> None:
+    schedule = nights.schedule()
+    right = nights.now
+    nights.now = right + timedelta(days=3652)
+    nights.retraining.due(nights.now)
+    nights.now = right
+    nights.retraining.due(nights.now)
+    assert nights.store.get_schedule(nights.project, schedule.id).next_date == "2026-06-02"
+    assert nights.night(schedule).local_date != "2026-06-02"  # the newest is that of the jump
+    dates = [run.local_date for run in nights.runs(schedule)]
+    assert dates[1:] == ["2026-06-02"]
+
+
+def test_a_job_that_is_cancelled_keeps_the_champion(nights: Nights) -> None:
+    schedule = nights.schedule(webhook="https://hooks.example/x")
+    nights.upload(rows(2000, 2600, seed=3)[0], base=base_of(nights))
+    nights.now = nights.store.get_schedule(nights.project, schedule.id).next_at
+    assert nights.retraining.due(nights.now) == 1
+    run = nights.runs(schedule)[0]
+    assert run.state is RunState.SUBMITTED
+    nights.store.request_cancel(nights.project, run.job_id, now=nights.now)
+    nights.retraining.due(nights.now)
+    run = nights.runs(schedule)[0]
+    assert (run.state, run.outcome["promoted"]) == (RunState.FAILED, False)
+    assert nights.store.job(run.job_id).state is JobState.CANCELLED
+    (call,) = nights.store.take_calls(now=nights.now, seconds=9, limit=9)
+    assert (call.payload["event"], call.payload["local_date"]) == ("run.failed", "2026-06-02")
+
+
+def test_a_night_of_deleted_data_fails_and_says_so(nights: Nights) -> None:
+    schedule = nights.schedule()
+    nights.ingestor.delete(nights.project, base_of(nights), force=False, now=nights.now)
+    run = nights.night(schedule)
+    assert (run.state, run.decision["problem"]["code"]) == (RunState.FAILED, "deleted")
