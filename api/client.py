@@ -184,6 +184,14 @@ class FrugalClient:
             time.sleep(BACKOFF_SECONDS * 2**attempt)
         raise AssertionError("the last attempt returns or raises")
 
+    def plan(self, request: Mapping[str, Any]) -> Json:
+        """When a job would run and what that saves, without submitting it."""
+        return self._json("POST", "/v1/plans", json=dict(request))
+
+    def zones(self) -> Json:
+        """The zones of the grid that a job may name."""
+        return self._json("GET", "/v1/zones")
+
     def jobs(self, *, state: str | None = None) -> list[Json]:
         """Every job of the project, newest first."""
         found: list[Json] = []

@@ -135,6 +135,15 @@ def test_a_job_is_submitted_again_with_the_same_key(client: FrugalClient, script
     assert len(keys) == 1
 
 
+def test_a_plan_is_asked_for_with_the_jobs_own_body(client: FrugalClient, script: Script) -> None:
+    script.add("POST /v1/plans", reply(200, {"reason": "runs now, as asked"}))
+    script.add("GET /v1/zones", reply(200, {"default": "FR", "items": []}))
+    request = {"dataset": "x", "target": "y", "when": {"policy": "low_carbon"}}
+    assert client.plan(request)["reason"] == "runs now, as asked"
+    assert json.loads(script.requests[0][2]) == request
+    assert client.zones()["default"] == "FR"
+
+
 def test_a_job_is_not_submitted_for_ever(client: FrugalClient, script: Script) -> None:
     script.add("POST /v1/jobs", *[BUSY] * 10)
     with pytest.raises(ServiceError):
