@@ -143,6 +143,8 @@ def rates_of(
         known = _asked(source, zone, start - DAY, min(end + DAY, max(now, end)), now=now)
         profile = _profile(typical, zone, start - DAY, end + DAY)
         whole = fill(known, profile, start, end)
+        if whole.error_grams is None:  # of what was put in; a reading has none that we know
+            whole = replace(whole, error_grams=profile.error_grams)
         found.extend(whole.readings)
         if best is None or (known is not None and known.readings):
             best = whole

@@ -180,12 +180,13 @@ def test_holes_are_told_line_by_line() -> None:
     assert shares == pytest.approx({"ingest": 0, "features": 0, "search": 2 / 3, "refit": 0})
 
 
-def test_the_error_of_estimates_stands_beside_the_saving() -> None:
+@pytest.mark.parametrize("known", [None, grid({}).between(NOON - 2 * DAY, NOON)])
+def test_the_error_of_estimates_stands_beside_the_saving(known: IntensitySeries | None) -> None:
     profile = daily()
     assert profile.known is not None
     profile.known = replace(profile.known, error_grams=20.0)
     job = a_job()
-    rates = rates_of(Known(None), profile, zone="FR", spans=spans_of(WORK, job), now=NOON + DAY)
+    rates = rates_of(Known(known), profile, zone="FR", spans=spans_of(WORK, job), now=NOON + DAY)
     paid = price_of(job, WORK, rates, zone="FR", now=NOON + DAY, live=False)
     bill = made(paid)
     assert bill["levers"]["later"]["error_gco2e"] == pytest.approx(4.1 * 36 / 3.6e6 * 20)
@@ -214,11 +215,12 @@ def test_a_job_that_never_ran_is_billed_nothing() -> None:
     assert bill["levers"]["later"]["saved_gco2e"] == 0
 
 
-def test_estimates_of_a_live_source_are_looked_up_again_twice() -> None:
+def test_estimates_of_a_live_source_are_looked_up_again_some_times() -> None:
     known = grid({}).between(NOON - 2 * DAY, NOON + 6 * HOUR)
     end = NOON + 10 * HOUR
     for late, again in (
-        (timedelta(0), end + 6 * HOUR),
+        (timedelta(0), end + 1.5 * HOUR),
+        (2 * HOUR, end + 6 * HOUR),
         (6 * HOUR, end + 30 * HOUR),
         (30 * HOUR, None),
     ):

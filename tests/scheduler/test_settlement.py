@@ -138,6 +138,7 @@ def test_prices_not_known_yet_are_looked_up_again(store: Store, prices: Prices) 
     assert first["levers"]["later"]["provisional"]
     assert first["intensity"]["share_estimated"] > 0.9
     assert settle(store, prices, now=end + HOUR) == 0
+    settle(store, prices, now=end + 2 * HOUR)
     settle(store, prices, now=end + 6 * HOUR)
     second = store.job(job.id).receipt
     assert second is not None
