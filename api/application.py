@@ -10,6 +10,7 @@ from flask.json.provider import DefaultJSONProvider
 from pydantic_core import to_json
 
 from api import auth, documents, errors, events, health
+from api.audit import audit
 from api.context import EXTENSION, Parts
 from api.curves import curves
 from api.datasets import datasets
@@ -21,6 +22,8 @@ from api.leaderboard import leaderboard
 from api.ledger import ledger
 from api.models import models
 from api.plans import plans
+from api.promotions import promotions
+from api.schedules import schedules
 
 
 class FiniteJson(DefaultJSONProvider):
@@ -55,7 +58,16 @@ def build(parts: Parts) -> APIFlask:
     events.install(app, http_threads=parts.settings.http_threads)
     documents.install(app)
     routes = (datasets, jobs, events.events, leaderboard, models, curves, plans)
-    for blueprint in (*routes, knowledge, ledger, emissions, health.health, documents.documents):
+    nightly = (promotions, schedules, audit)
+    for blueprint in (
+        *routes,
+        *nightly,
+        knowledge,
+        ledger,
+        emissions,
+        health.health,
+        documents.documents,
+    ):
         app.register_blueprint(blueprint)
     return app
 

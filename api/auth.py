@@ -23,6 +23,7 @@ from api.errors import (
     UnknownHost,
     problem,
 )
+from api.roles import require, role_needed
 from scheduler.config import Settings
 
 View = TypeVar("View")
@@ -135,6 +136,9 @@ def install(app: APIFlask, *, settings: Settings) -> None:
             raise Unauthenticated("the token is unknown, revoked or expired", code="invalid_token")
         g.project_id = token.project_id
         g.token_id = token.id
+        g.role = token.role
+        if request.endpoint is not None:  # what is not there is a 404 for everybody
+            require(token.role, role_needed(request.endpoint))
 
     def negotiate() -> None:
         if request.endpoint is None or request.endpoint == "static":

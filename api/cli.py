@@ -6,6 +6,7 @@ import contextlib
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -33,6 +34,19 @@ DataDir = Annotated[
     typer.Option("--data-dir", help="Folder of the service's data (default $FRUGAL_DATA_DIR)."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+
+# Who works on the machine itself is no token: the audit says so.
+OPERATOR = "operator"
+
+
+class Role(StrEnum):
+    """As `api.roles` has them, without importing it."""
+
+    viewer = "viewer"
+    analyst = "analyst"
+    approver = "approver"
+    admin = "admin"
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -197,6 +211,13 @@ def token_add(
         typer.Option(help="Project it belongs to; made if new (default: the first)."),
     ] = None,
     days: Annotated[int | None, typer.Option(min=1, help="Valid so long (default always).")] = None,
+    role: Annotated[
+        Role,
+        typer.Option(
+            help="What it may do: viewer reads and predicts, analyst also uploads and searches, "
+            "approver also promotes, deletes and reads the audit, admin everything."
+        ),
+    ] = Role.analyst,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -206,8 +227,11 @@ def token_add(
         expires = None if days is None else now + timedelta(days=days)
         wanted = [item for item in store.list_projects() if project in (None, item.name)]
         owner = wanted[0] if wanted else store.add_project(project or "default", now=now)
-        secret, token = store.add_token(owner.id, name=name, now=now, expires_at=expires)
-        values = {"id": token.id, "project": owner.name, "name": name, "token": secret}
+        secret, token = store.add_token(
+            owner.id, name=name, now=now, expires_at=expires, role=role.value, actor=OPERATOR
+        )
+        values = {"id": token.id, "project": owner.name, "name": name, "role": token.role}
+        values["token"] = secret
         tell(values, as_json, secret)
 
 
@@ -223,6 +247,7 @@ def token_list(data_dir: DataDir = None, as_json: AsJson = False) -> None:
                     "id": token.id,
                     "project": names[token.project_id],
                     "name": token.name,
+                    "role": token.role,
                     "created_at": token.created_at.isoformat(),
                     "expires_at": token.expires_at and token.expires_at.isoformat(),
                     "revoked_at": token.revoked_at and token.revoked_at.isoformat(),
@@ -234,13 +259,15 @@ def token_list(data_dir: DataDir = None, as_json: AsJson = False) -> None:
         from rich.console import Console
         from rich.table import Table
 
-        table = Table("id", "name", "project", "made", "state", box=None, header_style="dim")
+        table = Table(
+            "id", "name", "role", "project", "made", "state", box=None, header_style="dim"
+        )
         now = datetime.now(UTC)
         for token in tokens:
             expired = token.expires_at is not None and token.expires_at <= now
             state = "revoked" if token.revoked_at else "expired" if expired else "valid"
             made = f"{token.created_at:%Y-%m-%d}"
-            table.add_row(token.id, token.name, names[token.project_id], made, state)
+            table.add_row(token.id, token.name, token.role, names[token.project_id], made, state)
         Console().print(table)
 
 
@@ -253,7 +280,7 @@ def token_revoke(
 ) -> None:
     """Make a token invalid, at once."""
     with plain_errors(), opened_store(data_dir) as store:
-        store.revoke_token(token_id, now=datetime.now(UTC))
+        store.revoke_token(token_id, now=datetime.now(UTC), actor=OPERATOR)
         typer.echo(f"revoked {token_id}")
 
 

@@ -44,6 +44,11 @@ def project_id() -> str:
     return cast(str, g.project_id)
 
 
+def actor() -> str:
+    """Who asks, as the audit names them: the token, never its secret."""
+    return f"token {g.token_id}"
+
+
 def now() -> datetime:
     """When the current request came: the clock is asked once per request."""
     if "now" not in g:

@@ -10,7 +10,7 @@ from apiflask import APIBlueprint
 from flask import Response, request
 from werkzeug.http import parse_options_header
 
-from api.context import now, parts, project_id
+from api.context import actor, now, parts, project_id
 from api.errors import LengthRequired, UnsupportedMediaType
 from api.json_body import strict_json
 from api.pagination import cursor
@@ -21,6 +21,7 @@ from api.schemas_answers import (
     DatasetsAnswer,
     ProfileAnswer,
 )
+from api.schemas_schedules import DeletedAnswer, VersionsAnswer
 from automl.errors import DataError, FrugalError
 from scheduler.errors import Conflict, Gone
 from scheduler.records import DatasetState, StoredDataset
@@ -59,15 +60,7 @@ def create(query_data: UploadQuery) -> Any:
     is refused at once when its beginning cannot be read, and becomes INVALID with the reason when
     a later row cannot. Nothing is trained on before it is READY.
     """
-    settings = parts().settings
-    if request.mimetype and request.mimetype not in UPLOAD_TYPES:
-        raise UnsupportedMediaType(
-            "send the file itself, e.g. with Content-Type: text/csv, application/x-ndjson, "
-            "application/vnd.apache.parquet, application/gzip or application/octet-stream"
-        )
-    if request.content_length is None and not request.environ.get("wsgi.input_terminated"):
-        raise LengthRequired("say how long the file is with Content-Length")
-    request.max_content_length = settings.max_upload_bytes
+    _check_upload()
     dataset, created = parts().ingestor.accept(
         project_id(),
         stream_chunks=_chunks(),
@@ -77,6 +70,59 @@ def create(query_data: UploadQuery) -> Any:
     )
     location = f"/v1/datasets/{dataset.id}"
     return DatasetAnswer.of(dataset), 201 if created else 200, {"Location": location}
+
+
+@datasets.post("/datasets/<dataset_id>/versions")
+@datasets.input(UploadQuery, location="query")
+@datasets.output(DatasetAnswer, 201, description="Being read; poll the Location")
+@datasets.doc(
+    operation_id="appendRows",
+    responses={
+        200: "The same rows were appended before: the version that has them",
+        409: "Not READY, or not the newest version",
+        410: "Deleted",
+    },
+)
+def append(dataset_id: str, query_data: UploadQuery) -> Any:
+    """Append rows as a new version; the old one stays as it is.
+
+    The body is as for a new data set. Its cells are read as those before them, a missing column is
+    refused, and a new one is told; nothing is replaced, and rows whose key is there already are
+    counted. Only the newest version can be appended to.
+    """
+    _check_upload()
+    dataset, created = parts().ingestor.accept(
+        project_id(),
+        stream_chunks=_chunks(),
+        name=_name(query_data.name),
+        options=_options(query_data),
+        now=now(),
+        base_id=dataset_id,
+    )
+    location = f"/v1/datasets/{dataset.id}"
+    return DatasetAnswer.of(dataset), 201 if created else 200, {"Location": location}
+
+
+@datasets.get("/datasets/<dataset_id>/versions")
+@datasets.output(VersionsAnswer)
+@datasets.doc(operation_id="listVersions")
+def versions(dataset_id: str) -> Any:
+    """List all versions of a data set, the first one first."""
+    found = parts().store.series(project_id(), dataset_id)
+    kept = [one for one in found if one.state is not DatasetState.DELETED]
+    return VersionsAnswer(items=[DatasetAnswer.of(one) for one in kept])
+
+
+def _check_upload() -> None:
+    """Raises unless the body can be a file of a known length."""
+    if request.mimetype and request.mimetype not in UPLOAD_TYPES:
+        raise UnsupportedMediaType(
+            "send the file itself, e.g. with Content-Type: text/csv, application/x-ndjson, "
+            "application/vnd.apache.parquet, application/gzip or application/octet-stream"
+        )
+    if request.content_length is None and not request.environ.get("wsgi.input_terminated"):
+        raise LengthRequired("say how long the file is with Content-Length")
+    request.max_content_length = parts().settings.max_upload_bytes
 
 
 def _chunks() -> Iterator[bytes]:
@@ -177,9 +223,20 @@ def ready(dataset: StoredDataset) -> StoredDataset:
 @datasets.input(DeleteQuery, location="query")
 @datasets.doc(
     operation_id="deleteDataset",
-    responses={204: "Deleted, or was so already", 409: "A job uses it"},
+    responses={
+        200: "Deleted, and the versions built on it",
+        204: "Deleted, or was so already",
+        409: "A job uses it",
+    },
 )
 def delete(dataset_id: str, query_data: DeleteQuery) -> Any:
-    """Delete a data set and its rows; with force=true also while a job uses it."""
-    parts().ingestor.delete(project_id(), dataset_id, force=query_data.force == "true", now=now())
+    """Delete a data set and its rows; with force=true also while a job uses it.
+
+    The versions that were appended to it need its rows: they are deleted, too, and named.
+    """
+    deleted = parts().ingestor.delete(
+        project_id(), dataset_id, force=query_data.force == "true", now=now(), actor=actor()
+    )
+    if len(deleted) > 1:
+        return DeletedAnswer(deleted=deleted).model_dump()
     return Response(status=204)

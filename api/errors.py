@@ -21,6 +21,7 @@ from werkzeug.exceptions import (
     RequestedRangeNotSatisfiable,
 )
 
+from api.roles import Forbidden
 from automl.errors import BudgetExhausted, DataError, FrugalError, MeterUnavailable
 from scheduler import errors as scheduler_errors
 
@@ -81,6 +82,7 @@ class TooManyViewers(FrugalError):
 STATUS_OF_CLASS: dict[type[BaseException], int] = {
     BadRequest: 400,
     Unauthenticated: 401,
+    Forbidden: 403,
     scheduler_errors.UnknownRecord: 404,
     NotAcceptable: 406,
     scheduler_errors.Conflict: 409,

@@ -13,7 +13,7 @@ from apiflask import APIBlueprint
 from flask import request
 
 from api.card import ANOMALY_RANKING
-from api.context import now, parts, project_id
+from api.context import actor, now, parts, project_id
 from api.datasets import ready
 from api.errors import BadRequest
 from api.pagination import cursor
@@ -95,7 +95,9 @@ def _admit(asked: JsonObject, key: str | None) -> Job:
         finish_by=None if plan is None else plan.finish_by,
         expected_seconds=None if plan is None else plan.expectation.seconds,
     )
-    return store.add_job(job, idempotency_key=key, max_queued=parts().settings.max_queued_jobs)
+    return store.add_job(
+        job, idempotency_key=key, max_queued=parts().settings.max_queued_jobs, actor=actor()
+    )
 
 
 def _named(reference: str) -> Model:

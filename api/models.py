@@ -16,7 +16,7 @@ from flask import Response, request, send_file
 from api.archive import archive
 from api.auth import negotiated, produces
 from api.card import markdown
-from api.context import now, parts, project_id
+from api.context import actor, now, parts, project_id
 from api.errors import UnsupportedMediaType
 from api.pagination import cursor
 from api.schemas import ModelQuery, PageQuery, PredictQuery
@@ -41,8 +41,8 @@ ZIP = "application/zip"
 
 
 def model_of(name: str, query: ModelQuery) -> Model:
-    """The version asked for, or the newest. Raises UnknownRecord or Gone."""
-    return parts().store.get_model(project_id(), _known(name), version=query.version)
+    """The version asked for, or the one that answers. Raises UnknownRecord or Gone."""
+    return parts().store.get_model(project_id(), known_name(name), version=query.version)
 
 
 @contextmanager
@@ -56,7 +56,7 @@ def unless_deleted(name: str, query: ModelQuery) -> Iterator[None]:
         raise
 
 
-def _known(name: str) -> str:
+def known_name(name: str) -> str:
     """The name itself; what cannot be a name of ours is unknown, and never asked for."""
     if NAME.fullmatch(name) is None:
         raise UnknownRecord("there is no such model")
@@ -80,7 +80,7 @@ def index(query_data: PageQuery) -> Any:
 @models.output(ModelAnswer)
 @models.doc(operation_id="getModel", responses={410: "Deleted"})
 def get(name: str, query_data: ModelQuery) -> Any:
-    """One model: its newest version, or the one asked for."""
+    """One model: the version that answers (promoted last, else newest), or the one asked for."""
     return ModelAnswer.of(model_of(name, query_data))
 
 
@@ -88,7 +88,7 @@ def get(name: str, query_data: ModelQuery) -> Any:
 @models.doc(operation_id="deleteModel", responses={204: "Deleted, or was so already"})
 def delete(name: str) -> Any:
     """Delete every version of a model and its files; its jobs keep their leaderboards."""
-    for key in parts().store.delete_model(project_id(), _known(name), now=now()):
+    for key in parts().store.delete_model(project_id(), known_name(name), now=now(), actor=actor()):
         parts().artifacts.delete(key)
     return Response(status=204)
 

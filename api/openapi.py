@@ -20,16 +20,19 @@ from api import (
     schemas_jobs,
     schemas_knowledge,
     schemas_plans,
+    schemas_schedules,
 )
 from api.auth import PRODUCES, PUBLIC
 from api.datasets import UPLOAD_TYPES
 from api.errors import PROBLEM
 from api.models import ROW_TYPES
+from scheduler.late import JSON
+from scheduler.late import TYPES as OUTCOME_TYPES
 
 Json = dict[str, Any]
 
 REF = "#/components/schemas/{model}"
-COMMON = (400, 401, 404, 406, 413, 421, 422, 429, 500, 503)
+COMMON = (400, 401, 403, 404, 406, 413, 421, 422, 429, 500, 503)
 PUBLIC_COMMON = (400, 406, 421, 429, 500, 503)
 WITH_BODY = ("411", "415")
 INFO = (
@@ -38,6 +41,7 @@ INFO = (
     "Authorization: Bearer <token>. Errors are problem documents (RFC 9457) with a stable "
     "`code`. Ids of another project are unknown ones."
 )
+EXAMPLE_OUTCOMES = {"outcomes": [{"key": "A-17", "label": 1, "at": "2026-11-22T12:00:00Z"}]}
 EXAMPLE_ROWS = {"rows": [{"age": 41, "balance": 1250.5, "segment": "retail"}]}
 EVENT_STREAM = "text/event-stream"
 BINARY = {"type": "string", "format": "binary"}
@@ -78,11 +82,20 @@ def _schemas() -> Json:
     wanted: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = [
         (schemas_jobs.JobRequest, "validation"),
         (schemas_plans.PlanRequest, "validation"),
+        (schemas_schedules.ScheduleRequest, "validation"),
+        (schemas_schedules.ScheduleChange, "validation"),
+        (schemas_schedules.PromoteRequest, "validation"),
         (schemas.RowsRequest, "validation"),
         (schemas_emissions.EmissionsAnswer, "serialization"),
         (schemas_emissions.ForecastsAnswer, "serialization"),
     ]
-    for module in (schemas_answers, schemas_emissions, schemas_knowledge, schemas_plans):
+    for module in (
+        schemas_answers,
+        schemas_emissions,
+        schemas_knowledge,
+        schemas_plans,
+        schemas_schedules,
+    ):
         for model in vars(module).values():
             if isinstance(model, type) and issubclass(model, schemas_answers.Answer):
                 wanted.append((model, "serialization"))
@@ -128,7 +141,7 @@ def _mend(operation: Json, *, endpoint: str, view: Any) -> None:
     for created in {"201", "202"} & responses.keys():
         location = {"description": "Where to look", "schema": {"type": "string"}}
         responses[created]["headers"] = {"Location": location}
-    if endpoint == "datasets.create" and "201" in responses:
+    if endpoint in ("datasets.create", "datasets.append", "promotions.outcomes"):
         responses["200"]["content"] = responses["201"]["content"]
     responses.get("204", {}).pop("content", None)
     if endpoint == "health.readyz":
@@ -180,13 +193,21 @@ def _json(schema: Json) -> Json:
 
 
 def _bodies(paths: Json) -> None:
-    upload = paths["/v1/datasets"]["post"]
-    upload["requestBody"] = {
+    for path in ("/v1/datasets", "/v1/datasets/{dataset_id}/versions"):
+        paths[path]["post"]["requestBody"] = {
+            "required": True,
+            "description": "The file itself",
+            "content": {kind: {"schema": dict(BINARY)} for kind in UPLOAD_TYPES},
+        }
+    csv = paths["/v1/datasets"]["post"]["requestBody"]["content"]["text/csv"]
+    csv["example"] = "age;balance;default\n41;12,5;0\n"
+    paths["/v1/models/{name}/outcomes"]["post"]["requestBody"] = {
         "required": True,
-        "description": "The file itself",
-        "content": {kind: {"schema": dict(BINARY)} for kind in UPLOAD_TYPES},
+        "description": "Labels by key",
+        "content": {kind: {"schema": dict(BINARY)} for kind in OUTCOME_TYPES if kind != JSON},
     }
-    upload["requestBody"]["content"]["text/csv"]["example"] = "age;balance;default\n41;12,5;0\n"
+    content = paths["/v1/models/{name}/outcomes"]["post"]["requestBody"]["content"]
+    content[JSON] = {"schema": {"type": "object"}, "example": EXAMPLE_OUTCOMES}
     predict = paths["/v1/models/{name}/predict"]["post"]
     rows = {"$ref": REF.format(model="RowsRequest")}
     predict["requestBody"] = {

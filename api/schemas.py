@@ -158,7 +158,12 @@ class LedgerQuery(PageQuery):
 class ModelQuery(Query):
     """Which version of a model."""
 
-    version: int | None = Field(None, ge=1, le=2**31 - 1, description="absent: the newest")
+    version: int | None = Field(
+        None,
+        ge=1,
+        le=2**31 - 1,
+        description="absent: the one that answers: promoted last, else the newest",
+    )
 
 
 class PredictQuery(ModelQuery):

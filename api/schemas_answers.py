@@ -56,6 +56,8 @@ class DatasetAnswer(Answer):
 
     id: str
     name: str
+    version: int = Field(description="within its series: rows were appended to version 1")
+    base: str | None = Field(description="the version that it was appended to")
     state: Literal["INGESTING", "READY", "INVALID", "DELETED"]
     created_at: datetime
     updated_at: datetime | None
@@ -73,6 +75,8 @@ class DatasetAnswer(Answer):
         return cls(
             id=dataset.id,
             name=dataset.name,
+            version=dataset.version,
+            base=dataset.base_id,
             state=dataset.state.value,
             created_at=dataset.created_at,
             updated_at=dataset.updated_at,
@@ -361,7 +365,7 @@ class CurvesAnswer(Answer):
 
 
 class ModelsAnswer(Answer):
-    """One page of models, the newest version of each name."""
+    """One page of models, of each name the version that answers."""
 
     items: list[ModelAnswer]
     next_cursor: str | None

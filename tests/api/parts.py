@@ -74,6 +74,8 @@ class FakeIngestor:
         now: datetime,
         base_id: str | None = None,
     ) -> tuple[StoredDataset, bool]:
+        if base_id is not None:
+            self.store.get_dataset(project_id, base_id)
         body = b"".join(stream_chunks)
         if not body:
             raise DataError("the file is empty", code="empty_file")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -136,6 +137,8 @@ def test_another_projects_ids_are_unknown_to_the_byte(site: Site) -> None:
     dataset_id, model = site.upload(), site.model()
     job_id = model.job_id
     unknown = uuid.uuid4().hex
+    at = {"model": model.name, "at": {"start": "02:30"}, "time_zone": "Europe/Paris"}
+    schedule_id = site.post("/v1/schedules", json=at).json["id"]
     pairs = [
         ("GET", "/v1/datasets/{}", dataset_id),
         ("GET", "/v1/datasets/{}/profile", dataset_id),
@@ -143,6 +146,8 @@ def test_another_projects_ids_are_unknown_to_the_byte(site: Site) -> None:
         ("DELETE", "/v1/datasets/{}?force=true", dataset_id),
         ("GET", "/v1/jobs/{}", job_id),
         ("POST", "/v1/jobs/{}/cancel", job_id),
+        ("POST", "/v1/jobs/{}/pause", job_id),
+        ("POST", "/v1/jobs/{}/resume", job_id),
         ("GET", "/v1/jobs/{}/events", job_id),
         ("GET", "/v1/jobs/{}/leaderboard", job_id),
         ("GET", "/v1/jobs/{}/receipt", job_id),
@@ -151,7 +156,17 @@ def test_another_projects_ids_are_unknown_to_the_byte(site: Site) -> None:
         ("GET", "/v1/models/{}/curves", model.name),
         ("GET", "/v1/models/{}/export", model.name),
         ("POST", "/v1/models/{}/predict", model.name),
+        ("GET", "/v1/models/{}/promotions", model.name),
+        ("POST", "/v1/models/{}/promote", model.name),
+        ("POST", "/v1/models/{}/rollback", model.name),
+        ("POST", "/v1/models/{}/outcomes", model.name),
         ("DELETE", "/v1/models/{}", model.name),
+        ("GET", "/v1/datasets/{}/versions", dataset_id),
+        ("POST", "/v1/datasets/{}/versions", dataset_id),
+        ("GET", "/v1/schedules/{}", schedule_id),
+        ("GET", "/v1/schedules/{}/runs", schedule_id),
+        ("PATCH", "/v1/schedules/{}", schedule_id),
+        ("DELETE", "/v1/schedules/{}", schedule_id),
     ]
     with_ids = {
         (method, rule.rule)
@@ -161,9 +176,17 @@ def test_another_projects_ids_are_unknown_to_the_byte(site: Site) -> None:
     }
     assert len({(method, path.split("?")[0]) for method, path, _ in pairs}) == len(with_ids)
     for method, path, known in pairs:
-        foreign = site.call(method, path.format(known), secret=site.other_secret, json={"rows": []})
-        absent = site.call(
-            method, path.format(unknown), secret=site.other_secret, json={"rows": []}
+        body: dict[str, Any] = {"rows": []}
+        if method == "PATCH":
+            body = {"state": "PAUSED"}
+        elif path.endswith("/promote"):
+            body = {"version": 1}
+        given: dict[str, Any] = {"json": body}
+        if path.endswith("/versions") and method == "POST":
+            given = {"data": b"age;y\n1;0\n", "content_type": "text/csv"}
+        foreign, absent = (
+            site.call(method, path.format(one), secret=site.other_secret, **given)
+            for one in (known, unknown)
         )
         assert foreign.status_code == absent.status_code == 404, (method, path)
         assert foreign.data == absent.data

@@ -1,0 +1,81 @@
+"""Who may do what: one table of routes and roles; what is not in it only an admin may."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from automl.errors import FrugalError
+
+# Each may do what those before it may.
+ROLES = ("viewer", "analyst", "approver", "admin")
+VIEWER, ANALYST, APPROVER, ADMIN = ROLES
+
+ROLE_OF: Mapping[str, str] = {
+    # Reading, and what changes nothing: predictions and plans keep nothing of what is sent.
+    "datasets.index": VIEWER,
+    "datasets.get": VIEWER,
+    "datasets.profile": VIEWER,
+    "datasets.versions": VIEWER,
+    "jobs.index": VIEWER,
+    "jobs.get": VIEWER,
+    "jobs.receipt": VIEWER,
+    "events.follow": VIEWER,
+    "leaderboard.show": VIEWER,
+    "models.index": VIEWER,
+    "models.get": VIEWER,
+    "models.card": VIEWER,
+    "models.predict": VIEWER,
+    "curves.show": VIEWER,
+    "promotions.index": VIEWER,
+    "plans.create": VIEWER,
+    "plans.index": VIEWER,
+    "knowledge.show": VIEWER,
+    "ledger.index": VIEWER,
+    "emissions.by_location": VIEWER,
+    "emissions.current": VIEWER,
+    "emissions.latest": VIEWER,
+    "health.metrics": VIEWER,
+    "schedules.index": VIEWER,
+    "schedules.get": VIEWER,
+    "schedules.runs": VIEWER,
+    # Work: data in, searches, labels; a model out of the service is more than a prediction.
+    "datasets.create": ANALYST,
+    "datasets.append": ANALYST,
+    "jobs.submit": ANALYST,
+    "jobs.cancel": ANALYST,
+    "jobs.pause": ANALYST,
+    "jobs.resume": ANALYST,
+    "models.export": ANALYST,
+    "promotions.outcomes": ANALYST,
+    # A schedule that promotes by itself is an approver's: the route asks for that in addition.
+    "schedules.create": ANALYST,
+    "schedules.change": ANALYST,
+    "schedules.delete": ANALYST,
+    # What answers customers, what is gone for good, and who did it.
+    "promotions.promote": APPROVER,
+    "promotions.rollback": APPROVER,
+    "datasets.delete": APPROVER,
+    "models.delete": APPROVER,
+    "audit.index": APPROVER,
+}
+
+
+class Forbidden(FrugalError):
+    """The token is valid, but its role may not do this; the message names the one that may."""
+
+    code = "forbidden"
+
+
+def role_needed(endpoint: str) -> str:
+    """The least role that may use a route.
+
+    >>> role_needed("datasets.delete"), role_needed("a.route.nobody.thought.of")
+    ('approver', 'admin')
+    """
+    return ROLE_OF.get(endpoint, ADMIN)
+
+
+def require(role: str, needed: str, *, what: str = "this") -> None:
+    """Raises Forbidden unless the role is the one needed, or one that may do more."""
+    if role not in ROLES or ROLES.index(role) < ROLES.index(needed):
+        raise Forbidden(f"the token's role is {role}: {what} needs the role {needed}")

@@ -1,0 +1,184 @@
+"""Schedules: train a model again on every day that is worth it, and see what came of each day."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from apiflask import APIBlueprint
+from flask import Response, g
+
+from api.context import actor, now, parts, project_id
+from api.pagination import cursor
+from api.roles import APPROVER, require
+from api.schemas import PageQuery
+from api.schemas_schedules import (
+    RunAnswer,
+    RunsAnswer,
+    RunsQuery,
+    ScheduleAnswer,
+    ScheduleChange,
+    ScheduleRequest,
+    SchedulesAnswer,
+)
+from automl.errors import DataError
+from scheduler.carbon.zones import known_zone
+from scheduler.feed import allowed
+from scheduler.local_days import time_zone
+from scheduler.records_schedules import Schedule, ScheduleState
+from scheduler.retraining import window_of
+from scheduler.webhooks import checked_url
+
+schedules = APIBlueprint("schedules", __name__, url_prefix="/v1", tag="Schedules")
+
+
+@schedules.post("/schedules")
+@schedules.input(ScheduleRequest, location="json")
+@schedules.output(ScheduleAnswer, 201)
+@schedules.doc(operation_id="createSchedule", responses={409: "Not ready", 410: "Deleted"})
+def create(json_data: ScheduleRequest) -> Any:
+    """Train a model again on every local day that is worth it.
+
+    Each day has one run: it looks at the new labels, at how far rows and scores have moved and at
+    how the model does on the new labels, and is skipped with its reason, or trains a challenger
+    in the low-carbon hours of the window. Where that wins, it is promoted or proposed.
+    """
+    _may(json_data.promote)
+    asked = json_data.model_dump(mode="json")
+    _check(asked)
+    window = window_of(asked)
+    day, begins = window.after(now())
+    schedule = parts().store.add_schedule(
+        Schedule(
+            id=uuid.uuid4().hex,
+            project_id=project_id(),
+            name=asked.pop("name"),
+            request={**asked, "model": asked["model"] or asked["job"]["model"]},
+            state=ScheduleState.ACTIVE,
+            created_at=now(),
+            next_at=begins,
+            next_date=day.isoformat(),
+        ),
+        actor=actor(),
+    )
+    return _answer(schedule), 201, {"Location": f"/v1/schedules/{schedule.id}"}
+
+
+def _check(asked: dict[str, Any]) -> None:
+    """Raises what stands against a schedule now: zones, data, models, folders and hosts."""
+    store = parts().store
+    time_zone(asked["time_zone"])
+    known_zone(asked["when"]["zone"] or parts().settings.zone)
+    if asked["webhook"] is not None:
+        checked_url(asked["webhook"], parts().settings.webhook_hosts)
+    feed = asked["feed"]
+    if feed["folder"] is not None:
+        allowed(feed["folder"], parts().settings.feed_roots)
+    if asked["model"] is not None:
+        model = store.get_model(project_id(), asked["model"])
+        if store.job(model.job_id).request["target"] is None:
+            raise DataError(
+                f"model '{model.name}' was trained without labels: nothing tells when another "
+                "training is worth it",
+                code="no_target",
+                details={"field": "model"},
+            )
+        base = model.dataset_id
+    else:
+        base = asked["job"]["dataset"]
+    series = {one.id for one in store.series(project_id(), base)}
+    if feed["dataset"] is not None and feed["dataset"] not in series:
+        store.get_dataset(project_id(), feed["dataset"])
+        raise DataError(
+            "the data set of the feed is no version of the one that the model was trained on: "
+            "append new rows to that one",
+            code="other_series",
+            details={"field": "feed.dataset"},
+        )
+
+
+def _may(promote: str) -> None:
+    if promote == "auto":
+        require(g.role, APPROVER, what="a schedule that promotes by itself")
+
+
+def _answer(schedule: Schedule) -> ScheduleAnswer:
+    window = window_of(schedule.request)
+    active = schedule.state is ScheduleState.ACTIVE
+    return ScheduleAnswer.of(
+        schedule,
+        next_times=window.next_times(now()) if active else [],
+        note=window.note(now()),
+    )
+
+
+@schedules.get("/schedules")
+@schedules.input(PageQuery, location="query")
+@schedules.output(SchedulesAnswer)
+@schedules.doc(operation_id="listSchedules")
+def index(query_data: PageQuery) -> Any:
+    """List schedules, newest first."""
+    items, following = parts().store.list_schedules(
+        project_id(), limit=query_data.limit, after=cursor(query_data.cursor)
+    )
+    return SchedulesAnswer(items=[_answer(item) for item in items], next_cursor=following)
+
+
+@schedules.get("/schedules/<schedule_id>")
+@schedules.output(ScheduleAnswer)
+@schedules.doc(operation_id="getSchedule")
+def get(schedule_id: str) -> Any:
+    """One schedule and when it is due next."""
+    return _answer(parts().store.get_schedule(project_id(), schedule_id))
+
+
+@schedules.patch("/schedules/<schedule_id>")
+@schedules.input(ScheduleChange, location="json")
+@schedules.output(ScheduleAnswer)
+@schedules.doc(operation_id="changeSchedule")
+def change(schedule_id: str, json_data: ScheduleChange) -> Any:
+    """Pause a schedule, or let it go on: days that went by while it was paused have no run."""
+    schedule = parts().store.get_schedule(project_id(), schedule_id)
+    state = ScheduleState(json_data.state)
+    if state is ScheduleState.ACTIVE:
+        _may(schedule.request["promote"])
+    day, begins = window_of(schedule.request).after(now())
+    active = state is ScheduleState.ACTIVE
+    moved = parts().store.move_schedule(
+        project_id(),
+        schedule_id,
+        state=state,
+        next_at=begins if active else None,
+        next_date=day.isoformat() if active else None,
+        actor=actor(),
+        now=now(),
+    )
+    return _answer(moved)
+
+
+@schedules.delete("/schedules/<schedule_id>")
+@schedules.doc(operation_id="deleteSchedule", responses={204: "Deleted"})
+def delete(schedule_id: str) -> Any:
+    """Delete a schedule; a job that it has submitted goes on."""
+    parts().store.move_schedule(
+        project_id(),
+        schedule_id,
+        state=ScheduleState.DELETED,
+        next_at=None,
+        next_date=None,
+        actor=actor(),
+        now=now(),
+    )
+    return Response(status=204)
+
+
+@schedules.get("/schedules/<schedule_id>/runs")
+@schedules.input(RunsQuery, location="query")
+@schedules.output(RunsAnswer)
+@schedules.doc(operation_id="listRuns")
+def runs(schedule_id: str, query_data: RunsQuery) -> Any:
+    """List what became of each local date: run or skipped, promoted or not, and why."""
+    items, following = parts().store.list_runs(
+        project_id(), schedule_id, limit=query_data.limit, after=query_data.before
+    )
+    return RunsAnswer(items=[RunAnswer.of(run) for run in items], next_before=following)
