@@ -6,9 +6,11 @@ anywhere between leaves the rest to the next, and nothing happens twice.
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
@@ -58,7 +60,16 @@ _OF_A_RUN = ("admission", "retraining", "warm_start_from", "when", "webhook", "d
 class Reader(Protocol):
     """What reads rows in and says whether a job may run on them: `scheduler.ingestion.Ingestor`."""
 
-    def accept(self, project_id: str, **given: Any) -> tuple[StoredDataset, bool]: ...
+    def accept(
+        self,
+        project_id: str,
+        *,
+        stream_chunks: Iterable[bytes],
+        name: str,
+        options: Mapping[str, Any],
+        now: datetime,
+        base_id: str | None = None,
+    ) -> tuple[StoredDataset, bool]: ...
 
     def admit(
         self,
@@ -90,6 +101,7 @@ class Retraining:
         self._store, self._artifacts, self._settings = store, artifacts, settings
         self._ingestor, self._intensity, self._clock = ingestor, intensity, clock
         self._owner = f"retraining:{uuid.uuid4().hex[:12]}"
+        self._stopping = threading.Event()
 
     def due(self, now: datetime) -> int:
         """End runs whose jobs ended, open those that are due, decide them; how many jobs came."""
@@ -99,6 +111,8 @@ class Retraining:
             self._open(schedule, now)
         n_jobs = 0
         for _ in range(MOST_DECIDED):
+            if self._stopping.is_set():
+                break
             claimed = self._store.claim_run(
                 owner=self._owner, lease_seconds=self._settings.lease_seconds, now=now
             )
@@ -106,6 +120,14 @@ class Retraining:
                 break
             n_jobs += self._decide(*claimed, now)
         return n_jobs
+
+    def start(self) -> None:
+        """Decide again after a `stop`."""
+        self._stopping.clear()
+
+    def stop(self) -> None:
+        """Give up the decision under way; whoever comes next takes it from the beginning."""
+        self._stopping.set()
 
     def _open(self, schedule: Schedule, now: datetime) -> None:
         """Open the run of the newest date that is due; it stands for those missed before it."""
@@ -135,6 +157,10 @@ class Retraining:
         except StoreUnavailable:
             raise
         except FrugalError as error:
+            if self._stopping.is_set():
+                with contextlib.suppress(LostLease):
+                    self._store.keep_run(run, until=None)
+                return False
             self._fail(schedule, run, problem_of(error), now)
         except Exception as error:
             place = where(error)
@@ -268,7 +294,7 @@ class Retraining:
                 kept = at
                 until = at + timedelta(seconds=self._settings.lease_seconds)
                 store.keep_run(run, until=until)
-            return False
+            return self._stopping.is_set()
 
         numbers: dict[str, Any] = call(
             "scheduler.assessment:assess",

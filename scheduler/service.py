@@ -31,6 +31,7 @@ from scheduler.executor import JobExecutor, make_executor
 from scheduler.heartbeat import EXIT_DATA_DELETED
 from scheduler.ingestion import Ingestor
 from scheduler.records import Job, JobState
+from scheduler.retraining import Retraining
 from scheduler.settlement import Prices
 from scheduler.store import Store
 from scheduler.waiting import hasten_urgent, replan_waiting
@@ -84,6 +85,9 @@ class Service:
         self._executor = executor or make_executor("processes", nice=settings.job_nice)
         self._ingestor = ingestor or Ingestor(store, artifacts, settings, clock=clock)
         self._intensity = intensity
+        self._retraining = Retraining(
+            store, artifacts, settings, self._ingestor, intensity=intensity, clock=clock
+        )
         prices = None if intensity is None else Prices.of(settings, intensity)
         self._clerk = Clerk(store, settings, prices=prices)
         self._clock = clock
@@ -109,11 +113,13 @@ class Service:
             self._lock_folder()
         logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a tick that runs long is no news
         self._stopping.clear()
+        self._retraining.start()
         self._timer = BackgroundScheduler(
             # Planning may wait for a server of others: it has a thread of its own.
             executors={
                 "default": ThreadPoolExecutor(max_workers=1),
                 "planning": ThreadPoolExecutor(max_workers=1),
+                "schedules": ThreadPoolExecutor(max_workers=1),  # a decision reads whole tables
             },
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
             timezone="UTC",
@@ -129,6 +135,13 @@ class Service:
         # timer's thread, which raises there when the timer is shut down in the same moment.
         self._timer.add_job(
             self._woken_tick, "interval", weeks=NEVER_WEEKS, id="wake", max_instances=2
+        )
+        self._timer.add_job(
+            self._retrain,
+            "interval",
+            seconds=self._settings.tick_seconds,
+            id="retrain",
+            executor="schedules",
         )
         if self._intensity is not None:
             self._timer.add_job(
@@ -190,6 +203,19 @@ class Service:
             if self._executor.release_idle(idle_seconds=idle):
                 log.info("job server released after %g s without work", idle)
             self._sweep(now)
+
+    def _retrain(self) -> None:
+        try:
+            self.retrain(self._clock())
+        except StoreUnavailable as error:
+            log.warning("the store is out of reach, schedules later: %s", error)
+        except Exception as error:
+            log.error("schedules failed: %s", type(error).__name__, exc_info=error)
+
+    def retrain(self, now: datetime) -> None:
+        """Carry out what is due of the schedules, and start the jobs that come of it."""
+        if not self._stopping.is_set() and self._retraining.due(now):
+            self.wake()
 
     def _replan(self) -> None:
         try:
@@ -348,6 +374,7 @@ class Service:
     def stop(self) -> None:
         """End everything: jobs give themselves back and go on at the next start."""
         self._stopping.set()
+        self._retraining.stop()
         timer, self._timer = self._timer, None
         if timer is not None:
             timer.shutdown(wait=False)
