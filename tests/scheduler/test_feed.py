@@ -1,0 +1,80 @@
+"""Only what the operator allows is read, whatever a path says."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from automl.errors import DataError
+from scheduler.feed import FeedFile, allowed, chunks, new_files
+
+NOW = datetime.now(UTC)
+LATER = NOW + timedelta(hours=1)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "in" / "daily"
+    folder.mkdir(parents=True)
+    (tmp_path / "secret.csv").write_text("a\n1\n")
+    (folder / "b.csv").write_text("b\n1\n")
+    (folder / "a.csv").write_text("a\n1\n")
+    return tmp_path / "in"
+
+
+def test_new_files_come_by_name(root: Path) -> None:
+    daily = root / "daily"
+    (daily / ".hidden").write_text("x")
+    (daily / "c.part").write_text("x")
+    (daily / "folder").mkdir()
+    (daily / "link.csv").symlink_to(root.parent / "secret.csv")
+    os.mkfifo(daily / "pipe")
+    names = [file.name for file in new_files(str(daily), [root], known=(), now=LATER)]
+    assert names == ["daily/a.csv", "daily/b.csv"]
+    assert [
+        file.name for file in new_files(str(daily), [root], known=["daily/a.csv"], now=LATER)
+    ] == ["daily/b.csv"]
+    assert new_files(str(daily), [root], known=(), now=NOW) == []  # still being written, perhaps
+    (one,) = new_files(str(daily / "a.csv"), [root], known=["daily/a.csv"], now=NOW)
+    assert b"".join(chunks(one)) == b"a\n1\n"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "{base}",
+        "{root}/../secret.csv",
+        "daily",
+        "",
+        "/",
+        "/etc",
+        "{root}/gone",
+        "{root}/a\0b",
+        "/x" * 5000,
+    ],
+)
+def test_other_paths_are_refused_alike(root: Path, path: str) -> None:
+    text = path.format(root=root, base=root.parent)
+    with pytest.raises(DataError) as caught:
+        allowed(text, [root])
+    assert caught.value.code == "feed_not_allowed"
+    assert str(root) not in str(caught.value)
+
+
+def test_a_link_out_of_the_root_is_refused(root: Path) -> None:
+    (root / "out").symlink_to(root.parent)
+    for text in (root / "out", root / "out" / "secret.csv"):
+        with pytest.raises(DataError):
+            allowed(str(text), [root])
+    with pytest.raises(DataError):
+        allowed(str(root), [])
+
+
+def test_a_link_put_in_the_place_of_a_file_is_not_followed(root: Path) -> None:
+    link = root / "daily" / "late.csv"
+    link.symlink_to(root.parent / "secret.csv")
+    with pytest.raises(DataError):
+        list(chunks(FeedFile(path=link, name="daily/late.csv")))
