@@ -47,6 +47,16 @@ NAMED: Mapping[str, Candidate] = MappingProxyType(
         # For tables of few rows, where they earned a place (docs/method.md, Few rows).
         "ETd": Candidate(model="extra_trees", params={"min_samples_leaf": 1, "max_features": 0.5}),
         "KLR": Candidate(model="kernel_logistic", params={"C": 1.0, "n_landmarks": 300}),
+        # For several times the final rows, where those are not all (docs/method.md, Sample).
+        "L255": Candidate(
+            model="lightgbm",
+            params={
+                **_SMALL_TREES,
+                "learning_rate": 0.1,
+                "num_leaves": 255,
+                "feature_fraction": 0.5,
+            },
+        ),
         # For tables whose rare rows are told by values that repeat (automl/search/probes.py).
         "R15": Candidate(model="rated_lightgbm", params=_SMALL_TREES),
         # For tables with rows without a label (automl/search/unlabelled.py).

@@ -31,6 +31,7 @@ class Effort:
     members_per_family: int
     tolerance: float  # of a family's score below the best that still counts as alive
     frugal: bool  # whether the share of brute force is a limit
+    wide_share: float  # of brute force on all rows that more rows may take where they gain
     whole: bool  # whether the final rung takes all rows, however many
 
     def refinement_gain(self, position: int) -> float:
@@ -41,6 +42,10 @@ class Effort:
         if not self.frugal:
             return inf
         return max(FLOOR_SECONDS, FRUGAL_SHARE * self.brute_seconds(fit_seconds))
+
+    def wide_seconds(self, all_seconds: float) -> float:
+        """Expected CPU-seconds that the search may add up to where more rows gain."""
+        return self.wide_share * self.brute_seconds(all_seconds)
 
     def brute_seconds(self, fit_seconds: float) -> float:
         """Expected CPU-seconds of the brute-force search that this one is compared with."""
@@ -65,6 +70,7 @@ _BALANCED = Effort(
     members_per_family=2,
     tolerance=0.10,
     frugal=True,
+    wide_share=0.003,
     whole=False,
 )
 _ECO = replace(
@@ -74,6 +80,7 @@ _ECO = replace(
     late_refinement_gain=0.0,
     refinements=0,
     plateau=1,
+    wide_share=0.001,
 )
 _BEST = replace(
     _BALANCED,

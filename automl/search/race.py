@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from automl.meta.portfolio import Portfolio, portfolio
+from automl.meta.portfolio import NAMED, Portfolio, portfolio
 from automl.models.catalog import family, monotone
 from automl.search.advice import Adviser
 from automl.search.capacity import larger
@@ -64,6 +64,7 @@ def race_of(
         chance=problem.objective.chance,
         gain=gain_with_unlabelled(adviser.gain),
         larger=larger,
+        large=NAMED["L255"],
         note=adviser.note,
     )
     return successive_halving(

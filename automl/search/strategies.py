@@ -61,6 +61,8 @@ class Shape:
     )
     # The next larger candidate where a trial's score was still climbing at its last round.
     larger: Callable[[Trial], Candidate | None] = lambda trial: None
+    # What is tried besides the best on several times the final rows; None: nothing.
+    large: Candidate | None = None
     # Told of every configuration of the portfolio, whether it is tried and why.
     note: Callable[..., None] = lambda candidate, **said: None
 
@@ -160,36 +162,38 @@ def _escalate(
 UNREFINED = ("kernel",)
 
 
-# Three times the rows at a time, as long as the search stays within this share of what brute
-# force would take on all rows.
-MORE_ROWS = 3
-WIDE_SHARE = 0.0075
+# So many times the rows at a time: two such steps reach what three of three times do, for less.
+MORE_ROWS = 5
 
 
 def _widen(
     race: _Race, judged: Sequence[Trial]
 ) -> Generator[Sequence[Proposal], Sequence[Trial], list[Trial]]:
-    """Fit the best model on more negatives than the final rows have, while that gains.
+    """Fit on more negatives than the final rows have, while that gains.
 
     Twenty negatives for each positive are enough on most tables. Where they are not, and all the
-    rows are hundreds for each, the first step tells: docs/method.md, Sample. Each next one is
-    taken only if the one before gained more than half a standard error.
+    rows are hundreds for each, the first step tells: docs/method.md, Sample. More rows bear larger
+    trees, so that a large model is tried on them, and the best one only where that gains nothing.
+    A next step is taken by what gained more than half a standard error.
     """
     shape = race.shape
     made: list[Trial] = []
+    limit = max(race.effort.wide_seconds(shape.all_seconds), race.limit)
     best = max((t for t in judged if t.score is not None), key=_by_score, default=None)
-    limit = WIDE_SHARE * race.effort.brute_seconds(shape.all_seconds)
     n_rows = shape.final_rows
     while best is not None and n_rows < shape.all_rows:
         n_rows = min(MORE_ROWS * n_rows, shape.all_rows)
-        # As much again for the refit on these rows.
-        more = 2 * shape.expected(best.candidate, n_rows)
-        if race.effort.frugal and race.used + more > max(limit, race.limit):
-            break
-        done = yield from race.run([best.candidate], "final", n_rows)
-        made += done
         needed = (best.score or 0.0) + race.standard_error(best) / 2
-        best = next((t for t in done if (t.score or 0.0) > needed), None)
+        large = shape.large if not made and shape.large is not None else best.candidate
+        candidates = [large] if large == best.candidate else [large, best.candidate]
+        best = None
+        for candidate in candidates:
+            # Half as much again for the refit on these rows.
+            more = 1.5 * shape.expected(candidate, n_rows)
+            if best is None and (not race.effort.frugal or race.used + more <= limit):
+                done = yield from race.run([candidate], "final", n_rows)
+                made += done
+                best = next((t for t in done if (t.score or 0.0) > needed), None)
     return made
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import ceil
 
 import numpy as np
 import numpy.typing as npt
@@ -22,8 +23,10 @@ MANY_POSITIVES = 1500
 # ... as long as this many validation positives are judged by; with fewer in all of the folds the
 # weights of the members are noise and stay equal.
 FEW_POSITIVES = 25
-# More negatives than this per positive do not make an average precision any steadier.
-NEGATIVES_PER_POSITIVE = 30
+# More negatives than this per positive do not make an average precision any steadier, as long as
+# one that is kept stands for few: where it stood for forty, the same model's score had a standard
+# deviation of half of itself (docs/method.md, Validation). The last is a limit on what it costs.
+NEGATIVES_PER_POSITIVE, MOST_STOOD_FOR, MOST_NEGATIVES = 30, 4, 40_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,20 +38,23 @@ class Part:
     weight: Floats  # of the validation rows
 
     def thinned(self, n_rows: int, *, y: npt.NDArray[np.int8], seed: int) -> tuple[Rows, Floats]:
-        """About `n_rows` of the validation rows with their weights, the same share of each class.
+        """About `n_rows` of the validation rows with their weights: the positives, some negatives.
 
         For early stopping, which scores them after every round: more rows to stop by than to fit
-        on would make the race on small samples cost as much as a fit on all rows.
+        on would make the race on small samples cost as much as a fit on all rows. The negatives
+        that are kept, at least as many as there are positives, count for those that are not.
         """
-        share = n_rows / len(self.valid)
-        if share >= 1:
+        if n_rows >= len(self.valid):
             return self.valid, self.weight
-        rng = np.random.default_rng(seed)
-        kept = np.zeros(len(self.valid), dtype=bool)
-        for label in (0, 1):
-            own = np.flatnonzero(y[self.valid] == label)
-            kept[rng.choice(own, max(1, round(share * len(own))), replace=False)] = True
-        return self.valid[kept], self.weight[kept]
+        positive = y[self.valid] == 1
+        negatives = np.flatnonzero(~positive)
+        n_positive = len(self.valid) - len(negatives)
+        n_kept = min(len(negatives), max(n_rows - n_positive, n_positive))
+        drawn = np.random.default_rng(seed).choice(negatives, n_kept, replace=False)
+        kept = positive.copy()
+        kept[drawn] = True
+        weight = np.where(positive, 1.0, len(negatives) / n_kept) * self.weight
+        return self.valid[kept], weight[kept]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -117,7 +123,8 @@ def judged_by(dataset: Dataset, *, train: Rows, valid: Rows, seed: int) -> Valid
 def _thinned(dataset: Dataset, fold: Fold, *, rng: np.random.Generator) -> tuple[Rows, Floats]:
     y = dataset.y[fold.valid]
     positives, negatives = fold.valid[y == 1], fold.valid[y == 0]
-    n_kept = min(len(negatives), NEGATIVES_PER_POSITIVE * len(positives))
+    enough = min(ceil(len(negatives) / MOST_STOOD_FOR), MOST_NEGATIVES)
+    n_kept = min(len(negatives), max(NEGATIVES_PER_POSITIVE * len(positives), enough))
     kept = negatives if n_kept == len(negatives) else rng.choice(negatives, n_kept, replace=False)
     rows = np.sort(np.concatenate([positives, kept]))
     own = np.ones(len(rows)) if dataset.weight is None else dataset.weight[rows]

@@ -49,6 +49,7 @@ def play(
     refuse: str = "",
     probes: Sequence[Probe] = (),
     grown: Mapping[int, float] | None = None,
+    by_rows: Mapping[tuple[str, int], float] | None = None,
 ) -> tuple[list[Proposal], SearchEnd]:
     """Drive the strategy; scores by model and, for boosting, by leaves and smoothing."""
     models = portfolio(mode)
@@ -68,7 +69,10 @@ def play(
                 continue
             seconds = shape.expected(proposal.candidate, proposal.n_rows)
             size = proposal.candidate.params.get("max_bin", 0)
-            score = (grown or {}).get(size, scores.get(name_of(proposal.candidate)))
+            name = name_of(proposal.candidate)
+            score = (grown or {}).get(size, scores.get(name))
+            # Of more than the final rows, in hundred thousands.
+            score = (by_rows or {}).get((name, proposal.n_rows // 100_000), score)
             done.append(
                 Trial(
                     number=len(proposed),
@@ -91,7 +95,8 @@ def name_of(candidate: Candidate) -> str:
         return "Lps"
     if "negatives_per_positive" in params:
         return "Lnb10"
-    return "L15" if params["num_leaves"] == 15 else "refined"
+    named = {15: "L15", 255: "large"}
+    return named.get(params["num_leaves"], "refined")
 
 
 def names(proposals: Sequence[Proposal], rung: str) -> list[str]:
@@ -106,6 +111,7 @@ ALL = {
     "Lps": 0.40,
     "random_forest": 0.39,
     "refined": 0.35,
+    "large": 0.35,
 }
 
 
@@ -137,6 +143,52 @@ def test_the_best_grows_as_long_as_it_gains(gains: list[float]) -> None:
     assert set(grown[:-1]) <= set(end.finalists)
     assert grown[-1] not in end.finalists
     assert all(proposed[i].n_rows == 100_000 and proposed[i].rung == "final" for i in grown)
+
+
+LARGE = Candidate(model="lightgbm", params={"num_leaves": 255})
+
+
+@pytest.mark.parametrize(
+    ("mode", "all_seconds", "by_rows", "tried"),
+    [
+        # Nothing gains by more rows: no more than one step is spent.
+        ("balanced", 1000.0, {}, [("large", 5), ("Lnb10", 5)]),
+        # The large one goes on while it gains, to the last row.
+        (
+            "balanced",
+            1000.0,
+            {("large", 5): 0.5, ("large", 25): 0.6, ("large", 60): 0.7},
+            [("large", 5), ("large", 25), ("large", 60)],
+        ),
+        (
+            "balanced",
+            1000.0,
+            {("large", 5): 0.5, ("large", 25): 0.5},
+            [("large", 5), ("large", 25)],
+        ),
+        # Where only the best itself gains, it does.
+        ("balanced", 1000.0, {("Lnb10", 5): 0.5}, [("large", 5), ("Lnb10", 5), ("Lnb10", 25)]),
+        # Within a share of brute force on all rows, a smaller one in eco.
+        (
+            "balanced",
+            6.0,
+            {("large", 5): 0.5, ("large", 25): 0.6},
+            [("large", 5), ("large", 25)],
+        ),
+        ("eco", 6.0, {("large", 5): 0.5, ("large", 25): 0.6}, [("large", 5)]),
+    ],
+)
+def test_more_rows_are_taken_while_they_gain(
+    mode: str, all_seconds: float, by_rows: Mapping[tuple[str, int], float], tried: Any
+) -> None:
+    made = replace(shape(fit=0.1), all_rows=6_000_000, all_seconds=all_seconds, large=LARGE)
+    proposed, end = play(made, ALL, mode=mode, by_rows=by_rows)
+    wide = [i for i, p in enumerate(proposed) if p.n_rows > 100_000]
+    named = [(name_of(p.candidate), p.n_rows // 100_000) for p in (proposed[i] for i in wide)]
+    assert named == tried
+    gained = [i for i in wide if named[wide.index(i)] in by_rows]
+    # The best three are the finalists.
+    assert set(gained[-3:]) <= set(end.finalists)
 
 
 def test_living_families_are_widened_and_the_best_three_judged_on_all_rows() -> None:

@@ -9,13 +9,14 @@ import pytest
 from sklearn.metrics import average_precision_score
 
 from automl.data.dataset import Dataset
+from automl.data.split import folds
 from automl.meters.cpu_time import CpuTimeMeter
 from automl.models import catalog
 from automl.search import parts
 from automl.search.metrics import average_precision
 from automl.search.problem import prepare
 from automl.search.run import search
-from automl.search.validation import FEW_POSITIVES, plan_validation
+from automl.search.validation import FEW_POSITIVES, MOST_STOOD_FOR, plan_validation
 from tests.automl.search.problems import rare
 
 
@@ -90,12 +91,12 @@ def test_time_and_group_together(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_thinned_negatives_weigh_as_many_as_there_were() -> None:
-    dataset = rare(30_000, n_positive=150)
+    dataset = rare(30_000, n_positive=300)
     found = plan_validation(dataset, seed=0)
     assert len(found.rows) < 31 * found.n_positive + 1
     n_judged = sum(len(part.valid) for part in found.parts)
     assert n_judged == len(found.rows) == len(set(found.rows.tolist()))
-    assert found.prevalence == pytest.approx(150 / 30_000, rel=0.1)
+    assert found.prevalence == pytest.approx(300 / 30_000, rel=0.1)
     total = found.weight[found.y == 0].sum() + found.n_positive
     assert total == pytest.approx(30_000 * len(found.parts) / 5, rel=0.02)
     # Scores on the thinned rows estimate those on all rows without bias.
@@ -104,6 +105,21 @@ def test_thinned_negatives_weigh_as_many_as_there_were() -> None:
     whole = average_precision_score(dataset.y, score)
     assert weighted == pytest.approx(whole, abs=0.06)
     assert average_precision(found.y, score[found.rows]) > 2 * whole  # without the weights
+
+
+def test_a_kept_negative_stands_for_few_however_rare_the_positives() -> None:
+    dataset = rare(60_000, n_positive=60)
+    found = plan_validation(dataset, seed=0)
+    assert found.weight.max() <= MOST_STOOD_FOR
+    total = found.weight[found.y == 0].sum() + found.n_positive
+    assert total == pytest.approx(60_000 * len(found.parts) / 5, rel=0.02)
+    # The top of a ranking is what counts: at thirty a positive its negatives are mostly not there.
+    score = np.random.default_rng(1).normal(size=60_000) + 2.5 * dataset.y
+    judged = np.concatenate([fold.valid for fold in folds(dataset, seed=0)[: len(found.parts)]])
+    whole = average_precision_score(dataset.y[judged], score[judged])
+    assert average_precision(found.y, score[found.rows], found.weight) == pytest.approx(
+        whole, rel=0.25
+    )
 
 
 @pytest.mark.parametrize(
@@ -133,12 +149,19 @@ def test_rungs_nest_and_keep_to_the_training_side() -> None:
         assert problem.prior_shift(large, part) == 0
 
 
-def test_early_stopping_rows_keep_the_classes_shares() -> None:
+def test_early_stopping_keeps_the_positives_and_the_weight_of_all() -> None:
     dataset = rare(6000, n_positive=600)
     part = plan_validation(dataset, seed=0).parts[0]
     rows, weight = part.thinned(300, y=dataset.y, seed=0)
     assert len(rows) == len(weight) == pytest.approx(300, abs=2)
     assert set(rows) <= set(part.valid)
-    assert dataset.y[rows].mean() == pytest.approx(dataset.y[part.valid].mean(), abs=0.01)
+    assert dataset.y[rows].sum() == dataset.y[part.valid].sum()
+    assert weight.sum() == pytest.approx(part.weight.sum())
+    assert np.average(dataset.y[rows], weights=weight) == pytest.approx(
+        np.average(dataset.y[part.valid], weights=part.weight)
+    )
+    # However few rows are asked for, there is a negative for each positive.
+    fewest, _ = part.thinned(10, y=dataset.y, seed=0)
+    assert dataset.y[fewest].mean() == 0.5
     everything, _ = part.thinned(10**6, y=dataset.y, seed=0)
     assert everything is part.valid
