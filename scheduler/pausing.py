@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
+from scheduler.errors import StoreUnavailable
 from scheduler.plan import Plan, Slot
 from scheduler.planner import MARGIN, utc_text
 from scheduler.work import CANCELLED, Work
@@ -30,7 +31,7 @@ def stop_reason(work: Work) -> str | None:
     """
     if work.heart.cancel_requested.is_set():
         return CANCELLED
-    if work.heart.pause_requested.is_set():
+    if work.heart.pause_requested.is_set() or _asked(work):
         raise Pausing("paused by the user", until=None)
     if work.job.plan is not None:
         now = work.clock()
@@ -39,6 +40,14 @@ def stop_reason(work: Work) -> str | None:
             reason = f"its window has ended; it goes on at {utc_text(later.start, now)}"
             raise Pausing(reason, until=later.start)
     return None
+
+
+def _asked(work: Work) -> bool:
+    """Whether a pause is asked for now: trials may be shorter than the time between heartbeats."""
+    try:
+        return work.store.job(work.job.id).pause_requested
+    except StoreUnavailable:  # the heartbeat will hear of it
+        return False
 
 
 def next_slot(plan: Plan, *, now: datetime) -> Slot | None:

@@ -103,14 +103,7 @@ def test_a_paused_job_goes_on_with_its_trials_and_picks_the_same_champion(
         told = ended(self, job_id, **given)
         if len(self.trials(job_id)) == 3:
             self.request_pause(job.project_id, job_id, now=utc_now())
-            wait_for_the_heartbeat()
         return told
-
-    def wait_for_the_heartbeat() -> None:
-        import threading
-
-        heart = next(one for one in threading.enumerate() if one.name == "heartbeat")
-        heart.beat()  # type: ignore[attr-defined]
 
     with monkeypatch.context() as patched:
         patched.setattr(Store, "end_trial", end_and_pause)
