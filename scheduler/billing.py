@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from automl.cost import JOULES_PER_KWH, ZERO, Cost
+from automl.errors import FrugalError
 from scheduler.emissions import Stretch
 from scheduler.pricing import finite
 from scheduler.records import Job, Phase, StoredTrial
@@ -16,8 +17,10 @@ from scheduler.records import Job, Phase, StoredTrial
 if TYPE_CHECKING:
     from automl.meters.reference import Reference
     from automl.search.stop import Stop
+    from scheduler.work import Work
 
-ORDER = ("features", "search", "refit", "predict")
+UNFINISHED = "unfinished"
+ORDER = ("features", "search", "refit", "predict", UNFINISHED)
 ENSEMBLE = "ensemble"  # its cost is that of its members, who stand in the bill themselves
 
 
@@ -61,6 +64,8 @@ def _stretch(phase: Phase, rows: Sequence[Phase], job: Job, *, now: datetime) ->
     cost = finite(phase.cost)
     end = phase.ended_at or job.finished_at or now
     start = phase.started_at or end - timedelta(seconds=cost.wall_seconds)
+    if phase.name == UNFINISHED:  # beside the others, from the beginning to the end
+        return Stretch(phase=phase.name, start=min(start, end), end=end, cost=cost)
     ends = [
         one.ended_at
         for one in rows
@@ -89,13 +94,75 @@ def _shared_out(search: Stretch, trials: Sequence[Stretch]) -> list[Stretch]:
         share = search.cost.joules / spent.joules
         trials = [replace(one, cost=one.cost * share) for one in trials]
         spent = spent * share
-    rest = Cost(
-        cpu_seconds=max(search.cost.cpu_seconds - spent.cpu_seconds, 0.0),
-        joules=max(search.cost.joules - spent.joules, 0.0),
-        wall_seconds=max(search.cost.wall_seconds - spent.wall_seconds, 0.0),
-        meter=search.cost.meter,
+    return [*trials, replace(search, cost=_minus(search.cost, spent))]
+
+
+@contextmanager
+def accounted(work: Work) -> Iterator[None]:
+    """Write down what a process took in vain, when the block ends by an exception.
+
+    A job that fails or pauses within a phase has no cost of it on record; its finished trials and
+    ended phases have. What is left of the process is its phase ``unfinished``. A process that is
+    killed leaves nothing but its trials.
+    """
+    from automl.meters.base import measure
+
+    began = work.clock()
+    try:
+        with measure(work.meter) as whole:
+            yield
+    except BaseException:
+        with suppress(FrugalError):  # another worker has the job, or the store is away
+            _write_rest(work, whole.cost, began=began)
+        raise
+
+
+def _write_rest(work: Work, whole: Cost, *, began: datetime) -> None:
+    rows = [one for one in work.store.phases(work.job.id) if one.epoch == work.epoch]
+    trials = [one for one in work.store.trials(work.job.id) if one.finished_at is not None]
+    rest = unfinished(whole, rows, trials, began=began)
+    if rest.joules > 0:
+        work.store.add_phase(
+            Phase(
+                job_id=work.job.id,
+                epoch=work.epoch,
+                name=UNFINISHED,
+                cost=rest,
+                started_at=began,
+                ended_at=work.clock(),
+            )
+        )
+
+
+def unfinished(
+    whole: Cost, phases: Iterable[Phase], trials: Iterable[StoredTrial], *, began: datetime
+) -> Cost:
+    """Return what a process took beside the phases that it ended and the trials it finished.
+
+    Parameters
+    ----------
+    whole : of the process, since `began`
+    phases : of this process
+    trials : of the job, also those of earlier processes
+    """
+    tried = [(one, _tried(one)) for one in trials]
+    own = [at for one, at in tried if at is not None and one.started_at >= began]
+    earlier = [at for one, at in tried if at is not None and one.started_at < began]
+    ended = sum((finite(one.cost) for one in phases), start=ZERO)
+    if any(one.name == "search" for one in phases):  # it has the trials in it, earlier ones too
+        ended = _minus(ended, sum((one.cost for one in earlier), start=ZERO))
+    else:
+        ended = sum((one.cost for one in own), start=ended)
+    return _minus(whole, ended)
+
+
+def _minus(cost: Cost, other: Cost) -> Cost:
+    return Cost(
+        cpu_seconds=max(cost.cpu_seconds - other.cpu_seconds, 0.0),
+        joules=max(cost.joules - other.joules, 0.0),
+        wall_seconds=max(cost.wall_seconds - other.wall_seconds, 0.0),
+        meter=cost.meter,
     )
-    return [*trials, replace(search, cost=rest)]
 
 
 def brute_joules(stop: Stop, *, grams_per_kwh: float) -> float | None:

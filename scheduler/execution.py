@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 from automl.cost import Budget, Cost
 from automl.errors import BudgetExhausted, FrugalError
 from scheduler.artifacts import ArtifactStore
-from scheduler.billing import brute_joules, constants_of, processor_joules, reference_of
+from scheduler.billing import (
+    accounted,
+    brute_joules,
+    constants_of,
+    processor_joules,
+    reference_of,
+)
 from scheduler.child import where
 from scheduler.clock import Clock, utc_now
 from scheduler.config import Settings
@@ -140,7 +146,8 @@ def _paused(work: Work, pause: Pausing) -> Job:
 def _finished(work: Work) -> Job:
     """Run the search and write the end of the job, whatever it is."""
     try:
-        return ranked(work) if work.job.request["target"] is None else _searched(work)
+        with accounted(work):
+            return ranked(work) if work.job.request["target"] is None else _searched(work)
     except BudgetExhausted as error:
         if work.heart.cancel_requested.is_set():
             return end(work, state=JobState.CANCELLED, stop_reason=f"stopped: {CANCELLED}")

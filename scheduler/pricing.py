@@ -116,7 +116,7 @@ def price_of(
             days[stretch.phase, day] = before + priced, sooner + share * earlier
             phases[stretch.phase] = phases.get(stretch.phase, Emissions()) + priced
     actual = sum((one for one, _ in days.values()), start=Emissions())
-    earlier_gco2e = sum(sooner for _, sooner in days.values())
+    earlier_gco2e = sum((sooner for _, sooner in days.values()), start=0.0)
     end = max((one.end for one in work), default=job.submitted_at)
     settle_at = settle_at_of(actual, end=end, now=now) if live else None
     price = Price(

@@ -206,8 +206,14 @@ def _measured(
             f" + {meter['watts_per_gb']:g} W/GB x resident memory x time"
             f" (watts per core: {meter['source']}); PUE {PUE:g}."
         )
+    elif meter.get("meter") == "cpu_time":
+        lines.append(f"Joules = watts of the settings x CPU-seconds, and memory; PUE {PUE:g}.")
     else:
         lines.append(f"Joules by the counter {meter.get('meter')}; PUE {PUE:g}.")
+    if "unfinished" in phases:
+        lines.append(
+            "Unfinished is what processes took in vain or for what a pause or failure cut short."
+        )
     theirs = reference.get("cpu_joules")
     if theirs and own is not None:
         lines.append(
@@ -221,8 +227,8 @@ def _measured(
         lines.append(f"No reference: {reference.get('reason') or 'codecarbon gave no figure'}.")
     if attempts > 1:
         lines.append(
-            f"{attempts} processes worked on this job; a phase that one of them did not end is"
-            " not in the bill, except for its finished trials."
+            f"{attempts} processes worked on this job; of one that was killed only finished trials"
+            " and ended phases are in the bill."
         )
     if "predict" in phases:
         lines.append("Predict is what it took to measure the champion in use, by 1,000 rows twice.")

@@ -16,7 +16,7 @@ from scheduler.carbon.sources import make_source
 from scheduler.carbon.typical import Typical
 from scheduler.carbon.zones import known_zone
 from scheduler.config import Settings
-from scheduler.emissions import Stretch, rates_of
+from scheduler.emissions import Emissions, Stretch, rates_of
 from scheduler.errors import StoreUnavailable
 from scheduler.pricing import (
     Price,
@@ -120,7 +120,7 @@ def _settle_job(store: Store, prices: Prices, job: Job, *, now: datetime) -> boo
     if job.receipt is None:
         made = receipt(
             price,
-            meter={"meter": price.actual.cost.meter},
+            meter={"meter": sum(price.phases.values(), start=Emissions()).cost.meter},
             reference={"reason": "the job did not come to its end"},
             own_cpu_joules=None,
             trials=[one.trial for one in trials if one.trial is not None],

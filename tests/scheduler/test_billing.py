@@ -12,7 +12,7 @@ import pytest
 from automl.cost import Cost
 from automl.search.stop import Stop
 from automl.trial import Candidate, Proposal, Trial
-from scheduler.billing import brute_joules, stretches_of
+from scheduler.billing import brute_joules, stretches_of, unfinished
 from scheduler.records import Phase, StoredTrial
 from tests.scheduler.test_emissions import NOON
 from tests.scheduler.test_receipt import a_job
@@ -143,3 +143,16 @@ def test_brute_force_is_as_the_search_counted_it() -> None:
     # A gram gains 4 and a percent of brute force 2: that percent is half a gram.
     assert brute_joules(stop, grams_per_kwh=50.0) == pytest.approx(50 / 50 * 3.6e6)
     assert brute_joules(Stop(reason="tried", text=""), grams_per_kwh=50.0) is None
+
+
+def test_what_a_process_did_beside_its_phases_and_trials_was_in_vain() -> None:
+    began = NOON + 100 * SECOND
+    trials = [tried(0, 12, 20, 6), tried(1, 120, 130, 5), tried(2, 140, 141, 1, trial=None)]
+    features = phase("features", 2, 110, epoch=2)
+    search = phase("search", 20, 150, epoch=2)  # the trials of both processes are in it
+    for rows, left in (([], 25), ([features], 23), ([features, search], 14)):
+        rest = unfinished(cost(30), rows, trials, began=began)
+        assert rest.joules == pytest.approx(left)
+    assert unfinished(cost(3), [search], trials, began=began).joules == 0
+    alone = replace(features, name="unfinished", started_at=began, cost=cost(9))
+    assert laid([features, alone], [], epoch=2)[-1] == ("unfinished", 100, 110, 9)

@@ -221,6 +221,9 @@ def test_a_job_of_which_no_model_could_be_fitted_says_so(
     trials = [stored.trial for stored in store.trials(job.id)]
     assert trials
     assert all(trial is not None and trial.error for trial in trials)
+    costs = {one.name: one.cost for one in store.phases(job.id)}
+    assert costs["features"].joules > 0
+    assert costs["unfinished"].joules > 0  # what it burnt in vain is billed
 
 
 def test_a_budget_too_small_for_anything_fails(start: Start, run: Callable[[Job], Job]) -> None:
