@@ -6,8 +6,9 @@ import difflib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cache
+from statistics import fmean
 
 from automl.errors import DataError
 from scheduler.carbon.countries import ALPHA_3, packaged_data
@@ -47,6 +48,8 @@ class Intensity:
 def yearly_mean(zone: str) -> Intensity:
     """The mean of a year for a country, by its alpha-2 or alpha-3 code, or for WORLD.
 
+    A part of a country that has a profile, as US-CAL-CISO, has the mean of that.
+
     Raises DataError `unknown_zone`, with the list of zones in its details, for any other.
 
     >>> round(yearly_mean("FR").grams_per_kwh), yearly_mean("fra").zone
@@ -54,7 +57,7 @@ def yearly_mean(zone: str) -> Intensity:
     """
     known = _intensities()
     code = zone.strip().upper()
-    found = known.get(ALPHA_3.get(code, code))
+    found = known.get(ALPHA_3.get(code, code)) or _of_part(code)
     if found is None:
         zones = sorted(known)
         near = difflib.get_close_matches(code, zones, n=3, cutoff=0.6)
@@ -65,6 +68,22 @@ def yearly_mean(zone: str) -> Intensity:
             details={"zones": zones, "near": near},
         )
     return found
+
+
+@cache
+def _of_part(code: str) -> Intensity | None:
+    profile = packaged().profiles.get(code)
+    if profile is None:
+        return None
+    year = int(profile.middle_year)
+    hours = (datetime(year, 1, 1, tzinfo=UTC) + hour * _HOUR for hour in range(365 * 24))
+    return Intensity(
+        zone=code,
+        grams_per_kwh=fmean(map(profile.grams, hours)),
+        source="mean of the packaged profile",
+        factor_type=_LIFECYCLE,
+        year=year,
+    )
 
 
 @cache

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 
 from automl.errors import DataError
 from scheduler.carbon.countries import ALPHA_3
-from scheduler.carbon.typical import yearly_mean
+from scheduler.carbon.typical import Typical, yearly_mean
 
 
 @pytest.mark.parametrize(
@@ -54,6 +55,14 @@ def test_every_zone_of_the_packaged_data_is_sound() -> None:
     assert isinstance(zones, list)
     for zone in zones:
         assert 0 <= yearly_mean(zone).grams_per_kwh <= 2000
+
+
+def test_a_part_of_a_country_has_the_mean_of_its_profile() -> None:
+    found = yearly_mean("us-cal-ciso")
+    start = datetime(found.year, 1, 1, tzinfo=UTC)
+    hours = Typical().forecast("US-CAL-CISO", start, start + timedelta(days=365), now=start)
+    assert found.zone == "US-CAL-CISO"
+    assert found.grams_per_kwh == pytest.approx(hours.mean(hours.start, hours.end))
 
 
 def test_the_country_codes_are_those_of_iso_3166() -> None:
