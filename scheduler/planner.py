@@ -65,23 +65,7 @@ def plan(
     """
     earliest = max(now, when.start_after) if when.start_after is not None else now
     _check(when, expectation, earliest=earliest, now=now)
-    return _decided(when, expectation, series, earliest=earliest, now=now)
-
-
-def replan(
-    before: Plan, expectation: Expectation, series: IntensitySeries, *, now: datetime
-) -> Plan:
-    """Return the plan by a newer forecast; the same plan where this one is not newer.
-
-    It never refuses: a job that was accepted runs, at once where its latest start has passed.
-    """
-    if before.issued_at is not None and series.issued_at <= before.issued_at:
-        return before
-    start_after = before.when.start_after
-    earliest = now if start_after is None else max(now, start_after)
-    return _decided(
-        before.when, expectation, series, earliest=earliest, now=now, last=before.latest_start
-    )
+    return decided(when, expectation, series, earliest=earliest, now=now)
 
 
 def span(when: When, expectation: Expectation, *, now: datetime) -> tuple[datetime, datetime]:
@@ -138,7 +122,7 @@ def _infeasible(
     )
 
 
-def _decided(
+def decided(
     when: When,
     expectation: Expectation,
     series: IntensitySeries | None,

@@ -10,8 +10,9 @@ from scheduler.backlog import urgent
 from scheduler.carbon.series import IntensitySource
 from scheduler.errors import ForecastUnavailable
 from scheduler.plan import Plan
-from scheduler.planner import replan, utc_text
+from scheduler.planner import utc_text
 from scheduler.records import Job
+from scheduler.replanning import replan
 from scheduler.store import Store
 
 log = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from automl.errors import DataError
 from automl.search.expectation import Expectation
 from scheduler.carbon.series import IntensitySeries, Reading
 from scheduler.plan import Plan, When
-from scheduler.planner import MOST_AGE, plan, replan, span
+from scheduler.planner import MOST_AGE, plan, span
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -247,30 +247,6 @@ def test_slots_are_left_when_the_pause_costs_more_than_it_saves():
     series = forecast([400, 100, 104, 100] + [400] * 30)
     assert len(plan(when, of(7200, pause=10), series, now=NOW).slots) == 2
     assert len(plan(when, of(7200, pause=300), series, now=NOW).slots) == 1
-
-
-def test_only_a_newer_forecast_makes_a_new_plan():
-    first = plan(LOW, of(3600), forecast(NOON_DIP), now=NOW)
-    later = NOW + HOUR
-    same = forecast([1] * 40, start=later)
-    assert replan(first, of(3600), same, now=later) is first
-    newer = forecast([300, 300, 300, 300, 50] + [300] * 30, start=later, issued_at=later)
-    second = replan(first, of(3600), newer, now=later)
-    assert second.start_at == later + 4 * HOUR
-    assert (second.decided_at, second.issued_at) == (later, later)
-
-
-def test_planning_again_never_moves_the_latest_start_back_nor_refuses():
-    first = plan(LOW, of(3600), forecast(NOON_DIP), now=NOW)
-    late = NOW + 23 * HOUR
-    newer = forecast([300] * 5 + [50] * 30, start=late, issued_at=late)
-    second = replan(first, of(3600), newer, now=late)
-    assert second.latest_start == first.latest_start == NOW + 24 * HOUR
-    assert second.start_at == late
-    deadline = plan(replace(LOW, finish_by=NOW + 3 * HOUR), of(3600), forecast(NOON_DIP), now=NOW)
-    gone = NOW + 20 * HOUR
-    third = replan(deadline, of(3600), forecast([9] * 9, start=gone, issued_at=gone), now=gone)
-    assert third.start_at == gone
 
 
 def test_the_running_hour_is_ranked_by_its_forecast_so_that_nothing_waits_for_ever():
