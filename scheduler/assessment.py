@@ -65,7 +65,10 @@ def assess(
     columns = set(model.columns)
     if training is None:
         seen = features(rows, columns, _some(np.arange(found.n_before)))
-        training = {"columns": histograms(seen), "scores": _training_scores(model)}
+        # Not those out of fold: each fold's model has a floor of its own, and their mean another
+        # one, which on a data set without any drift was an index of 2.5.
+        scores = score_histogram(model.decision(seen))
+        training = {"columns": histograms(seen), "scores": scores}
     drift: dict[str, Any] | None = None
     new: dict[str, Any] | None = None
     appended = _some(np.arange(found.n_before, len(found.y)))
@@ -75,10 +78,9 @@ def assess(
         new = {"columns": counted, "scores": None}
         told = moved(training["columns"], counted)
         drift = {"columns": told[:MOST_TOLD], "n_columns": len(told), "scores": None}
-        if training.get("scores") is not None:
-            scores = score_histogram(model.decision(frame), like=training["scores"])
-            new["scores"] = scores
-            drift["scores"] = moved({"score": training["scores"]}, {"score": scores})[0]
+        scores = score_histogram(model.decision(frame), like=training["scores"])
+        new["scores"] = scores
+        drift["scores"] = moved({"score": training["scores"]}, {"score": scores})[0]
     return {
         "n_new_rows": len(found.y) - found.n_before,
         "n_new_labels": found.n_new,
@@ -132,11 +134,6 @@ def _record(model: Champion) -> tuple[Any, Any, Any] | None:
         return None
     logit = mean_logit({number: kept[f"logit_{number}"] for number in weights}, weights)
     return np.asarray(kept["y"]), logit, np.asarray(kept["weight"], dtype=np.float64)
-
-
-def _training_scores(model: Champion) -> dict[str, Any] | None:
-    record = _record(model)
-    return None if record is None else score_histogram(record[1], record[2])
 
 
 def _some(rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:

@@ -252,12 +252,21 @@ def _label(value: Any, known: Mapping[str, str]) -> str | None:
     if isinstance(value, bool):
         texts = [str(value).lower(), str(int(value))]
     elif isinstance(value, int | float):
-        texts = [str(value), str(int(value))] if value == value // 1 else [str(value)]
+        texts = [str(value), _whole(str(value))]
     elif isinstance(value, str):
-        texts = [value, value.strip()]
+        texts = [value, value.strip(), _whole(value)]
     else:
         return None
     return next((known[text] for text in texts if text in known), None)
+
+
+def _whole(text: str) -> str:
+    """A number as a whole one, as cells may have it: 1.0 is 1."""
+    try:
+        number = float(text)
+        return str(int(number)) if number == int(number) else text
+    except (ValueError, OverflowError):
+        return text
 
 
 def _moment(value: Any, number: int) -> datetime | None:

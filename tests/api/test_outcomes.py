@@ -1,0 +1,127 @@
+"""Labels that come later, over HTTP: read strictly, counted, and told with their row."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from scheduler.records import JobState
+from tests.api.parts import Site, build
+from tests.contracts.records import a_model
+
+
+@pytest.fixture(scope="module")
+def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A model of rows 0 to 599 with the key id; those from 500 on have no label."""
+    site = build(tmp_path_factory.mktemp("outcomes"), reads_files=True)
+    lines = ["id,age,y"] + [
+        f"{i},{20 + i % 50},{'' if i >= 500 else int(i % 9 == 0)}" for i in range(600)
+    ]
+    answer = site.post(
+        "/v1/datasets?key=id", data="\n".join(lines).encode(), content_type="text/csv"
+    )
+    while site.get(answer.headers["Location"]).json["state"] == "INGESTING":
+        time.sleep(0.05)
+    dataset = site.store.get_dataset(site.project, answer.json["id"])
+    site.job(dataset=dataset.id, target="y", model="late-y")
+    job = site.claim()
+    # Files of a champion are not needed: nothing here predicts.
+    site.store.finish_job(
+        job.id,
+        epoch=job.epoch,
+        state=JobState.DONE,
+        now=job.submitted_at,
+        model=a_model(job, name="late-y"),
+    )
+    yield site
+    site.predictor.stop()  # type: ignore[attr-defined]
+    site.store.close()
+
+
+def outcomes(site: Site, body: Any, kind: str = "application/json") -> Any:
+    given = {"json": body} if kind == "application/json" else {"data": body, "content_type": kind}
+    return site.post("/v1/models/late-y/outcomes", **given)
+
+
+def test_all_forms_say_the_same(real: Site) -> None:
+    counts = []
+    for body, kind in (
+        (
+            {"outcomes": [{"key": 500, "label": 1}, {"key": "501", "label": False}]},
+            "application/json",
+        ),
+        (b"key,label\n500,1\n501,0\n", "text/csv"),
+        (b"label;key;at\n1;500;2026-01-01T00:00:00Z\n0.0;501;\n", "text/csv"),
+        (b'{"key": 500, "label": 1.0}\n\n{"key": 501.0, "label": "0"}\n', "application/x-ndjson"),
+    ):
+        answer = outcomes(real, body, kind)
+        assert answer.status_code == 201, answer.text
+        counts.append({k: v for k, v in answer.json.items() if k.startswith("n_")})
+    assert (
+        counts
+        == [
+            {
+                "n_labels": 2,
+                "n_positive": 1,
+                "n_unknown_keys": 0,
+                "n_conflicting": 0,
+                "n_replaced": 0,
+            }
+        ]
+        * 4
+    )
+
+
+def test_unknown_conflicting_and_replaced_labels_are_counted(real: Site) -> None:
+    rows = [(9, 0), (1, 0), (9999, 1), (510, 1), (510, 0)]
+    body = "key,label\n" + "".join(f"{key},{label}\n" for key, label in rows)
+    answer = outcomes(real, body.encode(), "text/csv").json
+    assert answer["n_labels"] == 4
+    assert answer["n_unknown_keys"] == 1
+    assert answer["n_conflicting"] == 1
+    assert answer["n_replaced"] == 1  # 9 was positive; 1 is what it was
+
+
+@pytest.mark.parametrize(
+    ("body", "kind", "code", "row"),
+    [
+        (b"", "text/csv", "invalid_outcomes", None),
+        (b"key,label\n", "text/csv", "invalid_outcomes", None),
+        (b"id,y\n1,1\n", "text/csv", "invalid_outcomes", None),
+        (b"key,label\n1,1\n2\n", "text/csv", "invalid_outcomes", 2),
+        (b'key,label\n"1,1\n', "text/csv", "invalid_outcomes", None),
+        (b"key,label\n1,1\n2,maybe\n", "text/csv", "unknown_label", 2),
+        (b"key,label\n1,\n", "text/csv", "unknown_label", 1),
+        (b"key,label\n,1\n", "text/csv", "invalid_outcomes", 1),
+        (b"key,label,at\n1,1,yesterday\n", "text/csv", "invalid_outcomes", 1),
+        (b"key,label\n\xff,1\n", "text/csv", "invalid_outcomes", None),
+        (b"[]", "application/json", "invalid_outcomes", None),
+        (b'{"outcomes": [], "x": 1}', "application/json", "invalid_outcomes", None),
+        (b'{"outcomes": [{"key": 1}]}', "application/json", "invalid_outcomes", 1),
+        (b'{"outcomes": [{"key": true, "label": 1}]}', "application/json", "invalid_outcomes", 1),
+        (b'{"outcomes": [{"key": 1, "label": null}]}', "application/json", "unknown_label", 1),
+        (b'{"outcomes": [{"key": 1, "label": NaN}]}', "application/json", "unknown_label", 1),
+        (b'{"outcomes": [{"key": 1, "label": 1e999}]}', "application/json", "unknown_label", 1),
+        (b"[" * 100_000, "application/json", "invalid_outcomes", None),
+        (b'{"key": 1, "label": 1}\nnope\n', "application/x-ndjson", "invalid_outcomes", 2),
+    ],
+)
+def test_what_cannot_be_read_is_told_and_nothing_is_kept(
+    real: Site, body: bytes, kind: str, code: str, row: int | None
+) -> None:
+    before = real.artifacts.names()
+    answer = real.post("/v1/models/late-y/outcomes", data=body, content_type=kind)
+    assert (answer.status_code, answer.json["code"]) == (422, code), answer.text
+    assert answer.json.get("row") == row
+    assert "maybe" not in answer.text  # no value of a cell
+    assert real.artifacts.names() == before
+
+
+def test_other_types_and_models(real: Site) -> None:
+    answer = real.post("/v1/models/late-y/outcomes", data=b"x", content_type="application/pickle")
+    assert answer.status_code == 415
+    answer = real.post("/v1/models/nobody/outcomes", json={"outcomes": []})
+    assert answer.status_code == 404
