@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from urllib.parse import parse_qsl
 
 from automl.errors import DataError
 from scheduler.carbon.cache import Cache
+from scheduler.carbon.countries import ALPHA_2
 from scheduler.carbon.eco2mix import Eco2mix
 from scheduler.carbon.electricity_maps import ElectricityMaps
 from scheduler.carbon.energy_charts import EnergyCharts
@@ -15,13 +17,17 @@ from scheduler.carbon.entsoe import EntsoE
 from scheduler.carbon.fallback import Fallback
 from scheduler.carbon.neso import Neso
 from scheduler.carbon.replay import Replay
-from scheduler.carbon.series import FactorType, IntensitySource, Signal
+from scheduler.carbon.series import FactorType, Signal
 from scheduler.carbon.watttime import WattTime
+from scheduler.carbon.web_source import WebSource
 from scheduler.carbon.zones import known_zone
 from scheduler.config import Settings
 from scheduler.errors import InvalidSetting
 
+log = logging.getLogger(__name__)
+
 _Options = dict[str, str]
+Source = WebSource | Replay
 
 
 def make_source(settings: Settings) -> Fallback:
@@ -38,10 +44,20 @@ def make_source(settings: Settings) -> Fallback:
     'live, else cached, else typical'
     """
     sources = [_source(text, settings) for text in settings.intensity]
+    zone = settings.zone.strip().upper()
+    zone = settings.zone.strip().upper()
+    zone = ALPHA_2.get(zone, zone)
+    if sources and not any(isinstance(one, Replay) or one.knows(zone) for one in sources):
+        names = ", ".join(one.name for one in sources)
+        log.warning(
+            "none of the sources in FRUGAL_INTENSITY (%s) has zone %s of FRUGAL_ZONE; jobs that"
+            " name no other zone are planned by the typical profile",
+            *(names, zone),
+        )
     return Fallback(sources, cache=Cache(settings.intensity_dir) if sources else None)
 
 
-def _source(text: str, settings: Settings) -> IntensitySource:
+def _source(text: str, settings: Settings) -> Source:
     named, _, query = text.partition("?")
     name, _, path = named.partition(":")
     make = _MAKERS.get(name)
@@ -60,14 +76,14 @@ def _source(text: str, settings: Settings) -> IntensitySource:
     return found
 
 
-def _electricity_maps(settings: Settings, options: _Options) -> IntensitySource:
+def _electricity_maps(settings: Settings, options: _Options) -> Source:
     return ElectricityMaps(
         key=_needed(settings.electricity_maps_key, "electricity_maps_key", "electricity-maps"),
         factor_type=_factors(options),
     )
 
 
-def _watttime(settings: Settings, options: _Options) -> IntensitySource:
+def _watttime(settings: Settings, options: _Options) -> Source:
     return WattTime(
         user=_needed(settings.watttime_user, "watttime_user", "watttime"),
         password=_needed(settings.watttime_password, "watttime_password", "watttime"),
@@ -75,11 +91,11 @@ def _watttime(settings: Settings, options: _Options) -> IntensitySource:
     )
 
 
-def _entsoe(settings: Settings, options: _Options) -> IntensitySource:
+def _entsoe(settings: Settings, options: _Options) -> Source:
     return EntsoE(key=_needed(settings.entsoe_key, "entsoe_key", "entsoe"))
 
 
-def _replay(settings: Settings, options: _Options) -> IntensitySource:
+def _replay(settings: Settings, options: _Options) -> Source:
     path = options.pop("path", "")
     if not path:
         raise InvalidSetting("FRUGAL_INTENSITY: replay needs a path, as in replay:/srv/meters")
@@ -107,7 +123,7 @@ def _needed(value: str, setting: str, source: str) -> str:
     return value
 
 
-_MAKERS: Mapping[str, Callable[[Settings, _Options], IntensitySource]] = {
+_MAKERS: Mapping[str, Callable[[Settings, _Options], Source]] = {
     "eco2mix": lambda settings, options: Eco2mix(),
     "energy-charts": lambda settings, options: EnergyCharts(),
     "neso": lambda settings, options: Neso(),

@@ -63,6 +63,14 @@ class WebSource:
         """Expected readings of [start, end), and when they were issued."""
         raise ForecastUnavailable(f"{self.name} publishes no forecast", code="no_forecast")
 
+    def knows(self, zone: str) -> bool:
+        """Whether the provider is asked for this zone at all."""
+        try:
+            self._zone(zone)
+        except ForecastUnavailable:
+            return False
+        return True
+
     # The protocol.
 
     def history(

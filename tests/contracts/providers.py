@@ -324,7 +324,7 @@ class _Handler(BaseHTTPRequestHandler):
             case "html":
                 headers["Content-Type"], body = "text/html", b"<!DOCTYPE html><p>Maintenance"
             case "10_mb":
-                body = b"[" + b" " * 10 * 2**20 + b"]"
+                body += b" " * 10 * 2**20  # all it should be, and too long
             case "truncated":
                 body = body[: len(body) // 2]
             case "redirect":

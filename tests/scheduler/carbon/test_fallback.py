@@ -243,6 +243,29 @@ def test_a_clock_set_back_harms_nothing() -> None:
     assert source.latest("FR", now=before - DAY).readings  # by whatever there is
 
 
+def test_a_question_about_last_week_leaves_no_gap_behind() -> None:
+    source = fallback(Grid())
+    source.history("FR", NOW - 10 * DAY, NOW - 8 * DAY, now=NOW)
+    series = source.history("FR", NOW - 7 * DAY, NOW - HOUR, now=NOW)
+    assert not any(one.is_estimated for one in series.readings)
+    assert source.latest("FR", now=NOW).source == "grid"
+
+
+def test_what_is_older_than_the_cache_is_asked_for_each_time() -> None:
+    grid = Grid()
+    source = fallback(grid)
+    long_ago = NOW - 300 * DAY
+    for _ in range(2):
+        series = source.history("FR", long_ago, long_ago + HOUR, now=NOW)
+        assert (series.source, series.start) == ("grid", long_ago)
+    assert len(grid.asked) == 2
+    grid.fails = "no_readings"  # it does not reach so far, and is in good health
+    for _ in range(5):
+        assert source.history("FR", long_ago, long_ago + HOUR, now=NOW).source == "typical wave"
+    grid.fails = ""
+    assert source.latest("FR", now=NOW).source == "grid"
+
+
 def test_nothing_has_passed_yet() -> None:
     with pytest.raises(ForecastUnavailable):
         fallback().history("FR", NOW + HOUR, NOW + DAY, now=NOW)

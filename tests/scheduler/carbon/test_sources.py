@@ -85,6 +85,28 @@ def test_a_bad_setting_says_what_is_wrong(text: str, says: str, tmp_path: Path) 
     assert says in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("intensity", "zone", "warns"),
+    [
+        (("eco2mix",), "FRA", False),
+        (("eco2mix", "neso"), "GB", False),
+        (("eco2mix", "neso"), "DE", True),
+        (("eco2mix",), "WORLD", True),
+        (("eco2mix", "replay:/srv/meters"), "DE", False),
+        ((), "DE", False),
+    ],
+)
+def test_sources_that_do_not_have_the_zone_are_said(
+    intensity: tuple[str, ...],
+    zone: str,
+    warns: bool,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    make_source(settings(tmp_path, *intensity, zone=zone))
+    assert ("FRUGAL_ZONE" in caplog.text) == warns
+
+
 def test_no_key_is_shown(tmp_path: Path) -> None:
     made = settings(tmp_path, "electricity-maps?wrong=1", "watttime", electricity_maps_key="CANARY")
     assert "CANARY" not in repr(made)

@@ -82,6 +82,12 @@ def test_any_other_status_is_an_error_and_nothing_is_followed(status: int, code:
     assert len(server[1]) == 1
 
 
+def test_an_answer_that_is_too_long_is_not_read(server) -> None:
+    long = Call(base_url=server[0], until=time.monotonic() + 5, max_bytes=7)
+    with pytest.raises(ForecastUnavailable, match="longer than 7 bytes"):
+        long.json("/200")
+
+
 def test_headers_that_drip_end_with_patience(server) -> None:
     began = time.monotonic()
     with pytest.raises(ForecastUnavailable) as error:
