@@ -22,55 +22,23 @@ import statistics
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
 from benchmarks import carbon_planner, carbon_tick, carbon_year
-from benchmarks.build_profiles import build
+from benchmarks.carbon_cases import BEST, CASES, PLAIN, case_of, forecast_of, typical_of
 from benchmarks.carbon_features import Known
-from benchmarks.carbon_savings import HORIZON, JOB_HOURS, SLACKS, TAIL, Saving, saving
-from benchmarks.carbon_shapes import shape_of
-from benchmarks.carbon_traces import (
-    CARBONCAST,
-    ELECTRICITY_MAPS,
-    HOUR,
-    Trace,
-    hourly,
-    redistributable,
-)
-from scheduler.carbon.correction import LONGEST, corrected
-from scheduler.carbon.profile import Packaged, packaged
-from scheduler.carbon.series import IntensitySeries, Reading
+from benchmarks.carbon_savings import HORIZON, JOB_HOURS, SLACKS, TAIL, Saving, kept_share, saving
+from benchmarks.carbon_traces import CARBONCAST, ELECTRICITY_MAPS, HOUR, hourly
+from scheduler.carbon.correction import LONGEST
+from scheduler.carbon.profile import Packaged
 from scheduler.carbon.typical import Typical
 
 SEED = 4
-# What is evaluated: zone, year, and where its hours come from. What ships never saw any of them but
-# PL, NL and SE; these are evaluated with profiles built from 2020 alone and weights that were
-# fitted to the other zones alone.
-CASES = (
-    ("FR", 2023, ELECTRICITY_MAPS),
-    ("DE", 2023, ELECTRICITY_MAPS),
-    ("GB", 2023, ELECTRICITY_MAPS),
-    ("ES", 2022, ELECTRICITY_MAPS),
-    ("PL", 2021, CARBONCAST),
-    ("NL", 2021, CARBONCAST),
-    ("SE", 2021, CARBONCAST),
-    ("US-CAL-CISO", 2023, ELECTRICITY_MAPS),
-    ("US-TEX-ERCO", 2023, ELECTRICITY_MAPS),
-    ("US-MIDA-PJM", 2023, ELECTRICITY_MAPS),
-    ("ZA", 2023, ELECTRICITY_MAPS),
-)
-# Percent of the oracle, 1 h jobs with 24 h of slack: what a plain mean over month, weekend and
-# hour of the same series reaches, to be exceeded; and the best of six plain forecasts with the
-# zone's whole history at hand, of which at most one point may be missing.
-PLAIN = {"FR": 26, "GB": 37, "DE": 71, "ES": 72, "US-CAL-CISO": 85, "US-MIDA-PJM": 71}
-PLAIN |= {"US-TEX-ERCO": 24}
-BEST = {"FR": 61, "DE": 76, "GB": 69, "ES": 79, "PL": 63, "NL": 54, "SE": 56, "ZA": 83}
-BEST |= {"US-CAL-CISO": 91, "US-TEX-ERCO": 53, "US-MIDA-PJM": 71}
 FLOOR_MEAN, TARGET_MEAN = 70.0, 72.0
 MOST_APART = 0.01  # g/kWh, between the vectorised forecasts and the shipped code's
+SHORT_HISTORIES = (0, 24, 72, 168, 672, LONGEST)
+N_SAMPLED = 200  # start hours a zone
 N_QUEUED = 10_000
 MOST_TICK_SECONDS = 1.0
 MOST_TYPICAL_MS = 2.0
@@ -85,48 +53,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"seed {SEED}; traces: {CARBONCAST}, {ELECTRICITY_MAPS} (the latter to evaluate only)")
     missed += report_profiles(quick=quick)
     missed += report_corrected(quick=quick)
+    if not quick:
+        report_short_histories()
     missed += report_speed(quick=quick)
     missed += report_year(quick=quick)
     for one in missed:
         print(f"MISSED: {one}", file=sys.stderr)
     return int(bool(missed))
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Case:
-    """A zone and year to evaluate, and what may be known of it beforehand."""
-
-    trace: Trace  # with the years before
-    year: Trace
-    shipped: Packaged
-
-    @property
-    def zone(self) -> str:
-        return self.trace.zone
-
-    @property
-    def first(self) -> int:
-        """Index of the year's first hour in the trace."""
-        return self.trace.index(self.year.start)
-
-
-@cache
-def case_of(zone: str, year: int, name: str) -> Case:
-    trace = hourly(name)[zone]
-    shipped = packaged() if name == ELECTRICITY_MAPS else _unseen()
-    return Case(trace=trace, year=trace.years(year, year), shipped=shipped)
-
-
-@cache
-def _unseen() -> Packaged:
-    """As what ships, but built without what is evaluated of the zones that went into it."""
-    traces = redistributable()
-    return build(
-        traces,
-        without=[zone for zone, _, name in CASES if name == CARBONCAST],
-        profiled={zone: trace.years(2020, 2020) for zone, trace in traces.items()},
-        n_ahead=HORIZON,
-    )
 
 
 def report_profiles(*, quick: bool) -> list[str]:
@@ -138,8 +71,7 @@ def report_profiles(*, quick: bool) -> list[str]:
             continue
         case = case_of(zone, year, name)
         grams = case.year.grams
-        forecast = shape_of(case.shipped.profiles[zone], case.year)
-        savings = _savings(grams, forecast, quick=quick)
+        savings = _savings(grams, typical_of(case), quick=quick)
         _print(zone, year, savings, f"plain mean {PLAIN[zone]}")
         missed += _late(zone, savings)
         if savings[1, 24].percent <= PLAIN[zone]:
@@ -156,13 +88,15 @@ def report_corrected(*, quick: bool) -> list[str]:
     missed = []
     reached: dict[int, list[float]] = {slack: [] for slack in SLACKS}
     draw = random.Random(SEED)
-    apart, seconds = 0.0, []
+    apart, seconds, kept = 0.0, [], []
     for zone, year, name in CASES:
         case = case_of(zone, year, name)
         shipped, grams = case.shipped, case.year.grams
         known = Known.of(case.trace, shipped.profiles.get(zone), shipped.longitude(zone))
         n = len(grams) - TAIL
         forecast = known.forecast(np.arange(case.first, case.first + n), HORIZON, shipped)
+        error = shipped.error * known.deviation[case.first : case.first + n]
+        kept.append(kept_share(grams, forecast, error, slack=24))
         for i in draw.sample(range(n), 3 if quick else 20):
             began = time.process_time()
             mine = forecast_of(case, i)
@@ -185,6 +119,10 @@ def report_corrected(*, quick: bool) -> list[str]:
         + f"; at 24 h at least {FLOOR_MEAN:.0f}, target {TARGET_MEAN:.0f}"
     )
     print(
+        f"waits that saved at least their worst case (95 %): {100 * statistics.mean(kept):.0f} %,"
+        f" in the worst zone {100 * min(kept):.0f} %"
+    )
+    print(
         f"vectorised and shipped code differ by {apart:.4f} g/kWh at most;"
         f" a forecast of {HORIZON} h from {LONGEST} h of history takes"
         f" {1000 * statistics.median(seconds):.1f} CPU-ms"
@@ -196,24 +134,26 @@ def report_corrected(*, quick: bool) -> list[str]:
     return missed
 
 
-def forecast_of(case: Case, index: int, hours: int = HORIZON) -> np.ndarray:
-    """What the shipped code expects of the hours from one of the year, known the one before."""
-    trace, at = case.trace, case.first + index
-    now = trace.hour(at)
-    known = range(max(at - LONGEST, 0), at)
-    history = IntensitySeries(
-        zone=trace.zone,
-        source="a trace",
-        factor_type="lifecycle",
-        issued_at=now,
-        readings=tuple(
-            Reading(start=trace.hour(i), end=trace.hour(i + 1), grams_per_kwh=float(trace.grams[i]))
-            for i in known
-        ),
+def report_short_histories() -> None:
+    """How much history it takes, by the shipped code, on a sample of start hours."""
+    print("\nBy hours of history, % of the oracle's saving (1 h jobs, 24 h slack, sample)")
+    draw = random.Random(SEED)
+    reached: dict[int, list[float]] = {hours: [] for hours in SHORT_HISTORIES}
+    for zone, year, name in CASES:
+        if zone not in PLAIN:
+            continue
+        case = case_of(zone, year, name)
+        truth = case.year.grams
+        starts = draw.sample(range(len(truth) - TAIL), N_SAMPLED)
+        possible = sum(truth[i] - truth[i : i + 25].min() for i in starts)
+        for hours, found in reached.items():
+            chosen = [i + int(forecast_of(case, i, 25, known=hours).argmin()) for i in starts]
+            saved = sum(truth[i] - truth[j] for i, j in zip(starts, chosen, strict=True))
+            found.append(100 * saved / possible)
+    print(
+        f"mean of {len(PLAIN)} zones: "
+        + ", ".join(f"{hours} h: {statistics.mean(one):.1f}" for hours, one in reached.items())
     )
-    profile = Typical(case.shipped).forecast(trace.zone, now, now + hours * HOUR, now=now)
-    series = corrected(profile, history, now=now, shipped=case.shipped)
-    return np.array([one.grams_per_kwh for one in series.readings])
 
 
 def report_speed(*, quick: bool) -> list[str]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from scheduler.planner import WORST
+
 Floats = npt.NDArray[np.float64]
 JOB_HOURS = (1, 2, 4)
 SLACKS = (8, 12, 24)
@@ -66,6 +68,22 @@ def saving(truth: Floats, forecast: Floats, *, hours: int, slack: int) -> Saving
         dirtier_share=float((got > real[:, 0] + 1e-9).mean()),
         n_late=int((ends > slack + hours).sum()),
     )
+
+
+def kept_share(truth: Floats, forecast: Floats, error: Floats, *, slack: int) -> float:
+    """Share of the waits of 1 h jobs that saved at least what 95 of 100 should, by their error.
+
+    Parameters
+    ----------
+    error : (n - TAIL,) standard deviation of the error of a difference, in g/kWh.
+    """
+    n = len(truth) - TAIL
+    here = np.arange(n)
+    expected = forecast[:n, : slack + 1]
+    chosen = expected.argmin(1)
+    promised = expected[:, 0] - expected[here, chosen] - WORST * error
+    saved = truth[:n] - truth[here + chosen]
+    return float((saved >= promised)[chosen > 0].mean())
 
 
 def _means(values: Floats, hours: int) -> Floats:

@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks.build_profiles import longitudes
 from benchmarks.carbon_features import Known, fit_weights, packaged_of, sample_of
-from benchmarks.carbon_savings import HORIZON, TAIL, saving
+from benchmarks.carbon_savings import HORIZON, TAIL, kept_share, saving
 from benchmarks.carbon_shapes import Choices, fit_profiles, shape_of
 from benchmarks.carbon_traces import Trace, hours_late
 from scheduler.carbon.profile import packaged
@@ -49,6 +49,20 @@ def test_savings_are_those_of_trying_every_window(hours: int, slack: int) -> Non
         assert found.worst_grams == pytest.approx(np.max(np.subtract(chosen, at_once)))
         assert found.n_late == 0
     assert saving(truth, truth, hours=hours, slack=slack).percent == pytest.approx(100)
+
+
+def test_a_worst_case_is_kept_as_often_as_its_error_says() -> None:
+    draw = np.random.default_rng(3)
+    n = 4000
+    truth = draw.normal(300, 50, n)
+    # The first hour is known, all others with an error of 20.
+    rows = np.stack([truth[i : i + HORIZON] for i in range(n - TAIL)])
+    rows[:, 1:] += draw.normal(0, 20, (n - TAIL, HORIZON - 1))
+    rows[:, 2:] = 10_000.0  # one alternative: nothing is chosen for its luck but against waiting
+    right = kept_share(truth, rows, np.full(n - TAIL, 20.0), slack=24)
+    small = kept_share(truth, rows, np.full(n - TAIL, 2.0), slack=24)
+    assert 0.9 < right < 0.97
+    assert small < 0.6
 
 
 def test_a_series_that_is_late_is_told() -> None:
