@@ -24,6 +24,7 @@ from api.models import models
 from api.plans import plans
 from api.promotions import promotions
 from api.schedules import schedules
+from api.webhooks import webhooks
 
 
 class FiniteJson(DefaultJSONProvider):
@@ -65,6 +66,7 @@ def build(parts: Parts) -> APIFlask:
         knowledge,
         ledger,
         emissions,
+        webhooks,
         health.health,
         documents.documents,
     ):

@@ -34,6 +34,7 @@ ROLE_OF: Mapping[str, str] = {
     "emissions.by_location": VIEWER,
     "emissions.current": VIEWER,
     "emissions.latest": VIEWER,
+    "webhooks.index": VIEWER,
     "health.metrics": VIEWER,
     "schedules.index": VIEWER,
     "schedules.get": VIEWER,

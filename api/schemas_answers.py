@@ -410,6 +410,24 @@ class PredictionsAnswer(Answer):
     )
 
 
+class WebhookCallAnswer(Answer):
+    """A call to a webhook: neither delivered nor due again means given up."""
+
+    id: str
+    created_at: datetime
+    url: str
+    attempts: int
+    delivered_at: datetime | None
+    next_at: datetime | None
+    problem: JsonObject | None = Field(description="why the last attempt was not heard")
+
+
+class WebhookCallsAnswer(Answer):
+    """The newest calls."""
+
+    items: list[WebhookCallAnswer]
+
+
 class HealthAnswer(Answer):
     """Whether the service can work."""
 

@@ -123,7 +123,7 @@ class OutboxStore(Database):
 
     def calls(self, project_id: str, *, limit: int) -> list[dict[str, Any]]:
         """The newest calls of a project and what became of them, without what they say."""
-        columns = [c for c in outbox.c if c.name not in ("project_id", "payload", "next_at")]
+        columns = [c for c in outbox.c if c.name not in ("project_id", "payload")]
         query = (
             select(*columns)
             .where(outbox.c.project_id == project_id)

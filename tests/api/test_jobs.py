@@ -13,6 +13,7 @@ from api.schemas import JobStateName
 from automl.cost import Cost
 from automl.errors import DataError
 from scheduler.records import JobState, Phase
+from scheduler.store_outbox import Call
 from tests.api.parts import NOW, Site, build
 
 
@@ -291,3 +292,16 @@ def test_the_bill_so_far_has_the_phases_that_ended(site: Site) -> None:
     assert line["gco2e"] == pytest.approx(0.001 * line["intensity"]["grams_per_kwh"])
     assert line["intensity"]["share_estimated"] == 1
     assert found["total"]["joules"] == 3600
+
+
+def test_what_became_of_calls_can_be_read(site: Site) -> None:
+    url, payload = "https://hooks.example/x", {"event": "job.failed"}
+    call = Call(project_id=site.project, url=url, payload=payload)
+    site.store.add_calls([call], now=NOW)
+    (taken,) = site.store.take_calls(now=NOW, seconds=60, limit=1)
+    problem = {"code": "webhook_given_up", "detail": "attempt 7: answered 500, not accepted"}
+    site.store.postpone_call(taken.id, until=None, problem=problem)
+    (told,) = site.get("/v1/webhooks").json["items"]
+    assert (told["id"], told["url"], told["attempts"]) == (taken.id, url, 1)
+    assert (told["delivered_at"], told["next_at"], told["problem"]) == (None, None, problem)
+    assert site.get("/v1/webhooks", secret=site.other_secret).json["items"] == []
