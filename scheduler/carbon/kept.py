@@ -17,8 +17,9 @@ HISTORY = timedelta(days=64)
 FINE = timedelta(days=8)
 # Providers revise a day; what is older is asked for once.
 SETTLED = timedelta(hours=24)
-# Forecasts are kept to see which one chooses better: a week of them, three hours apart.
-FORECASTS = timedelta(days=8)
+# Forecasts are kept to see which one chooses better: a week of days that have passed, and what is
+# under way; three hours apart.
+FORECASTS = timedelta(days=9)
 BETWEEN_FORECASTS = timedelta(hours=3)
 _VERSION = 1
 _HOUR = timedelta(hours=1)

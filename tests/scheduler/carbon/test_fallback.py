@@ -180,9 +180,9 @@ def upside_down(at: datetime) -> float:
 @pytest.mark.parametrize(
     ("expected", "days", "believed"),
     [
-        (wave, 6, True),
-        (upside_down, 6, False),
-        (upside_down, 2, True),  # on two days nobody is judged
+        (wave, 8, True),
+        (upside_down, 8, False),
+        (upside_down, 5, True),  # on so few days nobody is judged
     ],
 )
 def test_who_chose_better_lately_is_believed(expected, days: int, believed: bool) -> None:
@@ -193,7 +193,7 @@ def test_who_chose_better_lately_is_believed(expected, days: int, believed: bool
 
 def test_the_error_of_a_judged_forecast_is_told() -> None:
     grid = Grid(expected=lambda at: wave(at) + (-3 if at.hour % 4 < 2 else 3))
-    series = lived_through(fallback(grid), days=6)
+    series = lived_through(fallback(grid), days=8)
     assert series.source == "grid"
     # Half of the hours are as wrong as the first, half differ from it by 6.
     assert series.error_grams == pytest.approx((0.5 * 6**2) ** 0.5, rel=0.1)

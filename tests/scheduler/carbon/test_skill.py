@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 import pytest
 
 from scheduler.carbon.series import IntensitySeries
-from scheduler.carbon.skill import LEAST_COMPARED, Trial, compared, share_of_oracle, tried
+from scheduler.carbon.skill import LEAST_DAYS, Trial, compared, share_of_oracle, tried
 from tests.scheduler.carbon.grids import DAY, HOUR, NOW, hourly, wave
 
 ON_THE_HOUR = NOW.replace(minute=0)
@@ -52,30 +53,50 @@ def test_too_little_in_common_is_no_trial() -> None:
     assert tried(scattered(0), hourly(wave, NOW + 3 * HOUR, NOW + 30 * HOUR)) is None
 
 
-def pairs(count: int, own: float, rival: float, *, apart: timedelta = timedelta(hours=8)):
+def pairs(differences: Sequence[float], *, per_day: int = 3) -> list[tuple[Trial, Trial]]:
+    """Some trials a day; on each day the rival saved so much more."""
+    midnight = ON_THE_HOUR.replace(hour=0)
     return [
         (
-            Trial(issued_at=NOW + index * apart, saved=own, possible=100),
-            Trial(issued_at=NOW + index * apart, saved=rival, possible=100),
+            Trial(issued_at=at, saved=50, possible=100),
+            Trial(issued_at=at, saved=50 + difference, possible=100),
         )
-        for index in range(count)
+        for day, difference in enumerate(differences)
+        for at in (midnight + day * DAY + part * DAY / per_day for part in range(per_day))
     ]
 
 
 @pytest.mark.parametrize(
-    ("own", "rival", "believed"), [(60, 50, True), (50, 60, False), (50, 50, True), (-5, 0, False)]
+    ("differences", "believed"),
+    [
+        ([-10] * LEAST_DAYS, True),
+        ([0] * LEAST_DAYS, True),
+        ([10] * LEAST_DAYS, False),
+        ([30, -28] * (LEAST_DAYS // 2), True),  # more on average, and no more than chance
+        ([30, -10] * (LEAST_DAYS // 2), False),
+        ([10] * (LEAST_DAYS - 1), True),  # too few days
+    ],
 )
-def test_who_saved_more_is_believed(own: float, rival: float, believed: bool) -> None:
-    verdict = compared(pairs(LEAST_COMPARED, own, rival))
+def test_who_saves_more_for_sure_is_believed(differences: list[float], believed: bool) -> None:
+    verdict = compared(pairs(differences))
     assert verdict.own_is_better is believed
-    assert (verdict.own_share, verdict.rival_share) == (own / 100, rival / 100)
+    if len(differences) >= LEAST_DAYS:
+        assert verdict.own_share == pytest.approx(0.5)
+        mean = sum(differences) / len(differences)
+        assert verdict.rival_share == pytest.approx(0.5 + mean / 100)
+    else:
+        assert verdict.own_share is None
+
+
+def test_many_forecasts_of_a_day_are_one_observation() -> None:
+    few, many = compared(pairs([30, -20] * 4)), compared(pairs([30, -20] * 4, per_day=8))
+    assert few.own_is_better
+    assert many.own_is_better
+    assert many.n_compared == 64
 
 
 def test_without_evidence_the_provider_is_believed() -> None:
     assert compared([]).own_is_better
-    assert compared(pairs(LEAST_COMPARED - 1, 0, 99)).own_is_better
-    assert compared(pairs(50, 0, 99, apart=timedelta(hours=1))).own_is_better  # of two days
-    assert compared(pairs(50, 0, 99, apart=timedelta(hours=1))).own_share is None
 
 
 def test_a_flat_grid_cannot_be_chosen_from() -> None:
