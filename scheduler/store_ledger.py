@@ -29,6 +29,7 @@ from scheduler.store_outbox import Call, insert_calls
 from scheduler.store_rows import page, to_dataset, to_job
 from scheduler.tables import datasets, jobs, ledger
 
+_LINES_PER_JOB = 8  # phases and days: enough of them to find as many jobs as asked for
 _SEPARATOR = "~"  # of a cursor's parts; in no id, phase or day
 _KEYS: dict[Group, ColumnElement[str]] = {
     "job": ledger.c.job_id,
@@ -148,12 +149,18 @@ class LedgerStore(Database):
     def unsettled_jobs(self, *, now: datetime, limit: int) -> list[Job]:
         """Jobs that ended without a receipt, and those whose prices are to be looked up again."""
         without = and_(jobs.c.receipt.is_(null()), jobs.c.finished_at.is_not(None))
-        again = select(ledger.c.job_id).where(ledger.c.settle_at <= now, ledger.c.phase != INGEST)
+        # Not DISTINCT: SQLite would read the whole ledger in the order of its key.
+        again = (
+            select(ledger.c.job_id)
+            .where(ledger.c.settle_at <= now, ledger.c.phase != INGEST)
+            .order_by(ledger.c.settle_at)
+        )
         with self.read() as connection:
             rows = connection.execute(
                 select(jobs).where(without).order_by(jobs.c.finished_at).limit(limit)
             ).all()
-            ids = connection.scalars(again.distinct().limit(max(limit - len(rows), 0))).all()
+            lines = connection.scalars(again.limit(_LINES_PER_JOB * limit)).all()
+            ids = list(dict.fromkeys(lines))[: max(limit - len(rows), 0)]
             if ids:
                 rows = [*rows, *connection.execute(select(jobs).where(jobs.c.id.in_(ids)))]
         return [to_job(row) for row in rows]
