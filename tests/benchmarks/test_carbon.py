@@ -13,7 +13,7 @@ from benchmarks.build_profiles import longitudes
 from benchmarks.carbon_features import Known, fit_weights, packaged_of, sample_of
 from benchmarks.carbon_savings import HORIZON, TAIL, kept_share, saving
 from benchmarks.carbon_shapes import Choices, fit_profiles, shape_of
-from benchmarks.carbon_traces import Trace, hours_late
+from benchmarks.carbon_traces import Trace, hours_late, redistributable
 from scheduler.carbon.profile import packaged
 
 
@@ -135,3 +135,16 @@ def test_longitudes_are_those_of_the_map() -> None:
     for country, east in {"FR": 2.3, "ZA": 28, "JP": 139.7, "GB": -0.1, "IN": 88}.items():
         assert found[country] == pytest.approx(east, abs=1)
     assert dict(packaged().longitudes) == found
+
+
+@pytest.mark.data
+@pytest.mark.usefixtures("shared_data")
+def test_what_ships_is_what_the_script_builds() -> None:
+    traces = redistributable()
+    assert set(traces) == set(packaged().profiles)
+    near = {zone: traces[zone] for zone in ("FR", "DE", "ES", "NL")}
+    built, shipped = fit_profiles(near)["FR"], packaged().profiles["FR"]
+    assert built.to_json()["level"] == pytest.approx(shipped.to_json()["level"], abs=0.11)
+    assert built.middle_year == shipped.middle_year
+    for mine, theirs in zip(built.shapes, shipped.shapes, strict=True):
+        assert np.array(mine) == pytest.approx(np.array(theirs), abs=0.0011)
