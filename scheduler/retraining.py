@@ -11,21 +11,19 @@ import logging
 import threading
 import uuid
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
-from automl.errors import DataError, FrugalError
-from automl.search.expectation import Expectation
+from automl.errors import FrugalError
+from scheduler.appraisal import appraised, new_to
 from scheduler.artifacts import ArtifactStore
-from scheduler.carbon.series import IntensitySeries, IntensitySource
-from scheduler.carbon.zones import known_zone
-from scheduler.child import call, where
+from scheduler.carbon.series import IntensitySource
+from scheduler.challenger import outcome_of, planned, request_of
+from scheduler.child import where
 from scheduler.clock import Clock, utc_now
 from scheduler.config import Settings
 from scheduler.errors import (
     Conflict,
-    ForecastUnavailable,
     Gone,
     LostLease,
     StoreUnavailable,
@@ -35,9 +33,6 @@ from scheduler.errors import (
 )
 from scheduler.feed import chunks, new_files
 from scheduler.local_days import DailyWindow, local_time, time_zone
-from scheduler.plan import NOW, Plan, When
-from scheduler.planner import plan, span
-from scheduler.reading import key_of, parts_of
 from scheduler.records import DatasetState, Job, JobState, Json, Model, StoredDataset
 from scheduler.records_schedules import Run, RunState, Schedule, ScheduleState
 from scheduler.store import Store
@@ -47,14 +42,10 @@ from scheduler.worth import Gate, too_soon, verdict
 
 log = logging.getLogger(__name__)
 
-# Scoring 50,000 rows and reading their columns; what takes longer is given up.
-ASSESS_SECONDS = 900.0
 # Of a run that waits for its rows to be read in: looked at again.
 WAIT = timedelta(seconds=10)
 # Decided in one go; the others follow at the next tick.
 MOST_DECIDED = 100
-# What a job's request has of an earlier run, and not of the model that is wanted.
-_OF_A_RUN = ("admission", "retraining", "warm_start_from", "when", "webhook", "dataset")
 
 
 class Reader(Protocol):
@@ -196,8 +187,18 @@ class Retraining:
         if champion is None:
             said = {"worth": True, "because": "there is no model of this name yet"}
             return self._submit(schedule, run, None, dataset, said, {}, now)
-        late = self._late(champion, dataset)
-        numbers = self._assessed(run, champion, dataset, late)
+        late = new_to(champion, dataset, store=store)
+        numbers = appraised(
+            run,
+            champion,
+            dataset,
+            late,
+            store=store,
+            artifacts=self._artifacts,
+            settings=self._settings,
+            clock=self._clock,
+            stopping=self._stopping.is_set,
+        )
         found = verdict(numbers, gate, days=days)
         histograms = numbers.pop("histograms")
         self._observe(champion, numbers, histograms, now)
@@ -249,78 +250,6 @@ class Retraining:
                 return None
         return newest
 
-    def _late(self, champion: Model, dataset: StoredDataset) -> dict[str, Any]:
-        """What of the data and labels is new to a champion, as the job's request keeps it.
-
-        Raises DataError ``other_series``.
-        """
-        store = self._store
-        versions = store.versions_of(dataset.project_id, dataset.id)
-        ids = [one.id for one in versions]
-        if champion.dataset_id not in ids:
-            raise DataError(
-                f"model '{champion.name}' was trained on data that this schedule's were not "
-                "appended to",
-                code="other_series",
-            )
-        made = store.job(champion.job_id)
-        known = ((made.request.get("retraining") or {}).get("labels") or {}).get("artifacts") or ()
-        labels = [str(one.artifact) for one in store.outcomes_of(ids[0])]
-        return {
-            "labels": {
-                "artifacts": labels,
-                "key": key_of(versions[0]),
-                "target": made.request["target"],
-            },
-            "before": {
-                "n_parts": ids.index(champion.dataset_id) + 1,
-                "labels": [key for key in labels if key in known],
-            },
-        }
-
-    def _assessed(
-        self, run: Run, champion: Model, dataset: StoredDataset, late: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        """The numbers of the decision, from a child; the run is kept meanwhile."""
-        store = self._store
-        parts = parts_of(store.versions_of(dataset.project_id, dataset.id), self._artifacts)
-        about = {"key": late["labels"]["key"], "target": late["labels"]["target"]}
-        kept = self._clock()
-
-        def cancelled() -> bool:
-            nonlocal kept
-            at = self._clock()
-            if (at - kept).total_seconds() > self._settings.lease_seconds / 3:
-                kept = at
-                until = at + timedelta(seconds=self._settings.lease_seconds)
-                store.keep_run(run, until=until)
-            return self._stopping.is_set()
-
-        numbers: dict[str, Any] = call(
-            "scheduler.assessment:assess",
-            {
-                "now": {
-                    "parts": parts,
-                    "labels": self._paths(late["labels"]["artifacts"]),
-                    **about,
-                },
-                "before": {
-                    "parts": parts[: late["before"]["n_parts"]],
-                    "labels": self._paths(late["before"]["labels"]),
-                    **about,
-                },
-                "champion": str(self._artifacts.path(champion.artifact)),
-                "sha256": champion.sha256,
-                "request": dict(store.job(champion.job_id).request),
-                "training": store.observation(champion.id, day=TRAINING),
-            },
-            memory_bytes=self._settings.child_memory_bytes,
-            cpu_seconds=ASSESS_SECONDS,
-            wall_seconds=ASSESS_SECONDS,
-            cancelled=cancelled,
-        )
-        return numbers
-
     def _paths(self, keys: list[str]) -> list[str]:
         return [str(self._artifacts.path(key)) for key in keys]
 
@@ -345,7 +274,7 @@ class Retraining:
         now: datetime,
     ) -> bool:
         """The run and its job, in one transaction."""
-        asked = self._asked(schedule, run, champion, dataset, late)
+        asked = request_of(schedule, run, champion, dataset, late, store=self._store)
         labels = None
         if champion is not None:
             labels = {**late["labels"], "labels": self._paths(late["labels"]["artifacts"])}
@@ -358,7 +287,14 @@ class Retraining:
             window_of(schedule.request).closes(date.fromisoformat(run.local_date)),
             now + timedelta(hours=schedule.request["at"]["hours"]) if run.missed else now,
         )
-        found = self._planned(asked, admission, deadline=deadline, now=now)
+        found = planned(
+            asked,
+            admission,
+            deadline=deadline,
+            now=now,
+            settings=self._settings,
+            intensity=self._intensity,
+        )
         waits = found is not None and found.start_at > now
         job = Job(
             id=uuid.uuid4().hex,
@@ -385,73 +321,6 @@ class Retraining:
         )
         log.info("schedule %s: job %s, %s", schedule.id, job.id, decision["because"])
         return True
-
-    def _asked(
-        self,
-        schedule: Schedule,
-        run: Run,
-        champion: Model | None,
-        dataset: StoredDataset,
-        late: Mapping[str, Any],
-    ) -> dict[str, Any]:
-        """The job's request: that of the champion's job, or of the template, on the new data."""
-        template = schedule.request.get("job")
-        if template is None and champion is not None:
-            template = self._store.job(champion.job_id).request
-        known = {name: one for name, one in (template or {}).items() if name not in _OF_A_RUN}
-        about = {"schedule": schedule.id, "local_date": run.local_date, "champion": None, **late}
-        reference = None
-        if champion is not None:
-            reference = f"{champion.name}/{champion.version}"
-            about["champion"] = {
-                "id": champion.id,
-                "name": champion.name,
-                "version": champion.version,
-            }
-        return {
-            **known,
-            "dataset": dataset.id,
-            "model": schedule.request["model"],
-            "warm_start_from": reference,
-            "accept_missing_target": True,  # labels come later, that is the point
-            "when": schedule.request["when"],
-            "webhook": schedule.request.get("webhook"),
-            "retraining": about,
-        }
-
-    def _planned(
-        self,
-        asked: Mapping[str, Any],
-        admission: Mapping[str, Any],
-        *,
-        deadline: datetime,
-        now: datetime,
-    ) -> Plan | None:
-        """When the job runs within its window; None: at once."""
-        if asked["when"]["policy"] == NOW or "expected" not in admission:
-            return None
-        wish = replace(When.from_json(asked["when"]), finish_by=deadline)
-        wish = replace(wish, zone=known_zone(wish.zone or self._settings.zone))
-        expectation = Expectation.from_json(admission["expected"])
-        try:
-            return plan(wish, expectation, self._forecast(wish, expectation, now), now=now)
-        except DataError as error:  # the rest of the window is too short: it runs late, but it runs
-            if error.code != "deadline_infeasible":
-                raise
-            log.info("schedule: the window is too short, the job starts at once: %s", error)
-            return None
-
-    def _forecast(
-        self, wish: When, expectation: Expectation, now: datetime
-    ) -> IntensitySeries | None:
-        if self._intensity is None or wish.zone is None:
-            return None
-        start, end = span(wish, expectation, now=now)
-        try:
-            return self._intensity.forecast(wish.zone, start, end, now=now)
-        except ForecastUnavailable as error:
-            log.warning("no forecast for zone %s: %s", wish.zone, error)
-            return None
 
     def _skip(
         self,
@@ -492,7 +361,8 @@ class Retraining:
 
     def _end(self, schedule: Schedule, run: Run, job: Job, now: datetime) -> None:
         """End a run whose job has ended, and promote what won, in one transaction."""
-        state, outcome, promote = self._outcome(schedule, job)
+        model = self._store.model_of_job(schedule.project_id, job.id)
+        state, outcome, promote = outcome_of(schedule, job, model)
         calls: list[Call] = []
         if state is RunState.FAILED and job.state is JobState.CANCELLED:
             # The job itself told of any other failure.
@@ -509,35 +379,6 @@ class Retraining:
         if ended is not None:
             said = (ended.outcome or {}).get("because")
             log.info("schedule %s: run of %s %s, %s", schedule.id, run.local_date, state, said)
-
-    def _outcome(
-        self, schedule: Schedule, job: Job
-    ) -> tuple[RunState, dict[str, Any], tuple[str, int, int] | None]:
-        """What became of a run, and (name, version, champion's version) of what is to answer."""
-        model = self._store.model_of_job(schedule.project_id, job.id)
-        if job.state is not JobState.DONE or model is None:
-            why = (job.problem or {}).get("detail") or job.stop_reason or f"the job is {job.state}"
-            said = {"promoted": False, "because": f"the champion is kept: {why}"}
-            if job.problem is not None:
-                said["problem"] = dict(job.problem)
-            return RunState.FAILED, said, None
-        challenge = (job.result or {}).get("challenge")
-        said = {"promoted": False, "version": model.version}
-        if challenge is None:
-            if (job.request.get("retraining") or {}).get("champion") is None:
-                said["because"] = "it is the first model of its name"
-            else:
-                said["because"] = "the champion is kept: the challenger was not compared with it"
-            return RunState.DONE, said, None
-        said["challenge"] = dict(challenge)
-        if not challenge["wins"]:
-            said["because"] = f"the champion is kept: {challenge['because']}"
-            return RunState.DONE, said, None
-        if schedule.request["promote"] != "auto":
-            said |= {"proposed": True, "because": f"proposed: {challenge['because']}"}
-            return RunState.DONE, said, None
-        said |= {"promoted": True, "because": f"promoted: {challenge['because']}"}
-        return RunState.DONE, said, (model.name, model.version, int(challenge["champion"]))
 
     def _calls(self, schedule: Schedule, run: Run, event: str, said: Json) -> list[Call]:
         url = schedule.request.get("webhook")

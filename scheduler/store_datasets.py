@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, exc, insert, or_, select, update
+from sqlalchemy import Connection, delete, exc, insert, or_, select, update
 
 from automl.cost import Cost
 from scheduler.errors import Conflict, Gone
@@ -23,7 +23,7 @@ from scheduler.store_rows import (
     to_job,
     unknown,
 )
-from scheduler.tables import datasets, jobs, outcomes
+from scheduler.tables import datasets, jobs, models, observations, outcomes
 
 DATA_DELETED = {"code": "data_deleted", "detail": "the data set was deleted while the job was open"}
 _LIVE = (DatasetState.INGESTING, DatasetState.READY)
@@ -297,6 +297,9 @@ class DatasetStore(Database):
                 late = outcomes.c.root_id == dataset_id
                 keys += connection.scalars(select(outcomes.c.artifact).where(late)).all()
                 connection.execute(update(outcomes).where(late).values(artifact=None))
+            # Histograms of rows that are gone go with them, though their models stay.
+            trained = select(models.c.id).where(models.c.dataset_id.in_(ids))
+            connection.execute(delete(observations).where(observations.c.model_id.in_(trained)))
             append_audit(
                 connection,
                 project_id,

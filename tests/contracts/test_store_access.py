@@ -153,3 +153,23 @@ def test_ping_answers_and_counts_start_at_zero(store: Store) -> None:
     assert set(store.count_jobs().values()) == {0}
     submit(store, a_tenant(store))
     assert store.count_jobs()["SUBMITTED"] == 1  # type: ignore[index]
+
+
+def test_a_token_has_its_role_and_who_made_and_revoked_it_is_on_record(store: Store) -> None:
+    project = store.add_project("bank", now=NOW)
+    secret, made = store.add_token(
+        project.id, name="reader", now=NOW, role="viewer", actor="operator"
+    )
+    assert made.role == "viewer"
+    assert store.token_by_secret(secret, now=NOW) == made
+    _, first = store.add_token(project.id, name="first", now=NOW)
+    assert first.role == "admin"
+    for _ in range(2):
+        store.revoke_token(made.id, now=at(5), actor="operator")
+    lines = store.audit_lines(project.id, limit=9)[0]
+    assert [(one.action, one.actor, one.details["role"]) for one in lines] == [
+        ("token.add", "operator", "viewer"),
+        ("token.add", "service", "admin"),
+        ("token.revoke", "operator", "viewer"),
+    ]
+    assert secret not in str(lines)

@@ -212,3 +212,13 @@ def test_observations_are_replaced_and_go_with_their_model(store: Store) -> None
     assert store.observation(model.id, day=TRAINING) == {"columns": {"age": [0.4, 0.6]}}
     store.delete_model(tenant.project_id, NAME, now=at(9))
     assert store.observation(model.id, day=TRAINING) is None
+
+
+def test_observations_go_with_the_rows_that_they_are_of(store: Store) -> None:
+    tenant = a_tenant(store)
+    versions(store, tenant, 1)
+    model = store.get_model(tenant.project_id, NAME)
+    store.put_observation(model.id, day="2026-03-29", n_rows=9, histograms={})
+    store.delete_dataset(tenant.project_id, tenant.dataset_id, force=False, now=at(9))
+    assert store.observation(model.id, day="2026-03-29") is None
+    assert store.get_model(tenant.project_id, NAME) == model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from collections.abc import Iterator
 from datetime import timedelta
@@ -52,6 +53,7 @@ def base_of(nights: Nights) -> str:
     return nights.store.get_model(nights.project, NAME).dataset_id
 
 
+@pytest.mark.slow
 def test_a_month_of_nights(nights: Nights) -> None:
     """Nothing new, rows without labels, their labels, a world that turned, and a way back."""
     champion = nights.store.get_model(nights.project, NAME)
@@ -157,6 +159,30 @@ def test_a_job_that_is_cancelled_keeps_the_champion(nights: Nights) -> None:
     assert nights.store.job(run.job_id).state is JobState.CANCELLED
     (call,) = nights.store.take_calls(now=nights.now, seconds=9, limit=9)
     assert (call.payload["event"], call.payload["local_date"]) == ("run.failed", "2026-06-02")
+
+
+def test_files_of_a_folder_are_appended_before_the_decision(nights: Nights, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    nights.settings = nights.settings.model_copy(update={"feed_roots": (folder,)})
+    nights.retraining = nights.service()
+    schedule = nights.schedule(feed={"dataset": None, "folder": str(folder)})
+    for i in range(2):
+        file = folder / f"day-{i}.csv"
+        file.write_bytes(rows(2000 + 30 * i, 2030 + 30 * i, seed=i, labelled=False)[0])
+        os.utime(file, (START.timestamp(), START.timestamp()))
+    nights.now = nights.store.get_schedule(nights.project, schedule.id).next_at
+    for _ in range(2):
+        nights.retraining.due(nights.now)
+        assert nights.runs(schedule)[0].state is RunState.DECIDING
+        nights.read_in(nights.store.newest_version(nights.project, base_of(nights)).id)
+        nights.now += timedelta(seconds=11)
+    nights.retraining.due(nights.now)
+    run = nights.runs(schedule)[0]
+    assert run.state is RunState.SKIPPED, run.decision
+    assert run.decision["numbers"]["n_new_rows"] == 60
+    names = [one.name for one in nights.store.series(nights.project, base_of(nights))]
+    assert names == ["bank.csv", "in/day-0.csv", "in/day-1.csv"]
 
 
 def test_a_night_of_deleted_data_fails_and_says_so(nights: Nights) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import uuid
-from datetime import UTC, datetime, timedelta
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 
 from scheduler.artifacts import ArtifactStore
 from scheduler.config import Settings
+from scheduler.local_days import local_time
 from scheduler.records import Job, JobState, Model
 from scheduler.records_schedules import RunState, Schedule, ScheduleState
-from scheduler.retraining import Retraining
+from scheduler.retraining import Retraining, window_of
 from scheduler.store import Store
 from tests.scheduler.conftest import add_ready_dataset
 from tests.stores import hurried
@@ -155,7 +158,7 @@ def test_a_death_at_every_call_of_a_night(
     after: bool,
 ) -> None:
     numbers = NUMBERS if worth else {**NUMBERS, "n_new_labels": 3}
-    monkeypatch.setattr("scheduler.retraining.call", lambda *_, **__: dict(numbers))
+    monkeypatch.setattr("scheduler.appraisal.call", lambda *_, **__: dict(numbers))
     project = schedule.project_id
     later = DUE + timedelta(seconds=settings.lease_seconds + 1)
     before = Path(settings.resolved_database_url.removeprefix("sqlite:///")).read_bytes()
@@ -192,7 +195,7 @@ def test_a_death_at_every_call_of_a_promotion(
     monkeypatch: pytest.MonkeyPatch,
     after: bool,
 ) -> None:
-    monkeypatch.setattr("scheduler.retraining.call", lambda *_, **__: dict(NUMBERS))
+    monkeypatch.setattr("scheduler.appraisal.call", lambda *_, **__: dict(NUMBERS))
     project = schedule.project_id
     Retraining(store, artifacts, settings, Reader(), clock=lambda: DUE).due(DUE)
     (run,) = store.list_runs(project, schedule.id, limit=9)[0]
@@ -208,3 +211,67 @@ def test_a_death_at_every_call_of_a_promotion(
     assert [one.version for one in store.promotions(project, "bank-y")] == [2, 1]
     assert store.get_model(project, "bank-y").version == 2
     assert store.verify_audit(project) is None
+
+
+ZONES = (
+    ("Europe/Paris", "02:30"),
+    ("America/New_York", "02:00"),
+    ("Australia/Lord_Howe", "02:15"),
+    ("Asia/Kolkata", "00:00"),
+    ("Pacific/Tongatapu", "23:30"),
+    ("Pacific/Pago_Pago", "03:00"),
+)
+
+
+@pytest.mark.slow
+def test_a_year_of_six_zones_has_one_run_for_each_local_date(
+    schedule: Schedule,
+    store: Store,
+    artifacts: ArtifactStore,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        Retraining,
+        "_decided",
+        lambda self, own, run, now: bool(self._skip(own, run, "nothing is new", now)),
+    )
+    project, begin = schedule.project_id, datetime(2026, 3, 1, tzinfo=UTC)
+    store.move_schedule(
+        project,
+        schedule.id,
+        state=ScheduleState.DELETED,
+        next_at=None,
+        next_date=None,
+        actor="test",
+        now=begin,
+    )
+    made = []
+    for zone, at in ZONES:
+        request = {**REQUEST, "webhook": None, "time_zone": zone}
+        request["at"] = {"start": at, "finish_by": None, "hours": 10.0}
+        day, begins = window_of(request).after(begin)
+        one = replace(schedule, id=uuid.uuid4().hex, request=request, next_at=begins)
+        made.append(store.add_schedule(replace(one, next_date=day.isoformat()), actor="test"))
+    services = [
+        Retraining(store, artifacts, settings, Reader(), clock=lambda: begin) for _ in range(2)
+    ]
+    now, end = begin, begin + timedelta(days=366)
+    while now < end:
+        for service in services:
+            service.due(now)
+        now += timedelta(hours=8)
+    for own, (zone, at) in zip(made, ZONES, strict=True):
+        runs = []
+        cursor = None
+        while cursor is not None or not runs:
+            page, cursor = store.list_runs(project, own.id, limit=100, after=cursor)
+            runs += page
+        dates = [run.local_date for run in runs]
+        assert len(dates) == len(set(dates)), zone
+        assert abs(len(dates) - 366) <= 1, zone
+        days = sorted(date.fromisoformat(one) for one in dates)
+        assert (days[-1] - days[0]).days == len(days) - 1, zone  # none is left out
+        assert not any(run.missed for run in runs), zone
+        first = datetime.combine(days[0], local_time(at), tzinfo=ZoneInfo(zone))
+        assert begin < first <= begin + timedelta(days=1), zone
