@@ -246,7 +246,8 @@ def test_a_clock_set_back_harms_nothing() -> None:
 def test_a_question_about_last_week_leaves_no_gap_behind() -> None:
     source = fallback(Grid())
     source.history("FR", NOW - 10 * DAY, NOW - 8 * DAY, now=NOW)
-    series = source.history("FR", NOW - 7 * DAY, NOW - HOUR, now=NOW)
+    source.history("FR", NOW - 5 * DAY, NOW - HOUR, now=NOW)
+    series = source.history("FR", NOW - 10 * DAY, NOW - HOUR, now=NOW)
     assert not any(one.is_estimated for one in series.readings)
     assert source.latest("FR", now=NOW).source == "grid"
 
