@@ -6,7 +6,7 @@ import itertools
 import json
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +17,21 @@ from scheduler.artifacts import ArtifactStore, folder_sha256
 from scheduler.backup import backup, restore, verify
 from scheduler.config import Settings
 from scheduler.errors import Conflict, Corrupt, IncompatibleStore, StorageFull
-from scheduler.records import JobState, Phase
+from scheduler.records import JobState, Model, Phase
+from scheduler.records_schedules import Outcomes, Schedule, ScheduleState
 from scheduler.store import Store
+from scheduler.store_outbox import Call
 from scheduler.tables import metadata
-from tests.contracts.records import COST, a_model, a_tenant, a_trial, claim, submit
+from tests.contracts.records import (
+    COST,
+    Tenant,
+    a_model,
+    a_tenant,
+    a_trial,
+    claim,
+    new_id,
+    submit,
+)
 
 NOW = datetime(2026, 11, 22, 20, 0, tzinfo=UTC)
 
@@ -63,7 +74,70 @@ def fill(settings: Settings) -> tuple[Store, ArtifactStore]:
     model = a_model(job)
     artifacts.put_stream(f"{model.artifact}/manifest.json", [b"{}"])
     store.finish_job(job.id, epoch=1, state=JobState.DONE, model=model, now=NOW)
+    fill_nights(store, artifacts, tenant, model)
     return store, artifacts
+
+
+def fill_nights(store: Store, artifacts: ArtifactStore, tenant: Tenant, model: Model) -> None:
+    """A schedule with a run, a promotion, late labels, histograms, a call and a bill."""
+    name = f"outcomes/{new_id()}"
+    artifacts.put_stream(name, [b"PAR1"])
+    store.add_outcomes(
+        Outcomes(
+            id=new_id(),
+            project_id=tenant.project_id,
+            model_name=model.name,
+            root_id=tenant.dataset_id,
+            received_at=NOW,
+            artifact=name,
+            sha256="0" * 64,
+            n_labels=2,
+            n_positive=1,
+        )
+    )
+    store.put_observation(model.id, day="training", n_rows=9, histograms={"columns": {}})
+    store.promote(tenant.project_id, model.name, 1, actor="été", reason={}, now=NOW)
+    schedule = store.add_schedule(
+        Schedule(
+            id=new_id(),
+            project_id=tenant.project_id,
+            name="nightly",
+            request={"model": model.name},
+            state=ScheduleState.ACTIVE,
+            created_at=NOW,
+            next_at=NOW,
+            next_date="2026-11-22",
+        ),
+        actor="été",
+    )
+    store.open_run(
+        schedule,
+        local_date=date(2026, 11, 22),
+        due_at=NOW,
+        missed=0,
+        next_at=NOW + timedelta(days=1),
+        next_date=date(2026, 11, 23),
+    )
+    call = Call(project_id=tenant.project_id, url="https://x/y", payload={"event": "x"})
+    store.add_calls([call], now=NOW)
+    with store.write() as connection:
+        connection.execute(
+            metadata.tables["ledger"]
+            .insert()
+            .values(
+                job_id=model.job_id,
+                phase="search",
+                day="2026-11-22",
+                project_id=tenant.project_id,
+                dataset_id=tenant.dataset_id,
+                cpu_seconds=1.5,
+                joules=6.0,
+                grams_per_kwh=50.0,
+                gco2e=0.1,
+                meter="cpu_time",
+                intensity={"zone": "FR"},
+            )
+        )
 
 
 def rows(store: Store) -> dict[str, list[Any]]:
