@@ -140,3 +140,23 @@ def test_a_backup_comes_back(data_dir: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     tokens = json.loads(frugal("token", "list", "--data-dir", new, "--json").stdout)
     assert [token["name"] for token in tokens] == ["first"]
+
+
+def test_a_token_has_the_least_role_unless_told_and_its_making_is_on_record(
+    data_dir: Path, store: Store
+) -> None:
+    made = [
+        json.loads(frugal("token", "add", "x", *role, "--data-dir", data_dir, "--json").stdout)
+        for role in ((), ("--role", "viewer"), ("--role", "admin"))
+    ]
+    assert [one["role"] for one in made] == ["analyst", "viewer", "admin"]
+    assert frugal("token", "add", "x", "--role", "root", "--data-dir", data_dir).exit_code == 2
+    frugal("token", "revoke", made[1]["id"], "--data-dir", data_dir)
+    listed = json.loads(frugal("token", "list", "--data-dir", data_dir, "--json").stdout)
+    assert [one["role"] for one in listed] == ["admin", "analyst", "viewer", "admin"]
+    lines = store.audit_lines(store.list_projects()[0].id, limit=9)[0]
+    assert [(one.actor, one.action) for one in lines] == [
+        ("service", "token.add"),
+        *[("operator", "token.add")] * 3,
+        ("operator", "token.revoke"),
+    ]
