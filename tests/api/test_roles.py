@@ -68,12 +68,18 @@ def test_what_the_issue_asks_of_an_analyst(site: Site, secrets: dict[str, str]) 
         ("GET", "/v1/audit", None),
     ):
         assert site.call(method, path, secret=analyst, json=body).status_code == 403
-    body = {"model": model.name, "at": {"start": "02:00"}, "time_zone": "Europe/Paris"}
-    made = site.post("/v1/schedules", json=body, secret=analyst)
+    schedule: dict[str, Any] = {
+        "model": model.name,
+        "at": {"start": "02:00"},
+        "time_zone": "Europe/Paris",
+    }
+    made = site.post("/v1/schedules", json=schedule, secret=analyst)
     assert made.status_code == 201
-    auto = site.post("/v1/schedules", json={**body, "promote": "auto"}, secret=analyst)
+    auto = site.post("/v1/schedules", json={**schedule, "promote": "auto"}, secret=analyst)
     assert (auto.status_code, auto.json["code"]) == (403, "forbidden")
-    made = site.post("/v1/schedules", json={**body, "promote": "auto"}, secret=secrets["approver"])
+    made = site.post(
+        "/v1/schedules", json={**schedule, "promote": "auto"}, secret=secrets["approver"]
+    )
     assert made.status_code == 201
     path = f"/v1/schedules/{made.json['id']}"
     for state, status in (("PAUSED", 200), ("ACTIVE", 403)):

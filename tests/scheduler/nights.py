@@ -92,7 +92,7 @@ class Nights:
 
     def work(self) -> list[Job]:
         """Run every job that is due, as workers would."""
-        done = []
+        done: list[Job] = []
         while True:
             job = self.store.claim_job(owner="test", lease_seconds=600, now=self.now)
             if job is None:

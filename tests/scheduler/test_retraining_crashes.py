@@ -15,7 +15,7 @@ from scheduler.artifacts import ArtifactStore
 from scheduler.config import Settings
 from scheduler.local_days import local_time
 from scheduler.records import Job, JobState, Model
-from scheduler.records_schedules import RunState, Schedule, ScheduleState
+from scheduler.records_schedules import Run, RunState, Schedule, ScheduleState
 from scheduler.retraining import Retraining, window_of
 from scheduler.store import Store
 from tests.scheduler.conftest import add_ready_dataset
@@ -262,7 +262,7 @@ def test_a_year_of_six_zones_has_one_run_for_each_local_date(
             service.due(now)
         now += timedelta(hours=8)
     for own, (zone, at) in zip(made, ZONES, strict=True):
-        runs = []
+        runs: list[Run] = []
         cursor = None
         while cursor is not None or not runs:
             page, cursor = store.list_runs(project, own.id, limit=100, after=cursor)

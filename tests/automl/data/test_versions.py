@@ -59,7 +59,10 @@ def test_one_part_is_read_where_it_lies(tmp_path: Path) -> None:
 
 
 def test_whole_numbers_stay_whole(tmp_path: Path) -> None:
-    parts = (part(tmp_path, "a", {"y": [0, 1]}), part(tmp_path, "b", {"y": [1.0, None]}))
+    parts: tuple[Path, ...] = (
+        part(tmp_path, "a", {"y": [0, 1]}),
+        part(tmp_path, "b", {"y": [1.0, None]}),
+    )
     assert Source(parts=parts).read("y").type == pa.int64()
     parts = (*parts, part(tmp_path, "c", {"y": [0.5]}))
     assert Source(parts=parts).read("y").to_pylist() == [0.0, 1.0, 1.0, None, 0.5]
@@ -82,11 +85,11 @@ def plain(
         if key not in newest or when >= newest[key][0]:
             newest[key] = (when, int(label))
     found = list(labels)
-    for key, (_, label) in newest.items():
+    for key, (_, known) in newest.items():
         own = [i for i, one in enumerate(keys) if str(one) == key]
         without = [i for i in own if labels[i] is None]
         for i in without or own[-1:]:
-            found[i] = label
+            found[i] = known
     return found
 
 
