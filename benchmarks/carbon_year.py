@@ -173,6 +173,9 @@ class Simulation:
         )
         self.running: dict[str, tuple[int, datetime]] = {}  # epoch, end
         self.begun: dict[str, datetime] = {}
+        self.running_since: dict[str, datetime] = {}
+        self.left: dict[str, float] = {}  # seconds, of jobs that made way
+        self.stretches: list[tuple[datetime, datetime]] = []  # in which something ran
         self.ends: dict[str, datetime] = {}
         self.n_refused = self.n_forecasts = 0
 
@@ -236,16 +239,24 @@ class Simulation:
                 del self.running[job_id]
                 self.store.finish_job(job_id, epoch=epoch, state=JobState.DONE, now=now)
                 self.ends[job_id] = end
+                self.stretches.append((self.running_since.pop(job_id), end))
                 self.executor.futures[job_id].set_result({"state": "DONE"})
 
     def _tick(self, now: datetime) -> None:
-        for job_id, (epoch, _) in self.running.items():  # as its heartbeat does
-            self.store.heartbeat(job_id, epoch=epoch, lease_seconds=3600, now=now)
+        for job_id, (epoch, end) in list(self.running.items()):  # as its process does
+            job = self.store.heartbeat(job_id, epoch=epoch, lease_seconds=3600, now=now)
+            if job.yield_requested:
+                self.left[job_id] = (end - now).total_seconds()
+                self.stretches.append((self.running_since.pop(job_id), now))
+                del self.running[job_id]
+                self.store.pause_job(job_id, epoch=epoch, now=now, reason="makes way", until=now)
+                self.executor.futures[job_id].set_result({"state": "PAUSED"})
         self.service.tick(now)
         for job_id, epoch in self.executor.started:
-            length = timedelta(seconds=self.given[job_id].seconds)
+            length = timedelta(seconds=self.left.pop(job_id, self.given[job_id].seconds))
             self.running[job_id] = epoch, now + length
-            self.begun[job_id] = now
+            self.running_since[job_id] = now
+            self.begun.setdefault(job_id, now)
             self.store.heartbeat(job_id, epoch=epoch, lease_seconds=3600, now=now)
         self.executor.started.clear()
 
@@ -289,7 +300,7 @@ def simulate(n_jobs: int, *, days: float, seed: int) -> Year:
     accepted = [task for task in given if task.id in year.ends]
     soonest = at_once(accepted)
     feasible = [task for task in accepted if soonest[task.id] <= task.finish_by]
-    waited = sum(grams(year.begun[task.id], year.ends[task.id]) for task in accepted)
+    waited = sum(grams(start, end) for start, end in year.stretches)
     now = sum(
         grams(soonest[task.id] - timedelta(seconds=task.seconds), soonest[task.id])
         for task in accepted

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
 from scheduler.records import Deadline, JobState
@@ -32,8 +32,8 @@ def urgent(
     work, longest, last = 0.0, 0.0, -1
     for index, job in enumerate(jobs):
         seconds = MARGIN * (job.expected_seconds or 0.0)
-        if job.state == JobState.RUNNING and job.started_at is not None:
-            seconds = max(seconds - (now - job.started_at).total_seconds(), 0.0)
+        if job.state == JobState.RUNNING and job.claimed_at is not None:
+            seconds = max(seconds - (now - job.claimed_at).total_seconds(), 0.0)
         work += seconds
         longest = max(longest, seconds)
         # A job cannot be shared out: beside the even share the longest may stand in the way.
@@ -41,3 +41,23 @@ def urgent(
         if now + timedelta(seconds=needed + notice_seconds) > job.finish_by:
             last = index
     return [job.id for job in jobs[: last + 1] if job.state != JobState.RUNNING]
+
+
+def in_the_way(
+    jobs: Sequence[Deadline], hurried: Collection[str], *, running: Collection[str]
+) -> str | None:
+    """The id of the running job that makes way for an urgent one, when all processes are busy.
+
+    One without a deadline, or else the one with the latest, if that is later than the urgent
+    job's: so the nearest deadline always runs (preemptive earliest deadline first, optimal on one
+    processor: Dertouzos 1974). None when nobody has to.
+    """
+    due = {job.id: job.finish_by for job in jobs}
+    waiting = [due[job_id] for job_id in hurried if job_id not in running]
+    if not waiting or not running:
+        return None
+    free = sorted(job_id for job_id in running if job_id not in due)
+    if free:
+        return free[0]
+    last = max(running, key=lambda job_id: (due[job_id], job_id))
+    return last if due[last] > min(waiting) else None

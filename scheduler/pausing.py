@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from scheduler.errors import StoreUnavailable
 from scheduler.plan import Plan, Slot
 from scheduler.planner import MARGIN, utc_text
+from scheduler.records import Job
 from scheduler.work import CANCELLED, Work
 
 # A shorter pause is not worth giving the process up and loading the data again.
@@ -31,8 +32,11 @@ def stop_reason(work: Work) -> str | None:
     """
     if work.heart.cancel_requested.is_set():
         return CANCELLED
-    if work.heart.pause_requested.is_set() or _asked(work):
+    asked = _asked(work)
+    if work.heart.pause_requested.is_set() or asked.pause_requested:
         raise Pausing("paused by the user", until=None)
+    if asked.yield_requested:
+        raise Pausing("makes way for a job whose deadline is near", until=work.clock())
     if work.job.plan is not None:
         now = work.clock()
         later = next_slot(Plan.from_json(work.job.plan), now=now)
@@ -42,12 +46,12 @@ def stop_reason(work: Work) -> str | None:
     return None
 
 
-def _asked(work: Work) -> bool:
-    """Whether a pause is asked for now: trials may be shorter than the time between heartbeats."""
+def _asked(work: Work) -> Job:
+    """The job with what is asked of it now: trials may be shorter than a heartbeat's pause."""
     try:
-        return work.store.job(work.job.id).pause_requested
-    except StoreUnavailable:  # the heartbeat will hear of it
-        return False
+        return work.store.job(work.job.id)
+    except StoreUnavailable:  # it is asked again after the next trial
+        return work.job
 
 
 def next_slot(plan: Plan, *, now: datetime) -> Slot | None:

@@ -65,7 +65,8 @@ class When:
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return _plain(asdict(self))
+        plain: dict[str, Any] = _plain(asdict(self))
+        return plain
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

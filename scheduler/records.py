@@ -117,8 +117,10 @@ class Job:
     plan: Json | None = None  # `scheduler.planner.Plan` as JSON; None: at once
     start_at: datetime | None = None  # not claimed before; None: not until somebody resumes it
     finish_by: datetime | None = None  # its deadline: those with the nearest come first
-    expected_seconds: float | None = None  # from its start to its end
+    expected_seconds: float | None = None  # by the clock, of what is left when it starts
+    claimed_at: datetime | None = None  # by the worker that has it, or had it last
     pause_requested: bool = False
+    yield_requested: bool = False  # to make way for a job whose deadline is near
     schedule_id: str | None = None
 
 
@@ -131,7 +133,7 @@ class Deadline:
     start_at: datetime
     finish_by: datetime
     expected_seconds: float | None
-    started_at: datetime | None
+    claimed_at: datetime | None
 
 
 @dataclass(frozen=True, kw_only=True)

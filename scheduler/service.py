@@ -194,6 +194,7 @@ class Service:
             self._watch(now)
             hasten_urgent(
                 self._store,
+                running=self.running(),
                 now=now,
                 n_processes=self._settings.job_processes,
                 notice_seconds=2 * self._settings.tick_seconds,

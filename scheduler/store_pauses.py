@@ -15,6 +15,8 @@ from scheduler.store_engine import Database
 from scheduler.store_rows import known_id, lost, move_job, to_job, unknown
 from scheduler.tables import jobs, trials
 
+# Of a job that took longer than was expected, this is still expected.
+LEAST_SHARE = 0.1
 OPEN_STATES = (JobState.SUBMITTED, JobState.PLANNED, JobState.PAUSED, JobState.RUNNING)
 
 
@@ -118,6 +120,8 @@ class PauseStore(Database):
                 state=state,
                 start_at=until,
                 pause_requested=False,
+                yield_requested=False,
+                expected_seconds=_left(job, now=now),
                 owner=None,
                 lease_until=None,
             )
@@ -154,6 +158,21 @@ class PauseStore(Database):
                 n_hastened += moved is not None
         return n_hastened
 
+    def request_yield(self, job_id: str, *, now: datetime) -> bool:
+        """Ask a running job to make way after its current trial; whether it was asked just now."""
+        with self.write() as connection:
+            moved = move_job(
+                connection,
+                job_id,
+                jobs.c.state == JobState.RUNNING,
+                jobs.c.yield_requested.is_(False),
+                kind="state",
+                data={"state": JobState.RUNNING, "yield_requested": True},
+                now=now,
+                yield_requested=True,
+            )
+            return moved is not None
+
     def deadlines(self) -> list[Deadline]:
         """Jobs that have a deadline and have not ended, the nearest deadline first.
 
@@ -165,7 +184,7 @@ class PauseStore(Database):
             jobs.c.start_at,
             jobs.c.finish_by,
             jobs.c.expected_seconds,
-            jobs.c.started_at,
+            jobs.c.claimed_at,
         )
         query = (
             select(*columns)
@@ -211,6 +230,14 @@ def _owned(connection: Connection, project_id: str, job_id: str) -> Job:
     if job.state.is_final:
         raise Conflict(f"the job is {job.state} already", code="job_finished")
     return job
+
+
+def _left(job: Job, *, now: datetime) -> float | None:
+    """Expected seconds of what a job has still to do; never nothing, as it has not ended."""
+    if job.expected_seconds is None or job.claimed_at is None:
+        return job.expected_seconds
+    done = (now - job.claimed_at).total_seconds()
+    return max(job.expected_seconds - done, LEAST_SHARE * job.expected_seconds)
 
 
 def _held_by_user(job: Job) -> bool:

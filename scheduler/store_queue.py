@@ -64,6 +64,7 @@ class QueueStore(Database):
                     epoch=epoch,
                     deaths=deaths,
                     started_at=job.started_at or now,
+                    claimed_at=now,
                 )
                 if claimed is not None:
                     return claimed

@@ -109,8 +109,10 @@ jobs = Table(
     Column("plan", JSON_VALUE),
     Column("start_at", Instant),  # not claimed before; NULL: not until it is resumed
     Column("finish_by", Instant),
-    Column("expected_seconds", Float(53)),  # of wall time from start to end
+    Column("expected_seconds", Float(53)),  # of wall time, of what is left to do
+    Column("claimed_at", Instant),
     Column("pause_requested", Boolean, nullable=False, server_default=false()),
+    Column("yield_requested", Boolean, nullable=False, server_default=false()),
     Column("schedule_id", ID),
     Index("ix_jobs_state_finish_by_submitted_at", "state", "finish_by", "submitted_at", "id"),
     Index("ix_jobs_state_start_at", "state", "start_at"),

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from scheduler.backlog import urgent
+from scheduler.backlog import in_the_way, urgent
 from scheduler.carbon.series import IntensitySource
 from scheduler.errors import ForecastUnavailable
 from scheduler.plan import Plan
@@ -24,17 +25,30 @@ MOST_REPLANNED = 1000
 HASTENED = "starts now: with the jobs ahead of it, it would miss its deadline in its window"
 
 
-def hasten_urgent(store: Store, *, now: datetime, n_processes: int, notice_seconds: float) -> int:
-    """Start the jobs whose windows the queue leaves no time for; how many there were."""
+def hasten_urgent(
+    store: Store,
+    *,
+    running: Collection[str],
+    now: datetime,
+    n_processes: int,
+    notice_seconds: float,
+) -> int:
+    """Start the jobs whose windows the queue leaves no time for; how many there were.
+
+    `running` are the jobs that run here: when they fill all processes, one that can wait makes way.
+    """
     deadlines = store.deadlines()
-    waiting = {one.id for one in deadlines if one.start_at > now}
-    if not waiting:
-        return 0
     hurried = urgent(deadlines, now=now, n_processes=n_processes, notice_seconds=notice_seconds)
-    ids = [job_id for job_id in hurried if job_id in waiting]
-    if not ids:
+    if not hurried:
         return 0
-    n_hastened = store.hasten(ids, now=now, reason=HASTENED)
+    if len(running) >= n_processes:
+        last = in_the_way(deadlines, hurried, running=running)
+        if last is not None and store.request_yield(last, now=now):
+            log.info("job %s: makes way for one whose deadline is near", last)
+    early = {one.id for one in deadlines if one.start_at > now}.intersection(hurried)
+    if not early:
+        return 0
+    n_hastened = store.hasten(early, now=now, reason=HASTENED)
     log.info("%d jobs start before their windows, to keep their deadlines", n_hastened)
     return n_hastened
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.backlog import MARGIN, urgent
+from scheduler.backlog import MARGIN, in_the_way, urgent
 from scheduler.records import Deadline
 from tests.contracts.conftest import NOW
 
@@ -21,7 +21,7 @@ def job(number: int, *, seconds: float, due_in: float, start_in: float = 0.0) ->
         start_at=NOW + timedelta(seconds=start_in),
         finish_by=NOW + timedelta(seconds=due_in),
         expected_seconds=seconds,
-        started_at=None,
+        claimed_at=None,
     )
 
 
@@ -53,11 +53,24 @@ def test_work_that_is_under_way_counts_with_what_is_left() -> None:
         start_at=NOW,
         finish_by=NOW + timedelta(seconds=100),
         expected_seconds=100,
-        started_at=NOW - timedelta(seconds=70),
+        claimed_at=NOW - timedelta(seconds=70),
     )
     waiting = job(1, seconds=100, due_in=100 * MARGIN + TICK + 51)
     assert asked([running, waiting]) == []
     assert asked([running, job(1, seconds=100, due_in=100 * MARGIN + TICK + 49)]) == ["01"]
+
+
+def test_the_one_that_makes_way_has_no_deadline_or_the_latest() -> None:
+    urgent_one = job(1, seconds=100, due_in=130)
+    later, latest = job(2, seconds=9, due_in=500), job(3, seconds=9, due_in=900)
+    jobs = [urgent_one, later, latest]
+    assert in_the_way(jobs, ["01"], running=["02", "03"]) == "03"
+    assert in_the_way(jobs, ["01"], running=["02", "99"]) == "99"
+    assert in_the_way(jobs, ["01"], running=[]) is None
+    assert in_the_way(jobs, [], running=["02"]) is None
+    sooner = job(0, seconds=100, due_in=120)
+    assert in_the_way([sooner, urgent_one], ["01"], running=["00"]) is None
+    assert in_the_way([sooner, urgent_one], ["00", "01"], running=["00"]) is None
 
 
 @given(

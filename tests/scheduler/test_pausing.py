@@ -124,6 +124,20 @@ def test_a_paused_job_goes_on_with_its_trials_and_picks_the_same_champion(
     assert final.result["picks"] == whole.result["picks"]
 
 
+def test_a_job_that_makes_way_is_due_at_once(
+    store: Store,
+    start: Callable[..., Job],  # noqa: F811
+    run: Callable[..., Job],
+) -> None:
+    job = start()
+    assert store.request_yield(job.id, now=utc_now())
+    assert not store.request_yield(job.id, now=utc_now())
+    paused = run(job)
+    assert (paused.state, paused.yield_requested) == (JobState.PAUSED, False)
+    assert paused.start_at is not None
+    assert paused.start_at <= utc_now()
+
+
 def test_a_job_whose_window_ends_waits_for_the_next_one(
     store: Store,
     start: Callable[..., Job],  # noqa: F811

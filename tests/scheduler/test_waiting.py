@@ -149,6 +149,29 @@ def test_without_a_newer_forecast_the_old_plan_holds(
     assert store.job(job.id).start_at == job.start_at
 
 
+def test_a_long_job_makes_way_for_one_whose_deadline_is_near(
+    service: Service, store: Store, executor: ManualExecutor, submit: Callable[..., Job]
+) -> None:
+    source = Source([400.0] * 30)
+    long = submit(source, hours=4, finish_by=NOW + 20 * HOUR)
+    service.tick(NOW)
+    assert executor.started == [(long.id, 1)]
+    short = submit(source, hours=1, finish_by=NOW + 1.21 * HOUR)
+    service.tick(NOW + timedelta(seconds=20))
+    asked = store.job(long.id)
+    assert (asked.state, asked.yield_requested) == (JobState.RUNNING, True)
+    now = NOW + timedelta(seconds=25)
+    paused = store.pause_job(long.id, epoch=1, now=now, reason="makes way", until=now)
+    assert (paused.yield_requested, paused.expected_seconds) == (False, 4 * 3600 - 25)
+    executor.futures[long.id].set_result({"state": "PAUSED"})
+    service.tick(now)
+    assert executor.started[1:] == [(short.id, 1)]
+    store.finish_job(short.id, epoch=1, state=JobState.DONE, now=now + HOUR)
+    executor.futures[short.id].set_result({"state": "DONE"})
+    service.tick(now + HOUR)
+    assert executor.started[2:] == [(long.id, 2)]
+
+
 def test_jobs_of_one_window_start_before_it_when_they_would_be_late(
     store: Store, submit: Callable[..., Job]
 ) -> None:
@@ -156,7 +179,7 @@ def test_jobs_of_one_window_start_before_it_when_they_would_be_late(
     source = Source([400.0] * 4 + [100.0] + [400.0] * 4)
     jobs = [submit(source, finish_by=NOW + 7 * HOUR) for _ in range(5)]
     assert {job.start_at for job in jobs} == {NOW + 4 * HOUR}
-    given = {"n_processes": 1, "notice_seconds": 30.0}
+    given: Any = {"running": (), "n_processes": 1, "notice_seconds": 30.0}
     assert hasten_urgent(store, now=NOW, **given) == 0  # six hours of work with the margin
     assert hasten_urgent(store, now=NOW + HOUR, **given) == 5
     assert hasten_urgent(store, now=NOW + HOUR, **given) == 0

@@ -170,10 +170,15 @@ def upgrade() -> None:
     op.add_column("jobs", sa.Column("start_at", sa.DateTime(timezone=True), nullable=True))
     op.execute("UPDATE jobs SET start_at = submitted_at")
     op.add_column("jobs", sa.Column("finish_by", sa.DateTime(timezone=True), nullable=True))
+    op.add_column("jobs", sa.Column("claimed_at", sa.DateTime(timezone=True), nullable=True))
     op.add_column("jobs", sa.Column("expected_seconds", sa.Float(precision=53), nullable=True))
     op.add_column(
         "jobs",
         sa.Column("pause_requested", sa.Boolean(), server_default=sa.false(), nullable=False),
+    )
+    op.add_column(
+        "jobs",
+        sa.Column("yield_requested", sa.Boolean(), server_default=sa.false(), nullable=False),
     )
     op.add_column("jobs", sa.Column("schedule_id", sa.String(length=32), nullable=True))
     op.drop_index(op.f("ix_jobs_state_submitted_at_id"), table_name="jobs")
@@ -214,8 +219,10 @@ def downgrade() -> None:
         op.f("ix_jobs_state_submitted_at_id"), "jobs", ["state", "submitted_at", "id"], unique=False
     )
     op.drop_column("jobs", "schedule_id")
+    op.drop_column("jobs", "yield_requested")
     op.drop_column("jobs", "pause_requested")
     op.drop_column("jobs", "expected_seconds")
+    op.drop_column("jobs", "claimed_at")
     op.drop_column("jobs", "finish_by")
     op.drop_column("jobs", "start_at")
     op.drop_column("jobs", "plan")
