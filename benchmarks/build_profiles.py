@@ -40,7 +40,7 @@ from benchmarks.carbon_traces import (
     hours_late,
     redistributable,
 )
-from scheduler.carbon.profile import SHIPPED_FILE, Packaged, Profile
+from scheduler.carbon.hourly_profile import SHIPPED_FILE, Packaged, Profile
 
 LARGEST_BYTES = 100_000
 SOURCES = {

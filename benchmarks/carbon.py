@@ -31,7 +31,7 @@ from benchmarks.carbon_features import Known
 from benchmarks.carbon_savings import HORIZON, JOB_HOURS, SLACKS, TAIL, Saving, kept_share, saving
 from benchmarks.carbon_traces import CARBONCAST, ELECTRICITY_MAPS, HOUR, hourly
 from scheduler.carbon.correction import LONGEST
-from scheduler.carbon.profile import Packaged
+from scheduler.carbon.hourly_profile import Packaged
 from scheduler.carbon.typical import Typical
 
 SEED = 4

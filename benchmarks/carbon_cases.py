@@ -18,7 +18,7 @@ from benchmarks.carbon_traces import (
     redistributable,
 )
 from scheduler.carbon.correction import LONGEST, corrected
-from scheduler.carbon.profile import Packaged, packaged
+from scheduler.carbon.hourly_profile import Packaged, packaged
 from scheduler.carbon.series import IntensitySeries, Reading
 from scheduler.carbon.typical import Typical
 

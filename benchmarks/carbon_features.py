@@ -23,7 +23,7 @@ from scheduler.carbon.correction import (
     WEEKLY,
     WEEKS,
 )
-from scheduler.carbon.profile import LEAST_SHARE, Packaged, Profile
+from scheduler.carbon.hourly_profile import LEAST_SHARE, Packaged, Profile
 from scheduler.carbon.series import MOST_GRAMS
 
 Floats = npt.NDArray[np.float64]

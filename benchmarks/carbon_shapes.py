@@ -23,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.carbon_traces import Trace
-from scheduler.carbon.profile import DAYS_OF_YEAR, Profile, sun_heights
+from scheduler.carbon.hourly_profile import DAYS_OF_YEAR, Profile, sun_heights
 
 Floats = npt.NDArray[np.float64]
 WEEK = 168

@@ -49,6 +49,8 @@ from tests.stores import hurried
 START = datetime(2027, 1, 1, tzinfo=UTC)
 ZONE = "DE"
 TICK = timedelta(seconds=15)
+# No longer than this is nothing looked at: a tick twenty times as slow as the service's.
+STEP = timedelta(minutes=5)
 REPLAN = timedelta(hours=1)  # the service asks six times as often
 FAULTS = ("", *TRANSPORT_FAULTS, *DATA_FAULTS)
 SHORTEST_SECONDS, LONGEST_SECONDS = 300.0, 4 * 3600.0
@@ -155,7 +157,7 @@ class Simulation:
         self.given = {task.id: task for task in given}
         self.ahead = list(given)
         self.world = world
-        settings = Settings.load(data_dir=folder, zone=ZONE)
+        settings = Settings.load(data_dir=folder, zone=ZONE, tick_seconds=STEP.total_seconds() / 2)
         self.store = hurried(Store(settings.resolved_database_url))
         self.store.migrate()
         self.project, self.dataset = project_data(self.store)
@@ -269,7 +271,7 @@ class Simulation:
             moments += [min(replans, now + timedelta(hours=1))]
             moments += [one.start_at for one in deadlines if one.start_at > now]
             # Between two moments the queue may become urgent: no later than the tightest allows.
-            moments += [now + timedelta(minutes=5)]
+            moments += [now + STEP]
         return max(min(moments, default=now + TICK), now + TICK)
 
 

@@ -14,6 +14,7 @@ from scheduler.carbon.series import IntensitySeries, IntensitySource, Reading
 from scheduler.errors import ForecastUnavailable
 
 DAY, LONGEST = timedelta(days=1), timedelta(days=360)
+MINUTE = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -139,7 +140,9 @@ def rates_of(
     """
     found: list[Reading] = []
     best: IntensitySeries | None = None
-    for start, end in _merged(spans):
+    # A moment at the end of a span is priced too: work may take no time, or a clock be set back.
+    wider = ((start, max(start, end) + MINUTE) for start, end in spans)
+    for start, end in _merged(wider):
         known = _asked(source, zone, start - DAY, min(end + DAY, max(now, end)), now=now)
         profile = _profile(typical, zone, start - DAY, end + DAY)
         whole = fill(known, profile, start, end)

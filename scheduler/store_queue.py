@@ -31,8 +31,8 @@ class QueueStore(Database):
     def claim_job(self, *, owner: str, lease_seconds: float, now: datetime) -> Job | None:
         """The next job that is due and nobody works on, RUNNING under a new epoch; None when idle.
 
-        A SUBMITTED job is due, a PLANNED or PAUSED one from its `start_at` on. The nearest deadline comes first, then those without
-        one in the order of their submission.
+        A SUBMITTED job is due, a PLANNED or PAUSED one from its `start_at` on. The nearest deadline
+        comes first, then those without one in the order of their submission.
 
         A job whose worker let its lease run out counts a death and is claimed again; after the
         third death it is QUARANTINED instead.

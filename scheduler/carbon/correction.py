@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import cos, pi, sin, sqrt
 
-from scheduler.carbon.profile import LEAST_SHARE, Packaged, Profile, packaged
+from scheduler.carbon.hourly_profile import LEAST_SHARE, Packaged, Profile, packaged
 from scheduler.carbon.series import MOST_GRAMS, IntensitySeries
 
 DAY, WEEK = 24, 168  # hours

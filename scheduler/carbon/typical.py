@@ -12,7 +12,7 @@ from statistics import fmean
 
 from automl.errors import DataError
 from scheduler.carbon.countries import ALPHA_3, packaged_data
-from scheduler.carbon.profile import Packaged, packaged
+from scheduler.carbon.hourly_profile import Packaged, packaged
 from scheduler.carbon.series import FactorType, IntensitySeries, Reading
 from scheduler.errors import ForecastUnavailable
 

@@ -14,7 +14,7 @@ from benchmarks.carbon_features import Known, fit_weights, packaged_of, sample_o
 from benchmarks.carbon_savings import HORIZON, TAIL, kept_share, saving
 from benchmarks.carbon_shapes import Choices, fit_profiles, shape_of
 from benchmarks.carbon_traces import Trace, hours_late, redistributable
-from scheduler.carbon.profile import packaged
+from scheduler.carbon.hourly_profile import packaged
 
 
 def _trace(grams: np.ndarray, *, zone: str = "DE", year: int = 2020) -> Trace:

@@ -26,6 +26,7 @@ OTHER: dict[str, tuple[str, Any]] = {
     "watts_per_core": ("3.5", 3.5),
     "knowledge": ("off", "off"),
     "webhook_hosts": ("hooks.example, 127.0.0.1:9000", ("hooks.example", "127.0.0.1:9000")),
+    "feed_roots": ("/srv/a, /srv/b", (Path("/srv/a"), Path("/srv/b"))),
     "webhook_secret": ("signing", "signing"),
     "log_level": ("DEBUG", "DEBUG"),
     "job_nice": ("0", 0),

@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -132,10 +133,18 @@ def test_spans_far_apart_are_asked_for_one_by_one() -> None:
         assert rates.over(start, end).grams_per_kwh == 300
 
 
+@pytest.mark.parametrize("end", [NOON, NOON - HOUR])  # a clock that was set back
+def test_work_of_no_time_has_the_intensity_of_its_moment(end: datetime) -> None:
+    source = Known(series([300] * 30))
+    rates = rates_of(source, daily(), zone="FR", spans=[(NOON, end)], now=NOON + 9 * HOUR)
+    assert rates.over(NOON, NOON).grams_per_kwh == 300
+
+
 def test_a_stretch_is_cut_at_the_midnights_of_utc_and_keeps_its_energy() -> None:
     late = NOON.replace(hour=23)
     parts = by_day(work(late, late + 26 * HOUR, joules=26.0))
-    assert [(day, part.cost.joules) for day, part in parts] == [
+    joules: list[Any] = [(day, part.cost.joules) for day, part in parts]
+    assert joules == [
         ("2026-06-01", pytest.approx(1)),
         ("2026-06-02", pytest.approx(24)),
         ("2026-06-03", pytest.approx(1)),

@@ -22,7 +22,7 @@ from scheduler.carbon.correction import (
     WEEKS,
     corrected,
 )
-from scheduler.carbon.profile import packaged
+from scheduler.carbon.hourly_profile import packaged
 from scheduler.carbon.series import IntensitySeries, Reading
 from scheduler.carbon.typical import Typical
 

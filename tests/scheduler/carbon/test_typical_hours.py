@@ -11,7 +11,7 @@ from statistics import mean
 import pytest
 
 from automl.errors import DataError
-from scheduler.carbon.profile import (
+from scheduler.carbon.hourly_profile import (
     LEAST_SHARE,
     MOST_YEARS_AHEAD,
     SHIPPED_FILE,
