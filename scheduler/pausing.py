@@ -39,7 +39,7 @@ def stop_reason(work: Work) -> str | None:
         raise Pausing("makes way for a job whose deadline is near", until=work.clock())
     if work.job.plan is not None:
         now = work.clock()
-        later = next_slot(Plan.from_json(work.job.plan), now=now)
+        later = next_slot(Plan.from_json(work.job.plan), now=now, begun_at=work.job.start_at)
         if later is not None:
             reason = f"its window has ended; it goes on at {utc_text(later.start, now)}"
             raise Pausing(reason, until=later.start)
@@ -54,8 +54,11 @@ def _asked(work: Work) -> Job:
         return work.job
 
 
-def next_slot(plan: Plan, *, now: datetime) -> Slot | None:
+def next_slot(plan: Plan, *, now: datetime, begun_at: datetime | None = None) -> Slot | None:
     """The slot to pause for; None while one is open, after the last, and when time is short.
+
+    Nor does a job pause that was let go on in this very pause (`begun_at`), because the queue
+    leaves it no time to wait: it would only come and go.
 
     What was not done in the slots that are over is still to do: the pause is made only when the
     deadline leaves room for it, with the margin that plans have.
@@ -63,6 +66,8 @@ def next_slot(plan: Plan, *, now: datetime) -> Slot | None:
     begun = [slot for slot in plan.slots if slot.start <= now]
     ahead = [slot for slot in plan.slots if slot.start > now]
     if not begun or not ahead or now < begun[-1].end or ahead[0].start - now < LEAST_PAUSE:
+        return None
+    if begun_at is not None and begun_at >= begun[-1].end:
         return None
     done = sum((slot.end - slot.start).total_seconds() for slot in begun)
     left = max(MARGIN * plan.expectation.seconds, plan.expectation.p95_seconds) - done

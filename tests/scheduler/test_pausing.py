@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,7 +16,7 @@ from scheduler.artifacts import ArtifactStore
 from scheduler.clock import utc_now
 from scheduler.config import Settings
 from scheduler.execution import execute
-from scheduler.pausing import next_slot
+from scheduler.pausing import Pausing, next_slot, stop_reason
 from scheduler.plan import Plan, Slot, When
 from scheduler.records import Job, JobState
 from scheduler.store import Store
@@ -67,6 +70,36 @@ def test_a_deadline_that_leaves_no_room_forbids_the_pause() -> None:
     # 1.2 x 2 h less the hour that was run leaves 1.4 h to do from 17:00 on.
     assert next_slot(plan((0, 1), (5, 6), finish_by=6.3), now=NOON + HOUR) is None
     assert next_slot(plan((0, 1), (5, 6), finish_by=6.5), now=NOON + HOUR) is not None
+
+
+@pytest.mark.parametrize(
+    ("begun", "hours", "pauses"),
+    [
+        (0, 2, True),
+        (1.5, 2, False),  # sent on in the pause: it would come and go at every tick
+        (1.5, 7, True),  # after the next slot it pauses as planned
+    ],
+)
+def test_a_job_that_was_sent_on_in_a_pause_does_not_pause_for_it_again(
+    start: Callable[..., Job],  # noqa: F811
+    begun: float,
+    hours: float,
+    pauses: bool,
+) -> None:
+    told = plan((0, 1), (5, 6), (9, 10)).to_json()
+    job = replace(start(), plan=told, start_at=NOON + begun * HOUR)
+    heart = SimpleNamespace(cancel_requested=threading.Event(), pause_requested=threading.Event())
+    work: Any = SimpleNamespace(
+        job=job,
+        heart=heart,
+        store=SimpleNamespace(job=lambda _: job),
+        clock=lambda: NOON + hours * HOUR,
+    )
+    if pauses:
+        with pytest.raises(Pausing):
+            stop_reason(work)
+    else:
+        assert stop_reason(work) is None
 
 
 @pytest.fixture
@@ -159,7 +192,7 @@ def test_a_job_whose_window_ends_waits_for_the_next_one(
 
         from scheduler.tables import jobs
 
-        connection.execute(update(jobs).values(plan=made.to_json()))
+        connection.execute(update(jobs).values(plan=made.to_json(), start_at=made.start_at))
     paused = run(job)
     assert paused.state is JobState.PAUSED
     assert paused.start_at == now + HOUR
