@@ -156,6 +156,17 @@ def served(connection: Connection, project_id: str, name: str) -> Model | None:
     return None if row is None else to_model(row)
 
 
+def is_kept(connection: Connection, project_id: str, name: str, version: int) -> bool:
+    """Whether there is such a version that was not deleted."""
+    query = select(models.c.id).where(
+        models.c.project_id == project_id,
+        models.c.name == name,
+        models.c.version == version,
+        models.c.deleted_at.is_(None),
+    )
+    return connection.execute(query).first() is not None
+
+
 def _past(connection: Connection, project_id: str, name: str) -> list[int]:
     """The versions that answered before the one that does now: a stack that rollbacks pop."""
     stack: list[int] = []

@@ -15,7 +15,7 @@ from scheduler.store_audit import append_audit
 from scheduler.store_engine import Database
 from scheduler.store_jobs import insert_job
 from scheduler.store_outbox import Call, insert_calls
-from scheduler.store_promotions import add_promotion, served
+from scheduler.store_promotions import add_promotion, is_kept, served
 from scheduler.store_rows import (
     AnyRow,
     known_id,
@@ -357,7 +357,10 @@ class ScheduleStore(Database):
             if promote is not None:
                 name, version, champion = promote
                 now_serving = served(connection, project_id, name)
-                if now_serving is None or now_serving.version != champion:
+                if not is_kept(connection, project_id, name, version):
+                    promote = None
+                    said |= {"promoted": False, "because": f"version {version} was deleted"}
+                elif now_serving is None or now_serving.version != champion:
                     promote = None
                     said |= {
                         "promoted": False,

@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from automl.errors import DataError
 from scheduler.errors import Conflict, LostLease, UnknownRecord
@@ -16,6 +17,7 @@ from scheduler.records import Job, JobState
 from scheduler.records_schedules import Run, RunState, Schedule, ScheduleState
 from scheduler.store import Store
 from scheduler.store_outbox import Call
+from scheduler.tables import models
 from tests.contracts.conftest import NOW, at
 from tests.contracts.records import Tenant, a_job, a_model, a_tenant, claim, new_id, submit
 
@@ -250,6 +252,18 @@ def test_a_winner_over_one_that_no_longer_answers_is_not_promoted(store: Store) 
     assert ended.outcome["promoted"] is False
     assert "no longer answers" in ended.outcome["because"]
     assert store.get_model(tenant.project_id, "clients-fragile").version == 3
+
+
+def test_a_winner_that_was_deleted_meanwhile_is_not_promoted(store: Store) -> None:
+    tenant = a_tenant(store)
+    run = challenged(store, tenant)
+    with store.write() as connection:
+        connection.execute(update(models).where(models.c.version == 2).values(deleted_at=NOW))
+    ended = end(store, tenant, run)
+    assert ended.outcome["promoted"] is False
+    assert "deleted" in ended.outcome["because"]
+    assert store.get_model(tenant.project_id, "clients-fragile").version == 1
+    assert len(store.promotions(tenant.project_id, "clients-fragile")) == 1
 
 
 def test_runs_are_paged_newest_date_first(store: Store) -> None:
