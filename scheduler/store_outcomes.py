@@ -12,7 +12,7 @@ from scheduler.records import DatasetState
 from scheduler.records_schedules import Outcomes
 from scheduler.store_engine import Database
 from scheduler.store_rows import AnyRow, unknown
-from scheduler.tables import datasets, observations, outcomes
+from scheduler.tables import datasets, models, observations, outcomes
 
 # The histograms of the rows that a model was trained on stand under this day.
 TRAINING = "training"
@@ -82,10 +82,25 @@ class OutcomeStore(Database):
     def put_observation(
         self, model_id: str, *, day: str, n_rows: int, histograms: Mapping[str, Any]
     ) -> None:
-        """Keep what a model saw on a day (UTC, or TRAINING); a second time replaces it."""
+        """Keep what a model saw on a day (UTC, or TRAINING); a second time replaces it.
+
+        Nothing is kept of a model that was deleted meanwhile, or whose data were.
+        """
         values = {"n_rows": n_rows, "histograms": dict(histograms)}
         key = (observations.c.model_id == model_id, observations.c.day == day)
+        alive = (
+            select(models.c.id)
+            .join(datasets, datasets.c.id == models.c.dataset_id)
+            .where(
+                models.c.id == model_id,
+                models.c.deleted_at.is_(None),
+                datasets.c.state != DatasetState.DELETED,
+            )
+            .with_for_update()
+        )
         with self.write() as connection:
+            if connection.execute(alive).first() is None:
+                return
             done = connection.execute(update(observations).where(*key).values(values))
             if done.rowcount == 0:
                 connection.execute(

@@ -222,3 +222,17 @@ def test_observations_go_with_the_rows_that_they_are_of(store: Store) -> None:
     store.delete_dataset(tenant.project_id, tenant.dataset_id, force=False, now=at(9))
     assert store.observation(model.id, day="2026-03-29") is None
     assert store.get_model(tenant.project_id, NAME) == model
+
+
+@pytest.mark.parametrize("deleted", ["data", "model"])
+def test_nothing_is_observed_of_what_was_deleted_meanwhile(store: Store, deleted: str) -> None:
+    tenant = a_tenant(store)
+    versions(store, tenant, 1)
+    model = store.get_model(tenant.project_id, NAME)
+    if deleted == "data":
+        store.delete_dataset(tenant.project_id, tenant.dataset_id, force=False, now=at(9))
+    else:
+        store.delete_model(tenant.project_id, NAME, now=at(9))
+    # A decision that was reading the rows ends now.
+    store.put_observation(model.id, day=TRAINING, n_rows=9, histograms={"columns": {}})
+    assert store.observation(model.id, day=TRAINING) is None
