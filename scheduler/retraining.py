@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
-from automl.errors import FrugalError
+from automl.errors import DataError, FrugalError
 from scheduler.appraisal import appraised, new_to
 from scheduler.artifacts import ArtifactStore
 from scheduler.carbon.series import IntensitySource
@@ -180,7 +180,7 @@ class Retraining:
         if soon is not None:
             self._skip(schedule, run, soon.because, now)
             return False
-        dataset = self._fed(schedule, champion, now)
+        dataset = self._fed(schedule, run, champion, now)
         if dataset is None:  # being read in
             store.keep_run(run, until=now + WAIT)
             return False
@@ -218,7 +218,7 @@ class Retraining:
             return None
 
     def _fed(
-        self, schedule: Schedule, champion: Model | None, now: datetime
+        self, schedule: Schedule, run: Run, champion: Model | None, now: datetime
     ) -> StoredDataset | None:
         """The version to train on; None while rows are read in. Raises Gone, DataError."""
         store, project_id, feed = self._store, schedule.project_id, schedule.request["feed"]
@@ -231,13 +231,24 @@ class Retraining:
             raise Gone("the data set of the schedule was deleted")
         if feed.get("folder") is None:
             return newest
-        known = {
-            one.name
-            for one in store.series(project_id, base)
-            if one.state is not DatasetState.DELETED
-        }
+        series = [
+            one for one in store.series(project_id, base) if one.state is not DatasetState.DELETED
+        ]
+        known = {one.name for one in series}
         files = new_files(feed["folder"], self._settings.feed_roots, known=known, now=now)
+        # Of this run, and could not be read in: of a single file, it would be tried for ever.
+        spoilt = {
+            one.name: one.problem
+            for one in series
+            if one.state is DatasetState.INVALID and one.created_at >= run.due_at
+        }
         for file in files:
+            if file.name in spoilt:
+                told = spoilt[file.name] or {}
+                raise DataError(
+                    f"{file.name} cannot be read: {told.get('detail', 'no reason is known')}",
+                    code=str(told.get("code", "invalid_upload")),
+                )
             _, created = self._ingestor.accept(
                 project_id,
                 stream_chunks=chunks(file),

@@ -7,9 +7,11 @@ import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from automl.errors import DataError
 from scheduler.artifacts import ArtifactStore
 from scheduler.config import Settings
 from scheduler.records import JobState
@@ -183,6 +185,30 @@ def test_files_of_a_folder_are_appended_before_the_decision(nights: Nights, tmp_
     assert run.decision["numbers"]["n_new_rows"] == 60
     names = [one.name for one in nights.store.series(nights.project, base_of(nights))]
     assert names == ["bank.csv", "in/day-0.csv", "in/day-1.csv"]
+
+
+def test_a_file_that_cannot_be_read_in_fails_its_night_and_is_read_once(
+    nights: Nights, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "in" / "current.csv"
+    file.parent.mkdir()
+    file.write_bytes(rows(2000, 2030, seed=1, labelled=False)[0])
+    nights.settings = nights.settings.model_copy(update={"feed_roots": (file.parent,)})
+    nights.retraining = nights.service()
+    schedule = nights.schedule(feed={"dataset": None, "folder": str(file)})
+
+    def spoilt(*_: Any) -> None:
+        raise DataError("row 27: a quote is never closed", code="unreadable")
+
+    monkeypatch.setattr(nights.ingestor, "_finish", spoilt)
+    nights.now = nights.store.get_schedule(nights.project, schedule.id).next_at
+    for _ in range(3):
+        nights.retraining.due(nights.now)
+        nights.read_in(nights.store.series(nights.project, base_of(nights))[-1].id)
+        nights.now += timedelta(seconds=11)
+    run = nights.runs(schedule)[0]
+    assert (run.state, run.decision["problem"]["code"]) == (RunState.FAILED, "unreadable")
+    assert len(nights.store.series(nights.project, base_of(nights))) == 2
 
 
 def test_a_night_of_deleted_data_fails_and_says_so(nights: Nights) -> None:
