@@ -74,6 +74,8 @@ def with_history(
     if base is not None:
         base = _coarser(replace(base, readings=readings), before=_hour(now - FINE))
     asked_from = start if kept.asked_from is None else min(start, kept.asked_from)
+    if kept.settled_until is not None and start > kept.settled_until:
+        asked_from = start  # nobody has asked for what lies between yet
     asked_from = max(asked_from, oldest)
     newest = _hour(now - SETTLED)
     settled = [min(one, newest) for one in (end, kept.settled_until) if one is not None]

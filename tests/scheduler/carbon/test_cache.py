@@ -61,6 +61,17 @@ def test_a_clock_set_back_asks_again_and_breaks_nothing() -> None:
     assert again.history.readings
 
 
+def test_what_patience_left_out_of_a_long_gap_is_asked_for_later() -> None:
+    kept = asked(Kept(), NOW - 5 * DAY, NOW)
+    later = NOW + 20 * DAY
+    ((_, end),) = missing(kept, NOW - 5 * DAY, later, now=later, fresh=FRESH)
+    # Of the twenty days only the newest week came in time.
+    week = hourly(wave, end - 7 * DAY, later, issued_at=later)
+    kept = with_history(kept, week, end - 7 * DAY, end, now=later)
+    kept = asked(kept, NOW - 5 * DAY, later, now=later)
+    assert kept.history.covered(NOW - 5 * DAY, later) == pytest.approx(1)
+
+
 def test_any_order_of_questions_gives_the_truth() -> None:
     """Against truth: however it was asked, what is kept is the wave, without overlap or gap."""
     chance = random.Random(0)
