@@ -33,8 +33,8 @@ class LateLabels:
     def read(cls, files: Sequence[Path]) -> LateLabels:
         """Labels of files in the order in which they came.
 
-        Of two labels of a key the one that was known later counts; where neither or only one
-        says when, the one that came later.
+        Of two labels of a key the one that was known later counts; one that does not say when
+        was known when it came, after those before it.
         """
         tables = [pq.read_table(file, schema=SCHEMA) for file in files]
         table = pa.concat_tables(tables) if tables else SCHEMA.empty_table()
@@ -45,8 +45,10 @@ class LateLabels:
                 "at": table["at"].cast(pa.int64()).to_pandas().to_numpy(dtype=float),
             }
         )
-        # A label without a time was known when it came: after all that came before it.
-        frame["at"] = frame["at"].fillna(np.inf)
+        # A label without a time was known when it came: after all that came before it, and before
+        # any that comes later.
+        running = frame["at"].fillna(-np.inf).groupby(frame["key"]).cummax()
+        frame["at"] = frame["at"].fillna(running)
         known = frame.sort_values("at", kind="stable").drop_duplicates("key", keep="last")
         # Of those of one key without a time, or at one time, the last that came is kept.
         return cls(keys=pd.Index(known["key"]), labels=known["label"].to_numpy(dtype=object))

@@ -81,8 +81,10 @@ def plain(
     """The rule, row by row: the newest label of a key, onto its rows without one, else its last."""
     newest: dict[str, tuple[float, int]] = {}
     for key, label, at in came:
-        when = float("inf") if at is None else float(at)
-        if key not in newest or when >= newest[key][0]:
+        # Without a time it counts as known when it came: after what came before, not for ever.
+        before = newest[key][0] if key in newest else -float("inf")
+        when = before if at is None else float(at)
+        if when >= before:
             newest[key] = (when, int(label))
     found = list(labels)
     for key, (_, known) in newest.items():
@@ -122,6 +124,13 @@ def test_late_labels_go_where_the_rule_says(
     assert joined["y"].to_pylist() == expected
     known = LateLabels.read(files)
     assert known.count_unknown(columns["id"]) == len({k for k, _, _ in came} - {*map(str, keys)})
+
+
+def test_a_label_without_a_time_is_replaced_by_one_that_came_later(tmp_path: Path) -> None:
+    first = late(tmp_path, "first", [("7", "0", None)])
+    second = late(tmp_path, "second", [("7", "1", 1)])
+    assert list(LateLabels.read([first, second]).labels) == ["1"]
+    assert list(LateLabels.read([second, first]).labels) == ["0"]
 
 
 def test_labels_take_the_targets_type(tmp_path: Path) -> None:
