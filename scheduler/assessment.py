@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
 
-from scheduler.challenge import LEVEL, N_REPLICATES, Fresh, features, fresh_of
+from scheduler.challenge import LEVEL, N_REPLICATES, Fresh, at_most, features, fresh_of
 from scheduler.drift import histograms, moved, score_histogram
 from scheduler.reading import source_of
 
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
     from automl.search.champion import Champion
     from automl.search.objective import Objective
 
-# Rows of which histograms are made, and scores reckoned, at most: evenly spread.
-MOST_ROWS = 50_000
 # Columns that are named in a decision.
 MOST_TOLD = 5
 
@@ -64,14 +61,14 @@ def assess(
     objective = Objective(**known)
     columns = set(model.columns)
     if training is None:
-        seen = features(rows, columns, _some(np.arange(found.n_before)))
+        seen = features(rows, columns, at_most(np.arange(found.n_before)))
         # Not those out of fold: each fold's model has a floor of its own, and their mean another
         # one, which on a data set without any drift was an index of 2.5.
         scores = score_histogram(model.decision(seen))
         training = {"columns": histograms(seen), "scores": scores}
     drift: dict[str, Any] | None = None
     new: dict[str, Any] | None = None
-    appended = _some(np.arange(found.n_before, len(found.y)))
+    appended = at_most(np.arange(found.n_before, len(found.y)))
     if len(appended):
         frame = features(rows, columns, appended)
         counted = histograms(frame, like=training["columns"])
@@ -101,7 +98,7 @@ def _decay(model: Champion, rows: Any, found: Fresh, objective: Objective) -> di
     y = found.y[fresh]
     if record is None or not 0 < y.sum() < len(y):
         return None
-    kept = _some(fresh)
+    kept = at_most(fresh)
     y = found.y[kept]
     if not 0 < y.sum() < len(y):
         return None
@@ -134,12 +131,6 @@ def _record(model: Champion) -> tuple[Any, Any, Any] | None:
         return None
     logit = mean_logit({number: kept[f"logit_{number}"] for number in weights}, weights)
     return np.asarray(kept["y"]), logit, np.asarray(kept["weight"], dtype=np.float64)
-
-
-def _some(rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-    if len(rows) <= MOST_ROWS:
-        return rows
-    return np.asarray(rows[np.linspace(0, len(rows) - 1, MOST_ROWS).astype(np.intp)])
 
 
 def _listed(found: tuple[float, float] | None) -> list[float] | None:

@@ -33,6 +33,7 @@ MOST_SHARE = 0.2
 N_REPLICATES = 400
 # Of a 90 % interval one side is 95 % sure.
 LEVEL = 0.9
+# Rows of which scores or histograms are made, at most.
 MOST_ROWS = 50_000
 
 
@@ -145,7 +146,7 @@ def challenged(work: Work, challenger: Champion | AnomalyRanker) -> dict[str, An
         }
     model = work.store.model_by_id(work.job.project_id, asked["id"])
     champion = Champion.load(work.artifacts.path(model.artifact), sha256=model.sha256)
-    held = _some(held, found.y)
+    held = at_most(held)
     X = features(source_of_job(work), {*champion.columns, *challenger.columns}, held)
     return about | compared(
         champion, challenger, X, found.y[held], objective=objective_of(request), seed=0
@@ -232,8 +233,12 @@ def _sortable(column: Any) -> npt.NDArray[Any]:
     return np.asarray(column.fill_null(0).to_numpy(zero_copy_only=False))
 
 
-def _some(rows: Rows, y: Labels) -> Rows:
-    """At most so many rows, every positive among them as long as they are few."""
+def at_most(rows: Rows) -> Rows:
+    """At most `MOST_ROWS` of the rows, evenly spread: the share of positives stays about the same.
+
+    >>> len(at_most(np.arange(60_000)))
+    50000
+    """
     if len(rows) <= MOST_ROWS:
         return rows
     places = np.linspace(0, len(rows) - 1, MOST_ROWS).astype(np.intp)
