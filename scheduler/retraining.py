@@ -188,6 +188,13 @@ class Retraining:
             said = {"worth": True, "because": "there is no model of this name yet"}
             return self._submit(schedule, run, None, dataset, said, {}, now)
         late = new_to(champion, dataset, store=store)
+        if last is not None and self._answered(last, champion, dataset, late):
+            because = (
+                "not worth it today, because no row and no label has come since the run of "
+                f"{last.local_date}, whose challenger was compared with the same champion"
+            )
+            self._skip(schedule, run, because, now, dataset=dataset)
+            return False
         numbers = appraised(
             run,
             champion,
@@ -207,6 +214,21 @@ class Retraining:
             return False
         said = {"worth": True, "because": found.because, "numbers": numbers}
         return self._submit(schedule, run, champion, dataset, said, late, now)
+
+    def _answered(
+        self, last: Run, champion: Model, dataset: StoredDataset, late: Mapping[str, Any]
+    ) -> bool:
+        """Whether a run has trained on just this beside this champion: it would end the same way.
+
+        So a challenger that lost is not made anew every night, nor one that a person has not
+        promoted yet or has rolled back.
+        """
+        if last.job_id is None or last.dataset_id != dataset.id:
+            return False
+        then = self._store.job(last.job_id).request.get("retraining") or {}
+        same = (then.get("champion") or {}).get("id") == champion.id
+        labels = (then.get("labels") or {}).get("artifacts")
+        return same and labels == late["labels"]["artifacts"]
 
     def _champion(self, schedule: Schedule) -> Model | None:
         """The version that answers for the schedule's model; None where there is none yet."""

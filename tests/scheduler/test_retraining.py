@@ -112,6 +112,13 @@ def test_a_challenger_that_is_not_better_is_not_promoted(nights: Nights) -> None
     assert run.outcome["challenge"]["interval"][0] <= 0
     assert nights.store.get_model(nights.project, NAME).version == 1
     assert [one.version for one in nights.store.model_versions(nights.project, NAME)] == [2, 1]
+    # The same rows and labels would make the same challenger: that is not done twice.
+    again = nights.night(schedule)
+    assert again.state is RunState.SKIPPED
+    assert again.decision["because"] == (
+        "not worth it today, because no row and no label has come since the run of 2026-06-02, "
+        "whose challenger was compared with the same champion"
+    )
 
 
 def test_a_winner_is_only_proposed_where_a_person_promotes(nights: Nights) -> None:
