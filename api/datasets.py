@@ -91,10 +91,11 @@ def append(dataset_id: str, query_data: UploadQuery) -> Any:
     counted. Only the newest version can be appended to.
     """
     _check_upload()
+    base = parts().store.get_dataset(project_id(), dataset_id)
     dataset, created = parts().ingestor.accept(
         project_id(),
         stream_chunks=_chunks(),
-        name=_name(query_data.name),
+        name=_name(query_data.name, otherwise=base.name),
         options=_options(query_data),
         now=now(),
         base_id=dataset_id,
@@ -131,14 +132,14 @@ def _chunks() -> Iterator[bytes]:
         yield chunk
 
 
-def _name(declared: str | None) -> str:
+def _name(declared: str | None, *, otherwise: str = "data") -> str:
     """What the data set is called: for people only, it never becomes a path."""
     name = declared
     if not name:
         _, fields = parse_options_header(request.headers.get("Content-Disposition"))
         name = fields.get("filename", "")
     name = re.sub(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]+", " ", name).strip()
-    return name[:MAX_NAME] or "data"
+    return name[:MAX_NAME] or otherwise
 
 
 def _options(query: UploadQuery) -> dict[str, Any]:

@@ -56,6 +56,7 @@ def read_in(
             chosen = versions.read_alike(chosen, cells=base["cells"])
         looked = inspect(Path(source), options=chosen, limits=most)
         if base is not None and looked.names:
+            versions.check_key(ReadingOptions.from_json(options).key, looked.names)
             chosen = versions.typed_alike(chosen, base=before, names=looked.names)
             inspect(Path(source), options=chosen, limits=most)
         channel.send("inspected")

@@ -227,6 +227,16 @@ def check_columns(base: Json, names: Sequence[str]) -> None:
         )
 
 
+def check_key(key: str | None, names: Sequence[str]) -> None:
+    """Raises DataError ``column_not_found`` when appended rows do not have the key they declare."""
+    if key is not None and key not in names:
+        raise DataError(
+            "the key that is declared is no column of the rows",
+            code="column_not_found",
+            column=key,
+        )
+
+
 def profile_joined(
     source: Source, *, base: Json, own: Json, key: str | None, scratch: Path
 ) -> Json:

@@ -21,7 +21,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         f"{i},{20 + i % 50},{'' if i >= 500 else int(i % 9 == 0)}" for i in range(600)
     ]
     answer = site.post(
-        "/v1/datasets?key=id", data="\n".join(lines).encode(), content_type="text/csv"
+        "/v1/datasets?key=id&name=late", data="\n".join(lines).encode(), content_type="text/csv"
     )
     while site.get(answer.headers["Location"]).json["state"] == "INGESTING":
         time.sleep(0.05)
@@ -125,3 +125,19 @@ def test_other_types_and_models(real: Site) -> None:
     assert answer.status_code == 415
     answer = real.post("/v1/models/nobody/outcomes", json={"outcomes": []})
     assert answer.status_code == 404
+
+
+def test_a_version_is_not_keyed_by_a_column_that_it_lacks(real: Site) -> None:
+    """Else the series would be left without its key, and could not be appended to again."""
+    base = real.get("/v1/models/late-y").json["dataset"]
+    rows = {"data": b"id,age,y\n600,30,1\n", "content_type": "text/csv"}
+    answer = real.post(f"/v1/datasets/{base}/versions?key=ident", **rows)
+    assert (answer.status_code, answer.json["code"]) == (422, "column_not_found")
+    assert answer.json["column"] == "ident"
+    assert len(real.get(f"/v1/datasets/{base}/versions").json["items"]) == 1
+    answer = real.post(f"/v1/datasets/{base}/versions?key=id", **rows)
+    # What is called nothing else is called as the rows before.
+    assert (answer.status_code, answer.json["name"]) == (
+        201,
+        real.get(f"/v1/datasets/{base}").json["name"],
+    )
