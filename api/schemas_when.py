@@ -102,7 +102,8 @@ class When(Body):
     @field_validator("latest_start", "finish_by")
     @classmethod
     def _in_order(cls, value: datetime | None, info: ValidationInfo) -> datetime | None:
-        after = info.data.get("start_after")
-        if value is not None and after is not None and value < after:
-            raise PydanticCustomError("too_early", "it is before start_after")
+        for name in ("start_after", "latest_start"):
+            bound = info.data.get(name)
+            if value is not None and bound is not None and value < bound:
+                raise PydanticCustomError("too_early", "it is before {name}", {"name": name})
         return value

@@ -173,6 +173,15 @@ def test_a_deadline_that_cannot_be_kept_says_which_could(site: Site) -> None:
         ({**LOW, "finish_by": "9999-12-31T23:59:59-12:00"}, "finish_by", "date_time"),
         ({**LOW, "finish_by": 1764547200}, "finish_by", "date_time"),
         ({**LOW, "finish_by": ""}, "finish_by", "date_time"),
+        (
+            {
+                **LOW,
+                "latest_start": "2026-12-01T02:00:00Z",
+                "finish_by": "2026-12-01T02:00:00+01:00",
+            },
+            "finish_by",
+            "too_early",
+        ),
         ({**LOW, "floor": 1}, "floor", "less_than"),
         ({**LOW, "floor": "3 %"}, "floor", "float_type"),
         ({**LOW, "zone": ""}, "zone", "string_too_short"),
