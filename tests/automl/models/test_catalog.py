@@ -36,6 +36,7 @@ def test_what_is_unknown_is_named(candidate: Candidate, rung: str, match: str) -
 def test_families() -> None:
     assert {name: family(candidate) for name, candidate in NAMED.items()} == {
         "L15": "boosting",
+        "L255": "boosting",
         "Lps": "boosting",
         "Lnb10": "boosting",
         "LightGBM default": "boosting",
