@@ -24,6 +24,7 @@ from api.schemas_jobs import JobRequest
 from automl.errors import DataError
 from scheduler.errors import UnknownRecord
 from scheduler.plan import NOW, Plan
+from scheduler.planning import placed
 from scheduler.records import Job, JobState, Model, StoredDataset
 from scheduler.settlement import bill_so_far
 from scheduler.webhooks import checked_url
@@ -79,24 +80,22 @@ def _admit(asked: JsonObject, key: str | None) -> Job:
     plan = None
     if asked["when"]["policy"] != NOW:
         plan = planned(asked["when"], admission["expected"])
-    waits = plan is not None and plan.start_at > now()
     name = asked["model"] or model_name(dataset, asked["target"])
     job = Job(
         id=uuid.uuid4().hex,
         project_id=project_id(),
         dataset_id=dataset.id,
         request={**asked, "model": name, "admission": admission},
-        state=JobState.PLANNED if waits else JobState.SUBMITTED,
+        state=JobState.SUBMITTED,
         submitted_at=now(),
         warnings=tuple(admission.get("warnings", ())),
         model_name=name,
-        plan=None if plan is None else plan.to_json(),
-        start_at=None if plan is None else plan.start_at,
-        finish_by=None if plan is None else plan.finish_by,
-        expected_seconds=None if plan is None else plan.expectation.seconds,
     )
     return store.add_job(
-        job, idempotency_key=key, max_queued=parts().settings.max_queued_jobs, actor=actor()
+        placed(job, plan),
+        idempotency_key=key,
+        max_queued=parts().settings.max_queued_jobs,
+        actor=actor(),
     )
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from apiflask import APIBlueprint
@@ -13,15 +11,10 @@ from api.context import now, parts, project_id
 from api.datasets import ready
 from api.schemas_plans import PlanAnswer, PlanRequest, ZoneAnswer, ZonesAnswer
 from automl.errors import DataError
-from automl.search.expectation import Expectation
-from scheduler.carbon.series import IntensitySeries
+from scheduler import planning
 from scheduler.carbon.typical import Intensity, yearly_mean
 from scheduler.carbon.zones import Zone, known_zone, zones
-from scheduler.errors import ForecastUnavailable
-from scheduler.plan import Plan, When
-from scheduler.planner import plan, span
-
-log = logging.getLogger(__name__)
+from scheduler.plan import Plan
 
 plans = APIBlueprint("plans", __name__, url_prefix="/v1", tag="Plans")
 
@@ -55,22 +48,10 @@ def planned(when: Mapping[str, Any], expected: Mapping[str, float]) -> Plan:
     DataError
         ``unknown_zone``, with the list; ``deadline_infeasible``, with the earliest possible.
     """
-    wish = When.from_json(when)
-    wish = replace(wish, zone=known_zone(wish.zone or parts().settings.zone))
-    expectation = Expectation.from_json(expected)
-    return plan(wish, expectation, _forecast(wish, expectation), now=now())
-
-
-def _forecast(when: When, expectation: Expectation) -> IntensitySeries | None:
-    intensity = parts().intensity
-    if intensity is None or when.zone is None:
-        return None
-    start, end = span(when, expectation, now=now())
-    try:
-        return intensity.forecast(when.zone, start, end, now=now())
-    except ForecastUnavailable as error:
-        log.warning("no forecast for zone %s: %s", when.zone, error)
-        return None
+    given = parts()
+    return planning.planned(
+        when, expected, source=given.intensity, zone=given.settings.zone, now=now()
+    )
 
 
 @plans.get("/zones")

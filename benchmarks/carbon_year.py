@@ -33,6 +33,7 @@ from scheduler.carbon.typical import Typical
 from scheduler.config import Settings
 from scheduler.plan import When
 from scheduler.planner import MARGIN, plan, span
+from scheduler.planning import placed
 from scheduler.records import Deadline, Job, JobState
 from scheduler.service import Service
 from scheduler.store import Store
@@ -218,19 +219,17 @@ class Simulation:
         except DataError:
             self.n_refused += 1
             return
-        waits = made.start_at > now
         self.store.add_job(
-            Job(
-                id=task.id,
-                project_id=self.project,
-                dataset_id=self.dataset,
-                request={"target": "y"},
-                state=JobState.PLANNED if waits else JobState.SUBMITTED,
-                submitted_at=now,
-                plan=made.to_json(),
-                start_at=made.start_at,
-                finish_by=task.finish_by,
-                expected_seconds=seconds,
+            placed(
+                Job(
+                    id=task.id,
+                    project_id=self.project,
+                    dataset_id=self.dataset,
+                    request={"target": "y"},
+                    state=JobState.SUBMITTED,
+                    submitted_at=now,
+                ),
+                made,
             ),
             max_queued=10**6,
         )

@@ -81,12 +81,12 @@ def appraised(
         {
             "now": {
                 "parts": parts,
-                "labels": _paths(artifacts, late["labels"]["artifacts"]),
+                "labels": paths(artifacts, late["labels"]["artifacts"]),
                 **about,
             },
             "before": {
                 "parts": parts[: late["before"]["n_parts"]],
-                "labels": _paths(artifacts, late["before"]["labels"]),
+                "labels": paths(artifacts, late["before"]["labels"]),
                 **about,
             },
             "champion": str(artifacts.path(champion.artifact)),
@@ -102,5 +102,6 @@ def appraised(
     return numbers
 
 
-def _paths(artifacts: ArtifactStore, keys: list[str]) -> list[str]:
+def paths(artifacts: ArtifactStore, keys: list[str]) -> list[str]:
+    """Where artifacts are, as a child is told."""
     return [str(artifacts.path(key)) for key in keys]

@@ -11,6 +11,7 @@ import numpy as np
 from scheduler.challenge import LEVEL, N_REPLICATES, Fresh, at_most, features, fresh_of
 from scheduler.drift import histograms, moved, score_histogram
 from scheduler.reading import source_of
+from scheduler.work import objective_of
 
 if TYPE_CHECKING:
     from automl.search.champion import Champion
@@ -51,14 +52,11 @@ def assess(
         ``corrupt_model``, and those of reading.
     """
     from automl.search.champion import Champion
-    from automl.search.objective import Objective
 
     rows, old_rows = source_of(now), source_of(before)
     model = Champion.load(Path(champion), sha256=sha256)
     found = fresh_of(rows, old_rows, request)
-    asked = request.get("objective") or {}
-    known = {name: asked[name] for name in Objective.__dataclass_fields__ if asked.get(name)}
-    objective = Objective(**known)
+    objective = objective_of(request)
     columns = set(model.columns)
     if training is None:
         seen = features(rows, columns, at_most(np.arange(found.n_before)))

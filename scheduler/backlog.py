@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 
+from scheduler.planner import MARGIN
 from scheduler.records import Deadline, JobState
-
-# As `scheduler.planner` has it: work may take a fifth more than expected.
-MARGIN = 1.2
 
 
 def urgent(

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from scheduler.work import Work, objective_of, source_of_job
+from scheduler.worth import LEAST_NEW_POSITIVES
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,9 +26,7 @@ Labels = npt.NDArray[np.int8]
 Rows = npt.NDArray[np.intp]
 
 # With fewer positives on the rows that judge, a difference is one row or another.
-LEAST_POSITIVES = 5
-# ... and so many new ones are needed for a challenger to learn from the older half of them.
-LEAST_NEW_POSITIVES = 2 * LEAST_POSITIVES
+LEAST_POSITIVES = LEAST_NEW_POSITIVES // 2
 # Rows kept from the challenger, at most: it is to learn from the others.
 MOST_SHARE = 0.2
 N_REPLICATES = 400

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from automl.errors import DataError
-from automl.search.expectation import Expectation
-from scheduler.carbon.series import IntensitySeries, IntensitySource
-from scheduler.carbon.zones import known_zone
+from scheduler.carbon.series import IntensitySource
 from scheduler.config import Settings
-from scheduler.errors import ForecastUnavailable
-from scheduler.plan import NOW, Plan, When
-from scheduler.planner import plan, span
+from scheduler.plan import NOW, Plan
+from scheduler.planning import planned
 from scheduler.records import Job, JobState, Model, StoredDataset
 from scheduler.records_schedules import Run, RunState, Schedule
 from scheduler.store import Store
@@ -61,7 +57,7 @@ def request_of(
     }
 
 
-def planned(
+def plan_of(
     asked: Mapping[str, Any],
     admission: Mapping[str, Any],
     *,
@@ -73,28 +69,19 @@ def planned(
     """When the job runs within its window; None: at once."""
     if asked["when"]["policy"] == NOW or "expected" not in admission:
         return None
-    wish = replace(When.from_json(asked["when"]), finish_by=deadline)
-    wish = replace(wish, zone=known_zone(wish.zone or settings.zone))
-    expectation = Expectation.from_json(admission["expected"])
     try:
-        return plan(wish, expectation, _forecast(wish, expectation, intensity, now=now), now=now)
+        return planned(
+            asked["when"],
+            admission["expected"],
+            source=intensity,
+            zone=settings.zone,
+            now=now,
+            finish_by=deadline,
+        )
     except DataError as error:  # the rest of the window is too short: it runs late, but it runs
         if error.code != "deadline_infeasible":
             raise
         log.info("schedule: the window is too short, the job starts at once: %s", error)
-        return None
-
-
-def _forecast(
-    wish: When, expectation: Expectation, intensity: IntensitySource | None, *, now: datetime
-) -> IntensitySeries | None:
-    if intensity is None or wish.zone is None:
-        return None
-    start, end = span(wish, expectation, now=now)
-    try:
-        return intensity.forecast(wish.zone, start, end, now=now)
-    except ForecastUnavailable as error:
-        log.warning("no forecast for zone %s: %s", wish.zone, error)
         return None
 
 

@@ -15,7 +15,6 @@ from scheduler.billing import (
     accounted,
     brute_joules,
     constants_of,
-    processor_joules,
     reference_of,
 )
 from scheduler.child import where
@@ -28,10 +27,9 @@ from scheduler.knowledge import knowledge_for, learn
 from scheduler.pausing import Pausing, stop_reason
 from scheduler.ranking import ranked
 from scheduler.reading import meter_of
-from scheduler.receipt import receipt
 from scheduler.records import DatasetState, Job, JobState, StoredDataset
 from scheduler.registration import register
-from scheduler.settlement import priced_work
+from scheduler.settlement import billed
 from scheduler.store import Store
 from scheduler.work import CANCELLED, Work, data_of, end, journal_of, objective_of, rows_of
 
@@ -175,10 +173,9 @@ def _searched(work: Work) -> Job:
 
     job, request = work.job, work.job.request
     stored = data_of(work)
-    constants = constants_of(work.meter)
     # Of this process only, as codecarbon sees it: trials of an earlier one are in `search` too.
     own: list[Cost] = []
-    with reference_of(constants) as codecarbon:
+    with reference_of(constants_of(work.meter)) as codecarbon:
         with measure(work.meter) as loading:
             dataset = _load(work, stored)
             head = dataset.X.head(PREDICT_ROWS).copy()
@@ -218,16 +215,14 @@ def _searched(work: Work) -> Job:
             one_row = row_milliseconds(found.champion, head)
         on_phase("predict", predicting.cost)
     own_cpu = loading.cost.cpu_seconds + sum(one.cpu_seconds for one in own) - replayed
-    price = priced_work(work, stored)
-    bill = receipt(
-        price,
-        meter=work.meter.describe(),
+    price, bill = billed(
+        work,
+        stored,
         reference=codecarbon.to_json(),
-        own_cpu_joules=processor_joules(own_cpu, constants),
+        own_cpu=own_cpu,
         trials=found.trials,
         n_rows=shape[0],
         predict_per_1000_rows=predict,
-        attempts=work.epoch,
         start=found.start,
         brute_joules=brute_joules(found.stop, grams_per_kwh=work.intensity.grams_per_kwh),
     )

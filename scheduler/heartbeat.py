@@ -81,7 +81,6 @@ class Heartbeat(threading.Thread):
         self._leave = leave
         self._stopped = threading.Event()
         self.cancel_requested = threading.Event()
-        self.pause_requested = threading.Event()
 
     def run(self) -> None:
         """Beat until stopped."""
@@ -122,10 +121,6 @@ class Heartbeat(threading.Thread):
             self._leave(EXIT_DATA_DELETED)
         if job.cancel_requested:
             self.cancel_requested.set()
-        if job.pause_requested:
-            self.pause_requested.set()
-        else:  # taken back
-            self.pause_requested.clear()
 
     def stop(self) -> None:
         """Beat no more."""

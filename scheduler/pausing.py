@@ -33,11 +33,11 @@ def stop_reason(work: Work) -> str | None:
     if work.heart.cancel_requested.is_set():
         return CANCELLED
     asked = _asked(work)
-    if work.heart.pause_requested.is_set() or asked.pause_requested:
+    if asked.pause_requested:
         raise Pausing("paused by the user", until=None)
     if asked.yield_requested:
         raise Pausing("makes way for a job whose deadline is near", until=work.clock())
-    if work.job.plan is not None:
+    if work.job.plan is not None and len(work.job.plan["slots"]) > 1:
         now = work.clock()
         later = next_slot(Plan.from_json(work.job.plan), now=now, begun_at=work.job.start_at)
         if later is not None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from automl.cost import Cost
-from scheduler.billing import constants_of, processor_joules, reference_of
-from scheduler.receipt import receipt
+from scheduler.billing import constants_of, reference_of
 from scheduler.records import Job
 from scheduler.registration import register
-from scheduler.settlement import priced_work
+from scheduler.settlement import billed
 from scheduler.work import CANCELLED, Work, data_of, journal_of, objective_of, rows_of
 
 
@@ -20,14 +19,13 @@ def ranked(work: Work) -> Job:
 
     request = work.job.request
     stored = data_of(work)
-    constants = constants_of(work.meter)
     own: list[Cost] = []
 
     def on_phase(name: str, cost: Cost) -> None:
         own.append(cost)
         work.phase(name, loading.cost + cost if name == "features" else cost)
 
-    with reference_of(constants) as codecarbon:
+    with reference_of(constants_of(work.meter)) as codecarbon:
         with measure(work.meter) as loading:
             admission = request.get("admission") or {}
             excluded = [entry["column"] for entry in admission.get("excluded", ())]
@@ -48,15 +46,13 @@ def ranked(work: Work) -> Job:
             one_row = milliseconds_per_row(found.champion.anomaly, X.head(PREDICT_ROWS))
         on_phase("predict", predicting.cost)
     own_cpu = loading.cost.cpu_seconds + sum(one.cpu_seconds for one in own) - replayed
-    price = priced_work(work, stored)
-    bill = receipt(
-        price,
-        meter=work.meter.describe(),
+    price, bill = billed(
+        work,
+        stored,
         reference=codecarbon.to_json(),
-        own_cpu_joules=processor_joules(own_cpu, constants),
+        own_cpu=own_cpu,
         trials=found.trials,
         n_rows=len(X),
         predict_per_1000_rows=predict,
-        attempts=work.epoch,
     )
     return register(work, found, bill, stored, row_milliseconds=one_row, price=price)

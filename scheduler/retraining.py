@@ -15,10 +15,10 @@ from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
 from automl.errors import DataError, FrugalError
-from scheduler.appraisal import appraised, new_to
+from scheduler.appraisal import appraised, new_to, paths
 from scheduler.artifacts import ArtifactStore
 from scheduler.carbon.series import IntensitySource
-from scheduler.challenger import outcome_of, planned, request_of
+from scheduler.challenger import outcome_of, plan_of, request_of
 from scheduler.child import where
 from scheduler.clock import Clock, utc_now
 from scheduler.config import Settings
@@ -33,6 +33,7 @@ from scheduler.errors import (
 )
 from scheduler.feed import chunks, new_files
 from scheduler.local_days import DailyWindow, local_time, time_zone
+from scheduler.planning import placed
 from scheduler.records import DatasetState, Job, JobState, Json, Model, StoredDataset
 from scheduler.records_schedules import Run, RunState, Schedule, ScheduleState
 from scheduler.store import Store
@@ -283,9 +284,6 @@ class Retraining:
                 return None
         return newest
 
-    def _paths(self, keys: list[str]) -> list[str]:
-        return [str(self._artifacts.path(key)) for key in keys]
-
     def _observe(
         self, champion: Model, numbers: Json, histograms: Mapping[str, Any], now: datetime
     ) -> None:
@@ -310,7 +308,10 @@ class Retraining:
         asked = request_of(schedule, run, champion, dataset, late, store=self._store)
         labels = None
         if champion is not None:
-            labels = {**late["labels"], "labels": self._paths(late["labels"]["artifacts"])}
+            labels = {
+                **late["labels"],
+                "labels": paths(self._artifacts, late["labels"]["artifacts"]),
+            }
             del labels["artifacts"]
         admission = self._ingestor.admit(asked, dataset, labels=labels)
         if champion is not None:
@@ -320,7 +321,7 @@ class Retraining:
             window_of(schedule.request).closes(date.fromisoformat(run.local_date)),
             now + timedelta(hours=schedule.request["at"]["hours"]) if run.missed else now,
         )
-        found = planned(
+        found = plan_of(
             asked,
             admission,
             deadline=deadline,
@@ -328,25 +329,20 @@ class Retraining:
             settings=self._settings,
             intensity=self._intensity,
         )
-        waits = found is not None and found.start_at > now
         job = Job(
             id=uuid.uuid4().hex,
             project_id=schedule.project_id,
             dataset_id=dataset.id,
             request={**asked, "admission": admission},
-            state=JobState.PLANNED if waits else JobState.SUBMITTED,
+            state=JobState.SUBMITTED,
             submitted_at=now,
             warnings=tuple(admission.get("warnings", ())),
             model_name=asked["model"],
-            plan=None if found is None else found.to_json(),
-            start_at=None if found is None else found.start_at,
-            finish_by=None if found is None else found.finish_by,
-            expected_seconds=None if found is None else found.expectation.seconds,
             schedule_id=schedule.id,
         )
         self._store.submit_run(
             run,
-            job,
+            placed(job, found),
             decision=decision,
             champion=None if champion is None else champion.version,
             max_queued=self._settings.max_queued_jobs,

@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 import uuid
+from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -137,15 +138,23 @@ class Service:
             self._woken_tick, "interval", weeks=NEVER_WEEKS, id="wake", max_instances=2
         )
         self._timer.add_job(
-            self._retrain,
+            self._guarded,
             "interval",
+            args=[self.retrain],
+            kwargs={"what": "schedules"},
             seconds=self._settings.tick_seconds,
             id="retrain",
             executor="schedules",
         )
         if self._intensity is not None:
             self._timer.add_job(
-                self._replan, "interval", seconds=REPLAN_SECONDS, id="plan", executor="planning"
+                self._guarded,
+                "interval",
+                args=[self.replan],
+                kwargs={"what": "planning"},
+                seconds=REPLAN_SECONDS,
+                id="plan",
+                executor="planning",
             )
         self._timer.start()
         log.info("service %s: looks for work every %g s", self._owner, self._settings.tick_seconds)
@@ -177,13 +186,20 @@ class Service:
         self._timed_tick()
 
     def _timed_tick(self) -> None:
-        try:
-            self.tick(self._clock())
+        def work(now: datetime) -> None:
+            self.tick(now)
             self._clerk.poke(self._clock())
+
+        self._guarded(work, what="tick")
+
+    def _guarded(self, work: Callable[[datetime], None], *, what: str) -> None:
+        """Do what the timer is there for; whatever goes wrong, it is tried again next time."""
+        try:
+            work(self._clock())
         except StoreUnavailable as error:
-            log.warning("the store is out of reach, trying again: %s", error)
+            log.warning("the store is out of reach, %s later: %s", what, error)
         except Exception as error:
-            log.error("tick failed: %s", type(error).__name__, exc_info=error)
+            log.error("%s failed: %s", what, type(error).__name__, exc_info=error)
 
     def tick(self, now: datetime) -> None:
         """Do what is due at `now`; idempotent, and harmless at any time."""
@@ -205,26 +221,10 @@ class Service:
                 log.info("job server released after %g s without work", idle)
             self._sweep(now)
 
-    def _retrain(self) -> None:
-        try:
-            self.retrain(self._clock())
-        except StoreUnavailable as error:
-            log.warning("the store is out of reach, schedules later: %s", error)
-        except Exception as error:
-            log.error("schedules failed: %s", type(error).__name__, exc_info=error)
-
     def retrain(self, now: datetime) -> None:
         """Carry out what is due of the schedules, and start the jobs that come of it."""
         if not self._stopping.is_set() and self._retraining.due(now):
             self.wake()
-
-    def _replan(self) -> None:
-        try:
-            self.replan(self._clock())
-        except StoreUnavailable as error:
-            log.warning("the store is out of reach, planning later: %s", error)
-        except Exception as error:
-            log.error("planning failed: %s", type(error).__name__, exc_info=error)
 
     def replan(self, now: datetime) -> None:
         """Plan waiting jobs again where there is a newer forecast, and start what is due by it."""

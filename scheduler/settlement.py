@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from automl.errors import FrugalError
-from scheduler.billing import stretches_of
+from scheduler.billing import constants_of, processor_joules, stretches_of
 from scheduler.carbon.series import IntensitySource
 from scheduler.carbon.sources import make_source
 from scheduler.carbon.typical import Typical
@@ -78,11 +78,29 @@ def bill_so_far(job: Job, store: Store, *, zone: str, now: datetime) -> dict[str
     return so_far(prices.of_job(job, stretches, now=now))
 
 
-def priced_work(work: Work, stored: StoredDataset) -> Price:
-    """What the processes of a job under way have emitted so far, for its receipt."""
+def billed(
+    work: Work, stored: StoredDataset, *, reference: Mapping[str, Any], own_cpu: float, **about: Any
+) -> tuple[Price, dict[str, Any]]:
+    """What the processes of a job under way have emitted, and its receipt.
+
+    Parameters
+    ----------
+    reference : what codecarbon measured of this process
+    own_cpu : CPU-seconds of this process's phases, without what it replayed
+    about : the rest of what `scheduler.receipt.receipt` takes
+    """
     now = work.clock()
     stretches = work.patiently(lambda: all_stretches(work.job, stored, work.store, now=now))
-    return Prices.of(work.settings).of_job(work.job, stretches, now=now)
+    price = Prices.of(work.settings).of_job(work.job, stretches, now=now)
+    made = receipt(
+        price,
+        meter=work.meter.describe(),
+        reference=reference,
+        own_cpu_joules=processor_joules(own_cpu, constants_of(work.meter)),
+        attempts=work.epoch,
+        **about,
+    )
+    return price, made
 
 
 def settle(store: Store, prices: Prices, *, now: datetime) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-# With fewer new positives no challenger could be judged: `scheduler.challenge`.
+# The newer half of them judges a challenger, which learns from the older: `scheduler.challenge`.
 LEAST_NEW_POSITIVES = 10
 
 

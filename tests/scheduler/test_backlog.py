@@ -7,7 +7,8 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.backlog import MARGIN, in_the_way, urgent
+from scheduler.backlog import in_the_way, urgent
+from scheduler.planner import MARGIN
 from scheduler.records import Deadline
 from tests.contracts.conftest import NOW
 
