@@ -1,0 +1,287 @@
+"""Templates of log messages: what lines of one kind have in common.
+
+A tree of fixed depth groups like messages, after He, Zhu, Zheng and Lyu, "Drain: An Online Log
+Parsing Approach with Fixed Depth Tree", ICWS 2017. It differs in three ways. What varies is masked
+first, so the tree sees each distinct masked message once, not each line. The distinct ones come to
+it in order of their counts, not of the file, so batches may come in any order. And where messages
+of a group differ in one word with few, frequent values ("opened", "closed"), the group is split.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from automl.logs.masking import MASK, mask, tokens
+
+Words = tuple[str, ...]
+Codes = npt.NDArray[np.int32]
+
+UNSEEN = -1
+# Drain's own settings for all of its data sets: similarity 0.5, at most 100 children.
+SIMILARITY = 0.5
+MAX_CHILDREN = 100
+# A word with so few values in so many lines each, on average, is part of what the line says. Their
+# average, since one line of "Interrupted" among thousands of "terminating" is what is looked for.
+FEW_WORDS, FREQUENT_LINES = 4, 5
+# Beyond so many distinct masked messages they give way to their templates: memory stays bounded,
+# and only then may the order of batches matter.
+MAX_DISTINCT = 100_000
+MAX_TEMPLATES = 5_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Templates:
+    """Templates of messages, the most frequent first; finds that of any message.
+
+    Parameters
+    ----------
+    texts : words with `<*>` for what varies
+    counts : lines of each when they were found
+    n_lines : all lines that were looked at
+    """
+
+    texts: tuple[str, ...]
+    counts: tuple[int, ...]
+    n_lines: int
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def assign(self, messages: pa.Array | pa.ChunkedArray) -> Codes:
+        """The template of each message, -1 for none; shape (n_messages,).
+
+        It depends on the message alone: of several that fit, the one with the most words.
+
+        >>> found = Templates(texts=("get <*>", "get all"), counts=(5, 2), n_lines=7)
+        >>> found.assign(pa.array(["get 12", "get all", "put 3", None])).tolist()
+        [0, 1, -1, -1]
+        """
+        coded = mask(_text(messages)).dictionary_encode()
+        if isinstance(coded, pa.ChunkedArray):
+            coded = coded.unify_dictionaries().combine_chunks()
+        if isinstance(coded, pa.ChunkedArray):
+            coded = coded.chunk(0) if coded.num_chunks else pa.array([], pa.string())
+        if not len(coded):
+            return np.empty(0, dtype=np.int32)
+        of_distinct = [self.find(tokens(one or "")) for one in coded.dictionary.to_pylist()]
+        table = np.array([*of_distinct, UNSEEN], dtype=np.int32)
+        places = pc.fill_null(coded.indices, len(of_distinct)).to_numpy(zero_copy_only=False)
+        return np.asarray(table[places], dtype=np.int32)
+
+    def find(self, words: Words) -> int:
+        """The template of a masked message by its words, -1 for none."""
+        if not words:
+            return UNSEEN
+        best, most = UNSEEN, -1
+        for first in {words[0], MASK}:
+            for number, template, n_words in self._index.get((len(words), first), ()):
+                if (n_words, -number) > (most, -best) and _fits(template, words):
+                    best, most = number, n_words
+        return best
+
+    @cached_property
+    def _index(self) -> Mapping[tuple[int, str], list[tuple[int, Words, int]]]:
+        found: dict[tuple[int, str], list[tuple[int, Words, int]]] = defaultdict(list)
+        for number, text in enumerate(self.texts):
+            words = tuple(text.split())
+            n_words = sum(word != MASK for word in words)
+            found[len(words), words[0]].append((number, words, n_words))
+        return found
+
+    def only(self, numbers: Sequence[int]) -> Self:
+        """Some of them, in this order; the others' messages are unseen then."""
+        return type(self)(
+            texts=tuple(self.texts[one] for one in numbers),
+            counts=tuple(self.counts[one] for one in numbers),
+            n_lines=self.n_lines,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """As `from_json` reads it."""
+        return {"texts": list(self.texts), "counts": list(self.counts), "n_lines": self.n_lines}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        return cls(
+            texts=tuple(data["texts"]), counts=tuple(data["counts"]), n_lines=data["n_lines"]
+        )
+
+
+class TemplateMiner:
+    """Finds the templates of messages that come in batches, in bounded memory.
+
+    Its result does not depend on the order of the batches or on how they are cut, as long as there
+    are at most 100,000 distinct masked messages.
+
+    >>> miner = TemplateMiner()
+    >>> miner.update(pa.array(["sent 12 bytes", "sent 7 bytes", "door opened"]))
+    >>> miner.templates().texts
+    ('sent <*> bytes', 'door opened')
+    """
+
+    def __init__(self, *, max_distinct: int = MAX_DISTINCT) -> None:
+        self._counts: dict[Words, int] = defaultdict(int)
+        self._masked: dict[str, Words] = {}
+        self._max_distinct = max_distinct
+        self.n_lines = 0
+
+    def update(self, messages: pa.Array | pa.ChunkedArray) -> None:
+        """Count a batch."""
+        if not len(messages):
+            return
+        self.n_lines += len(messages)
+        for one in pc.value_counts(mask(_text(messages))).to_pylist():
+            text = one["values"] or ""
+            words = self._masked.get(text)
+            if words is None:
+                words = self._masked[text] = tokens(text)
+            self._counts[words] += one["counts"]
+        if len(self._masked) > self._max_distinct:
+            self._masked.clear()
+        if len(self._counts) > self._max_distinct:
+            grouped = _grouped(self._counts)
+            self._counts = defaultdict(int, grouped)
+
+    def templates(self, *, min_lines: int = 1, max_templates: int = MAX_TEMPLATES) -> Templates:
+        """What was found so far: those of at least so many lines, the most frequent first."""
+        ordered = _ordered(_grouped(self._counts))
+        found = Templates(
+            texts=tuple(" ".join(words) for words, _ in ordered if words),
+            counts=tuple(count for words, count in ordered if words),
+            n_lines=self.n_lines,
+        )
+        # A message may fit a template of more words than that of its group: counted as assigned.
+        counts = np.zeros(len(found), dtype=np.int64)
+        for words, count in self._counts.items():
+            number = found.find(words)
+            if number != UNSEEN:
+                counts[number] += count
+        kept = [
+            (-int(count), text, number)
+            for number, (count, text) in enumerate(zip(counts, found.texts, strict=True))
+            if count >= min_lines
+        ]
+        chosen = sorted(kept)[:max_templates]
+        return Templates(
+            texts=tuple(text for _, text, _ in chosen),
+            counts=tuple(-count for count, _, _ in chosen),
+            n_lines=self.n_lines,
+        )
+
+
+def mine(batches: Iterable[pa.Array | pa.ChunkedArray], *, min_lines: int = 1) -> Templates:
+    """The templates of messages that come in batches."""
+    miner = TemplateMiner()
+    for batch in batches:
+        miner.update(batch)
+    return miner.templates(min_lines=min_lines)
+
+
+def _text(messages: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
+    if pa.types.is_dictionary(messages.type) or not pa.types.is_string(messages.type):
+        return messages.cast(pa.string())
+    return messages
+
+
+def _ordered(counts: Mapping[Words, int]) -> list[tuple[Words, int]]:
+    """The most frequent first; equal counts by their words, so that no order of arrival shows."""
+    return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+
+
+class _Group:
+    """Messages that are alike: their template, and each distinct one with its count."""
+
+    __slots__ = ("members", "template")
+
+    def __init__(self, words: Words, count: int) -> None:
+        self.template = words
+        self.members = [(words, count)]
+
+    def add(self, words: Words, count: int) -> None:
+        self.members.append((words, count))
+        self.template = _merged(self.template, words)
+
+
+def _grouped(counts: Mapping[Words, int]) -> dict[Words, int]:
+    """Distinct masked messages to templates, with their counts."""
+    leaves: dict[tuple[int, str], list[_Group]] = defaultdict(list)
+    children: dict[int, set[str]] = defaultdict(set)
+    for words, count in _ordered(counts):
+        first = words[0] if words else ""
+        known = children[len(words)]
+        if first not in known:
+            # As in Drain, a level has so many children, then all others share one.
+            first = first if len(known) < MAX_CHILDREN else MASK
+            known.add(first)
+        leaf = leaves[len(words), first]
+        group = _nearest(leaf, words)
+        if group is None:
+            leaf.append(_Group(words, count))
+        else:
+            group.add(words, count)
+    found: dict[Words, int] = defaultdict(int)
+    for leaf in leaves.values():
+        for group in leaf:
+            for template, count in _split(group.members):
+                found[template] += count
+    return found
+
+
+def _nearest(groups: list[_Group], words: Words) -> _Group | None:
+    """The first of the most similar groups; None where none is similar enough.
+
+    Similarity is the share of equal words among the places that are not masked in both.
+    """
+    best, highest = None, 0.0
+    for group in groups:
+        equal = masked = 0
+        for mine, other in zip(group.template, words, strict=True):
+            if mine == other:
+                if mine == MASK:
+                    masked += 1
+                else:
+                    equal += 1
+        shared = len(words) - masked
+        similarity = equal / shared if shared else 1.0
+        if similarity >= SIMILARITY and similarity > highest:
+            best, highest = group, similarity
+    return best
+
+
+def _split(members: list[tuple[Words, int]]) -> Iterator[tuple[Words, int]]:
+    """A group's template, or those of its parts where a word has few and frequent values."""
+    if len(members) > 1:
+        for place in range(len(members[0][0])):
+            lines: dict[str, int] = defaultdict(int)
+            for words, count in members:
+                lines[words[place]] += count
+                if len(lines) > FEW_WORDS:
+                    break
+            if 1 < len(lines) <= FEW_WORDS and (sum(lines.values()) >= FREQUENT_LINES * len(lines)):
+                for word in sorted(lines):
+                    yield from _split([one for one in members if one[0][place] == word])
+                return
+    template = members[0][0]
+    for words, _ in members[1:]:
+        template = _merged(template, words)
+    yield template, sum(count for _, count in members)
+
+
+def _merged(template: Words, words: Words) -> Words:
+    return tuple(
+        mine if mine == other else MASK for mine, other in zip(template, words, strict=True)
+    )
+
+
+def _fits(template: Words, words: Words) -> bool:
+    return all(mine in (MASK, other) for mine, other in zip(template, words, strict=True))
