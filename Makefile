@@ -11,7 +11,7 @@ COMPILE := $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-u
 
 .DEFAULT_GOAL := help
 .PHONY: help install demo serve test test-fast lint format generated readme lock image-check wheel clean \
-        bench-quality bench-idle bench-http bench-server bench-cost
+        bench-quality bench-idle bench-http bench-server bench-cost bench-carbon
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -78,6 +78,9 @@ bench-server: $(STAMP)  ## web servers compared: idle cost, slow clients, unauth
 
 bench-cost: $(STAMP)  ## fit the expected cost of each model anew
 	$(BIN)/python -m benchmarks.cost_model
+
+bench-carbon: $(STAMP)  ## what waiting saves, how quickly it is planned, and a year of faults (QUICK=1: a minute)
+	$(BIN)/python -m benchmarks.carbon $(if $(QUICK),--quick)
 
 wheel: $(STAMP)  ## build the wheel into dist/
 	$(BIN)/python -m hatchling build -t wheel

@@ -6,7 +6,7 @@ under /v1, with zones for locations.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from apiflask import APIBlueprint
@@ -14,6 +14,7 @@ from flask import request
 
 from api.auth import repeatable
 from api.context import now, parts
+from api.errors import about
 from api.schemas_answers import JsonObject
 from api.schemas_emissions import (
     ByLocationQuery,
@@ -34,6 +35,8 @@ MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 MOST_HISTORY = 31 * DAY
 FURTHEST = 7 * DAY
 MOST_LOCATIONS = 20
+# Means nearer than this, in digits of g/kWh, differ by arithmetic only: no source is that exact.
+DIGITS = 3
 
 
 @emissions.get("/intensity")
@@ -42,7 +45,8 @@ MOST_LOCATIONS = 20
 @emissions.doc(operation_id="getIntensity")
 def latest(query_data: IntensityQuery) -> Any:
     """The newest carbon intensity that is known of a zone, and where it comes from."""
-    zone = known_zone(query_data.zone or parts().settings.zone)
+    with about("zone"):
+        zone = known_zone(query_data.zone or parts().settings.zone)
     series = _source().latest(zone, now=now())
     reading = series.readings[-1]
     return IntensityAnswer(
@@ -64,11 +68,18 @@ def latest(query_data: IntensityQuery) -> Any:
 @emissions.doc(operation_id="getEmissionsByLocation")
 def by_location(query_data: ByLocationQuery) -> Any:
     """What was, reading by reading, from `time` to `toTime`; without `time` the newest reading."""
-    zone = known_zone(query_data.location)
-    start, end = _utc(query_data.time), min(_utc(query_data.toTime) or now(), now())
+    with about("location"):
+        zone = known_zone(query_data.location)
+    start, end = query_data.time, min(query_data.toTime or now(), now())
     if start is None:
         series = _source().latest(zone, now=now())
     else:
+        if start >= now():
+            raise DataError(
+                "time is not in the past: what will be is at /v1/emissions/forecasts/current",
+                code="invalid_range",
+                details={"field": "time"},
+            )
         _check(start, end, "toTime", most=MOST_HISTORY)
         series = _source().history(zone, start, end, now=now())
     readings = [
@@ -100,11 +111,14 @@ def current(query_data: ForecastQuery) -> Any:
     locations = request.args.getlist("location")
     if len(locations) > MOST_LOCATIONS:
         raise DataError(
-            f"{len(locations)} locations; at most {MOST_LOCATIONS}", code="too_many_locations"
+            f"{len(locations)} locations; at most {MOST_LOCATIONS}",
+            code="too_many_locations",
+            details={"field": "location"},
         )
-    zones = [known_zone(location) for location in locations]  # all, before any is asked for
-    start = max(_utc(query_data.dataStartAt) or now(), now())
-    end = _utc(query_data.dataEndAt) or start + DAY
+    with about("location"):
+        zones = [known_zone(location) for location in locations]  # all, before any is asked for
+    start = max(query_data.dataStartAt or now(), now())
+    end = query_data.dataEndAt or start + DAY
     _check(start, end, "dataEndAt", most=FURTHEST)
     found = []
     for location, zone in zip(locations, zones, strict=True):
@@ -120,13 +134,6 @@ def _source() -> IntensitySource:
     from scheduler.carbon.typical import Typical
 
     return Typical()
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    try:
-        return None if moment is None else moment.astimezone(UTC)
-    except OverflowError:
-        raise DataError("a time is outside the years 1 to 9999", code="invalid_range") from None
 
 
 def _check(start: datetime, end: datetime, field: str, *, most: timedelta) -> None:
@@ -149,7 +156,7 @@ def _forecast(series: IntensitySeries, location: str, minutes: int | None) -> Js
     longest = max((one.end - one.start for one in series.readings), default=MINUTE)
     window = timedelta(minutes=minutes) if minutes is not None else longest
     starts = [one.start for one in series.readings if one.start + window <= series.end]
-    values = [series.mean(start, start + window) for start in starts]
+    values = [round(series.mean(start, start + window), DIGITS) for start in starts]
     size = round(window / MINUTE)
     points = [
         {"location": location, "timestamp": start, "duration": size, "value": value}
