@@ -48,7 +48,8 @@ ROLE_OF: Mapping[str, str] = {
     "jobs.resume": ANALYST,
     "models.export": ANALYST,
     "promotions.outcomes": ANALYST,
-    # A schedule that promotes by itself is an approver's: the route asks for that in addition.
+    # A schedule that promotes by itself is an approver's, also to pause and to delete: its routes
+    # ask for that in addition.
     "schedules.create": ANALYST,
     "schedules.change": ANALYST,
     "schedules.delete": ANALYST,

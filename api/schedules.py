@@ -9,6 +9,7 @@ from apiflask import APIBlueprint
 from flask import Response, g
 
 from api.context import actor, now, parts, project_id
+from api.errors import about
 from api.pagination import cursor
 from api.roles import APPROVER, require
 from api.schemas import PageQuery
@@ -23,8 +24,10 @@ from api.schemas_schedules import (
 )
 from automl.errors import DataError
 from scheduler.carbon.zones import known_zone
+from scheduler.errors import Gone
 from scheduler.feed import allowed
 from scheduler.local_days import time_zone
+from scheduler.records import DatasetState
 from scheduler.records_schedules import Schedule, ScheduleState
 from scheduler.retraining import window_of
 from scheduler.webhooks import checked_url
@@ -68,7 +71,8 @@ def _check(asked: dict[str, Any]) -> None:
     """Raises what stands against a schedule now: zones, data, models, folders and hosts."""
     store = parts().store
     time_zone(asked["time_zone"])
-    known_zone(asked["when"]["zone"] or parts().settings.zone)
+    with about("when.zone"):
+        known_zone(asked["when"]["zone"] or parts().settings.zone)
     if asked["webhook"] is not None:
         checked_url(asked["webhook"], parts().settings.webhook_hosts)
     feed = asked["feed"]
@@ -86,6 +90,12 @@ def _check(asked: dict[str, Any]) -> None:
         base = model.dataset_id
     else:
         base = asked["job"]["dataset"]
+    if store.newest_version(project_id(), base).state is DatasetState.DELETED:
+        raise Gone(
+            "the data that it would train on were deleted, and their rows with them: there is "
+            "nothing to append to or to learn from",
+            code="dataset_deleted",
+        )
     series = {one.id for one in store.series(project_id(), base)}
     if feed["dataset"] is not None and feed["dataset"] not in series:
         store.get_dataset(project_id(), feed["dataset"])
@@ -98,6 +108,7 @@ def _check(asked: dict[str, Any]) -> None:
 
 
 def _may(promote: str) -> None:
+    """Raises Forbidden: what promotes by itself, an approver makes, stops and lets go on."""
     if promote == "auto":
         require(g.role, APPROVER, what="a schedule that promotes by itself")
 
@@ -140,8 +151,7 @@ def change(schedule_id: str, json_data: ScheduleChange) -> Any:
     """Pause a schedule, or let it go on: days that went by while it was paused have no run."""
     schedule = parts().store.get_schedule(project_id(), schedule_id)
     state = ScheduleState(json_data.state)
-    if state is ScheduleState.ACTIVE:
-        _may(schedule.request["promote"])
+    _may(schedule.request["promote"])
     day, begins = window_of(schedule.request).after(now())
     active = state is ScheduleState.ACTIVE
     moved = parts().store.move_schedule(
@@ -160,6 +170,7 @@ def change(schedule_id: str, json_data: ScheduleChange) -> Any:
 @schedules.doc(operation_id="deleteSchedule", responses={204: "Deleted"})
 def delete(schedule_id: str) -> Any:
     """Delete a schedule; a job that it has submitted goes on."""
+    _may(parts().store.get_schedule(project_id(), schedule_id).request["promote"])
     parts().store.move_schedule(
         project_id(),
         schedule_id,
@@ -178,7 +189,11 @@ def delete(schedule_id: str) -> Any:
 @schedules.doc(operation_id="listRuns")
 def runs(schedule_id: str, query_data: RunsQuery) -> Any:
     """List what became of each local date: run or skipped, promoted or not, and why."""
+    before = query_data.before
     items, following = parts().store.list_runs(
-        project_id(), schedule_id, limit=query_data.limit, after=query_data.before
+        project_id(),
+        schedule_id,
+        limit=query_data.limit,
+        after=None if before is None else before.isoformat(),
     )
     return RunsAnswer(items=[RunAnswer.of(run) for run in items], next_before=following)

@@ -82,9 +82,17 @@ def test_what_the_issue_asks_of_an_analyst(site: Site, secrets: dict[str, str]) 
     )
     assert made.status_code == 201
     path = f"/v1/schedules/{made.json['id']}"
-    for state, status in (("PAUSED", 200), ("ACTIVE", 403)):
+    for state in ("PAUSED", "ACTIVE"):
         answer = site.call("PATCH", path, json={"state": state}, secret=analyst)
-        assert answer.status_code == status
+        assert (answer.status_code, answer.json["code"]) == (403, "forbidden")
+    answer = site.call("DELETE", path, secret=analyst)
+    assert (answer.status_code, answer.json["code"]) == (403, "forbidden")
+    assert site.get(path).json["state"] == "ACTIVE"
+    own = f"/v1/schedules/{site.post('/v1/schedules', json=schedule, secret=analyst).json['id']}"
+    for at, secret in ((path, secrets["approver"]), (own, analyst)):
+        answer = site.call("PATCH", at, json={"state": "PAUSED"}, secret=secret)
+        assert answer.json["state"] == "PAUSED"
+        assert site.call("DELETE", at, secret=secret).status_code == 204
 
 
 def test_an_unknown_path_is_404_for_everybody(site: Site, secrets: dict[str, str]) -> None:
