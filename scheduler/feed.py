@@ -19,7 +19,7 @@ MOST_FILES = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class FeedFile:
-    """A file to append; `name` tells it apart within its series."""
+    """A file to append; `name`, its path under the allowed folder, tells it apart in its series."""
 
     path: Path
     name: str
@@ -61,10 +61,10 @@ def new_files(
     """
     real = allowed(text, roots)
     if real.is_file():
-        return [FeedFile(path=real, name=f"{real.parent.name}/{real.name}")]
+        return [FeedFile(path=real, name=_name(real, roots))]
     found = []
     for path in sorted(real.iterdir()):
-        name = f"{real.name}/{path.name}"
+        name = _name(path, roots)
         if name in known or path.name.startswith(".") or path.suffix in (".part", ".tmp"):
             continue
         about = path.lstat()
@@ -72,6 +72,14 @@ def new_files(
         if stat.S_ISREG(about.st_mode) and now - written >= SETTLED:
             found.append(FeedFile(path=path, name=name))
     return found[:MOST_FILES]
+
+
+def _name(path: Path, roots: Collection[Path]) -> str:
+    """The path under the allowed folder, the outermost one: two leaves of one name differ by it."""
+    parents = {root.resolve() for root in roots}.intersection(path.parents)
+    if not parents:  # the file itself is what the operator named
+        return path.name
+    return path.relative_to(min(parents, key=lambda one: len(one.parts))).as_posix()
 
 
 def chunks(file: FeedFile) -> Iterator[bytes]:

@@ -42,6 +42,21 @@ def test_new_files_come_by_name(root: Path) -> None:
     assert b"".join(chunks(one)) == b"a\n1\n"
 
 
+def test_names_are_paths_under_the_allowed_folder(root: Path) -> None:
+    for place in ("a/daily", "b/daily"):
+        (root / place).mkdir(parents=True)
+        (root / place / "1.csv").write_text("a\n1\n")
+    roots = [root / "a", root]
+
+    def names(path: Path, roots: list[Path] = roots) -> list[str]:
+        return [file.name for file in new_files(str(path), roots, known=(), now=LATER)]
+
+    assert names(root / "a" / "daily") == ["a/daily/1.csv"]
+    assert names(root / "b" / "daily") == names(root / "b" / "daily" / "1.csv") == ["b/daily/1.csv"]
+    assert names(root / "a" / "daily", [root / "a" / "daily"]) == ["1.csv"]
+    assert names(root / "a" / "daily" / "1.csv", [root / "a" / "daily" / "1.csv"]) == ["1.csv"]
+
+
 @pytest.mark.parametrize(
     "path",
     [
