@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -18,6 +19,9 @@ from scheduler.errors import ForecastUnavailable
 TIMEOUT_SECONDS = 5.0
 MAX_BYTES = 4 * 2**20  # ten days of quarter-hours of 20 fuels in XML are 1.4 MB
 _CHUNK = 65536
+# Ours nest six deep. The parser goes down by recursion, and fails far from here when it is misled.
+MAX_DEPTH = 32
+_NESTING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[][{}]', re.DOTALL)
 # Threads whose server neither answers nor hangs up; they end with their sockets.
 _MAX_WAITING = 16
 _waiting = threading.BoundedSemaphore(_MAX_WAITING)
@@ -143,10 +147,28 @@ class Call:
     ) -> Any:
         """The JSON value answered to a GET; NaN and infinities are refused, as JSON does."""
         body = self.body(path, params, headers=headers, login=login)
+        if _is_deep(body):
+            raise bad_answer(f"it is nested more than {MAX_DEPTH} deep")
         try:
             return json.loads(body, parse_constant=_no_constant)
         except (ValueError, RecursionError):
             raise bad_answer("it is not JSON") from None
+
+
+def _is_deep(body: bytes) -> bool:
+    """Whether brackets outside of texts are nested too deeply, told without parsing."""
+    if body.count(b"[") + body.count(b"{") <= MAX_DEPTH:
+        return False
+    depth = 0
+    for found in _NESTING.finditer(body):
+        mark = found[0]
+        if mark in (b"[", b"{"):
+            depth += 1
+            if depth > MAX_DEPTH:
+                return True
+        elif mark in (b"]", b"}"):
+            depth -= 1
+    return False
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -56,6 +56,53 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[str, list[tuple[st
         served.shutdown()
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 200_000,
+        b'{"a":' * 200_000,
+        b"[" * 33 + b"]" * 33,
+        b'[{"a[[\\"]": ' * 20 + b"1" + b"}]" * 20,
+    ],
+)
+def test_what_is_nested_too_deeply_is_never_parsed(
+    monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    def parse(*_: object, **__: object) -> None:
+        raise AssertionError("it was parsed")
+
+    monkeypatch.setattr(Call, "body", lambda *_, **__: body)
+    monkeypatch.setattr("scheduler.carbon.transport.json.loads", parse)
+    with pytest.raises(ForecastUnavailable, match="more than 32 deep") as caught:
+        call("http://nowhere").json("/")
+    assert caught.value.code == "bad_answer"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'[{"a": "' + b"[" * 1000 + b'"}]',
+        b'["' + rb"\"" * 1000 + b"[" * 100 + b'"]',
+        b"[" + b",".join([b"[{}]"] * 1000) + b"]",
+        b"[" * 32 + b"]" * 32,
+    ],
+)
+def test_brackets_within_texts_or_side_by_side_are_not_depth(
+    monkeypatch: pytest.MonkeyPatch, body: bytes
+) -> None:
+    monkeypatch.setattr(Call, "body", lambda *_, **__: body)
+    assert call("http://nowhere").json("/")
+
+
+def test_depth_is_told_in_time_that_grows_with_the_bytes() -> None:
+    from scheduler.carbon.transport import _is_deep
+
+    began = time.process_time()
+    for body in (rb"\"" * 2**21, b'"' + rb"\"" * 2**21, b'"' * 2**22):
+        _is_deep(b"[" * 32 + body + b"[")
+    assert time.process_time() - began < 5
+
+
 def call(url: str, seconds: float = 5) -> Call:
     return Call(base_url=url, until=time.monotonic() + seconds)
 
