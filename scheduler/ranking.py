@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from automl.cost import Cost
 from scheduler.billing import constants_of, reference_of
+from scheduler.pausing import stop_reason
 from scheduler.records import Job
 from scheduler.registration import register
 from scheduler.settlement import billed
-from scheduler.work import CANCELLED, Work, data_of, journal_of, objective_of, rows_of
+from scheduler.work import Work, data_of, journal_of, objective_of, rows_of
 
 
 def ranked(work: Work) -> Job:
@@ -38,7 +39,7 @@ def ranked(work: Work) -> Job:
             seed=int(request.get("seed") or 0),
             meter=work.meter,
             journal=journal,
-            stop=lambda: CANCELLED if work.heart.cancel_requested.is_set() else None,
+            stop=lambda: stop_reason(work),
             on_phase=on_phase,
         )
         with measure(work.meter) as predicting:

@@ -223,7 +223,7 @@ def rank_anomalies(
     seed : of the trees, and of the rows that others are compared with
     meter : what the one trial is read from; CPU time by default
     journal : where the trial is written; in memory by default
-    stop : asked before the trial; a text ends it all
+    stop : asked before the rows are encoded and before the trial; a text ends it all
     on_phase : told each phase's name (features, search) and cost as it ends
 
     Raises
@@ -252,6 +252,7 @@ def rank_anomalies(
         )
     meter = CpuTimeMeter() if meter is None else meter
     tell = on_phase or (lambda name, cost: None)
+    _ask(stop)
     with measure(meter) as features:
         encoder = TableEncoder().fit(X)
         matrix = encoder.transform(X)
@@ -260,8 +261,7 @@ def rank_anomalies(
 
     trials = _Trials(MemoryJournal() if journal is None else journal)
     expected = expected_seconds(n_rows=len(X), n_columns=matrix.shape[1])
-    if stop is not None and (why := stop()) is not None:
-        raise BudgetExhausted(f"stopped before the rows were ranked: {why}")
+    _ask(stop)
     with measure(meter) as searching:
         trials.begin(n_rows=len(X), expected=expected)
         with measure(meter) as fitting:
@@ -289,6 +289,11 @@ def rank_anomalies(
         ),
         costs={"features": features.cost, "search": spent},
     )
+
+
+def _ask(stop: Callable[[], str | None] | None) -> None:
+    if stop is not None and (why := stop()) is not None:
+        raise BudgetExhausted(f"stopped before the rows were ranked: {why}")
 
 
 def expected_seconds(*, n_rows: int, n_columns: int) -> float:

@@ -171,6 +171,29 @@ def test_a_job_that_makes_way_is_due_at_once(
     assert paused.start_at <= utc_now()
 
 
+@pytest.mark.parametrize("asked", ["user", "queue"])
+def test_a_ranking_without_labels_pauses_too_and_goes_on(
+    store: Store,
+    start: Callable[..., Job],  # noqa: F811
+    run: Callable[..., Job],
+    asked: str,
+) -> None:
+    job = start(target=None, objective={"alert_rate": 0.02})
+    if asked == "user":
+        store.request_pause(job.project_id, job.id, now=utc_now())
+    else:
+        store.request_yield(job.id, now=utc_now())
+    paused = run(job)
+    assert paused.state is JobState.PAUSED
+    assert (paused.start_at is None) is (asked == "user")
+    assert store.trials(job.id) == []
+    if asked == "user":
+        store.resume(job.project_id, job.id, now=utc_now())
+    again = store.claim_job(owner="test", lease_seconds=60, now=utc_now())
+    assert again is not None
+    assert run(again).state is JobState.DONE
+
+
 def test_a_job_whose_window_ends_waits_for_the_next_one(
     store: Store,
     start: Callable[..., Job],  # noqa: F811
