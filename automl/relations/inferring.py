@@ -1,0 +1,338 @@
+"""A proposal of what several tables are to each other, from their columns and values.
+
+Every guess is told with its reason, and a person confirms it: nothing is assembled by a guess.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from automl.errors import DataError
+from automl.relations.guessed_times import time_format
+from automl.relations.spec import Spec
+
+# A column belongs to a key when this share of its values is found there ...
+FOUND = 0.9
+# ... or this one, where both are called alike: a child may know entities that are left out.
+FOUND_BY_NAME = 0.3
+LOOKED_AT = 20_000  # values of a column that are looked for
+TARGET_NAMES = re.compile(
+    r"(target|label|class|outcome|default|churn|fraud|y|.*_flag|status)$", re.I
+)
+CUT_OFF_NAMES = re.compile(r".*(cut.?off|as.?of|snapshot|observ|approved|date|time).*", re.I)
+KEY_NAMES = re.compile(r"(.*(_|\b)id|id|.*Id|.*ID|key|.*_key|.*_no|uuid)$")
+MESSAGE_NAMES = re.compile(r"(message|msg|text|line|content|body)$", re.I)
+# Fewest characters and words of a text that is a message rather than a category.
+MESSAGE_LENGTH, MESSAGE_DISTINCT = 20, 0.2
+RARE = 0.4  # a column called like a target, whose rarest value is rarer than this, may be one
+RARE_FLAG = 0.2  # ... and a flag by any name
+# A row is known from the last of its times on: that is the one to date it by.
+LAST_TIMES = re.compile(r".*(closed|end|complet|posted|recorded|settled|paid).*", re.I)
+BIRTH = re.compile(r".*(birth|born|dob).*", re.I)
+MOST_LEVELS_OF_TARGET = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """A spec as JSON, why each part of it was chosen, and what remains open."""
+
+    spec: dict[str, Any]
+    reasons: tuple[dict[str, str], ...]
+    open_questions: tuple[str, ...] = ()
+
+
+@dataclass(kw_only=True)
+class _Table:
+    name: str
+    data: pa.Table
+    unique: set[str] = field(default_factory=set)
+    times: dict[str, str] = field(default_factory=dict)
+    message: str | None = None
+
+    def column(self, name: str) -> pa.Array:
+        return self.data.column(name).combine_chunks()
+
+
+def infer(tables: Mapping[str, pa.Table], *, target: str | None = None) -> Proposal:
+    """Propose the spec of these tables.
+
+    Parameters
+    ----------
+    tables : by name
+        Whole, or a sample of the children; keys of lookups and entities should be whole.
+    target : column that is to be predicted, where it is known
+
+    Raises
+    ------
+    DataError
+        ``target_not_found``; ``no_entities``: no table could be that of the entities.
+    """
+    seen = [_looked_at(name, data) for name, data in tables.items()]
+    entity, label, why = _entity(seen, target)
+    links = _links(seen, entity)
+    reasons = [{"field": "entities", "reason": why}]
+    about: dict[str, Any] = {}
+    questions: list[str] = []
+    cut_off = _cut_off(entity, label)
+    for table in seen:
+        if table is entity:
+            about[table.name] = {"role": "entities"}
+            continue
+        told, reason = _other(table, links.get(table.name), {one.name: one for one in seen})
+        about[table.name] = told
+        reasons.append({"field": f"tables.{table.name}", "reason": reason})
+        if len(table.times) > 1 and "time" in told:
+            questions.append(
+                f"{table.name}: is a row known at its {told['time']}, or at another of its times: "
+                f"{', '.join(sorted(set(table.times) - {told['time']}))}?"
+            )
+        if table.name not in links:
+            questions.append(
+                f"{table.name}: no column was found in another table; as proposed, all entities "
+                "share its rows"
+            )
+    spec: dict[str, Any] = {"tables": about}
+    key = _own_key(entity, links)
+    if key is not None:
+        spec["key"] = key
+    if label is not None:
+        spec["target"] = label
+        positive = _rarer(entity.column(label))
+        if positive is None:
+            questions.append(f"which values of {label} are positive?")
+        else:
+            spec["positive"] = positive
+    else:
+        questions.append("which column is to be predicted?")
+    timed = [one for one in about.values() if "time" in one or one.get("time_format") == "order"]
+    if cut_off is not None:
+        spec["cut_off"] = {"column": cut_off}
+        if entity.times[cut_off] != "iso":
+            spec["cut_off"]["time_format"] = entity.times[cut_off]
+        reasons.append({"field": "cut_off", "reason": f"{cut_off} is a time of {entity.name}"})
+    elif timed:
+        questions.append("when is each entity to be predicted? Without a cut-off all is known")
+    return Proposal(
+        spec=Spec.from_json(spec).to_json(),
+        reasons=tuple(reasons),
+        open_questions=tuple(questions),
+    )
+
+
+def _looked_at(name: str, data: pa.Table) -> _Table:
+    table = _Table(name=name, data=data)
+    for field_ in data.schema:
+        column = table.column(field_.name)
+        if _is_unique(column):
+            table.unique.add(field_.name)
+        written = time_format(field_.name, column)
+        if written is not None and not BIRTH.match(field_.name):
+            table.times[field_.name] = written
+        elif table.message is None and _is_message(field_.name, column):
+            table.message = field_.name
+    return table
+
+
+def _is_unique(column: pa.Array) -> bool:
+    if not len(column) or column.null_count or pa.types.is_floating(column.type):
+        return False
+    return bool(pc.count_distinct(column).as_py() == len(column))
+
+
+def _is_message(name: str, column: pa.Array) -> bool:
+    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
+        return False
+    head = column.drop_null().slice(0, 2000)
+    if not len(head):
+        return False
+    long = (pc.mean(pc.utf8_length(head)).as_py() or 0) >= MESSAGE_LENGTH
+    spaced = pc.mean(pc.count_substring(head, " ")).as_py() >= 2
+    varied = pc.count_distinct(head).as_py() >= MESSAGE_DISTINCT * len(head)
+    return bool(long and spaced and (varied or MESSAGE_NAMES.match(name)))
+
+
+def _entity(seen: Sequence[_Table], target: str | None) -> tuple[_Table, str | None, str]:
+    if target is not None:
+        holding = [one for one in seen if target in one.data.column_names]
+        if not holding:
+            raise DataError(
+                f"no table has a column {target!r}", code="target_not_found", column=target
+            )
+        chosen = min(holding, key=lambda one: one.data.num_rows)
+        return chosen, target, f"{chosen.name} has the target"
+    scored: list[tuple[int, int, int, str | None]] = []
+    for at, table in enumerate(seen):
+        labels = [name for name in table.data.column_names if _may_be_target(table, name)]
+        named = [name for name in labels if TARGET_NAMES.match(name)]
+        scored.append(
+            (
+                2 * bool(named) + bool(labels),
+                -table.data.num_rows,
+                -at,
+                (named or labels or [None])[0],
+            )
+        )
+    best = max(scored, key=lambda one: one[:3])
+    if best[0] == 0:
+        keyed = [one for one in seen if one.unique]
+        if not keyed:
+            raise DataError(
+                "no table could be that of the entities: none has a column of different values "
+                "that others refer to; say which column is the target",
+                code="no_entities",
+            )
+        return keyed[0], None, f"{keyed[0].name} has one row for each {sorted(keyed[0].unique)[0]}"
+    table = seen[-best[2]]
+    return table, best[3], f"{table.name} has a column of few values, {best[3]!r}, like a target"
+
+
+def _may_be_target(table: _Table, name: str) -> bool:
+    column = table.column(name)
+    if name in table.times or pa.types.is_floating(column.type):
+        return False
+    counts = pc.value_counts(column.drop_null())
+    if len(counts) < 2:
+        return False
+    rarest = min(counts.field("counts").to_pylist()) / len(column)
+    if TARGET_NAMES.match(name):
+        return len(counts) <= MOST_LEVELS_OF_TARGET and rarest <= RARE
+    return len(counts) == 2 and rarest <= RARE_FLAG and not pa.types.is_string(column.type)
+
+
+def _rarer(column: pa.Array) -> Any:
+    """The rarer of two values; None of more."""
+    counts = pc.value_counts(column.drop_null())
+    if len(counts) != 2:
+        return None
+    return min(counts.to_pylist(), key=lambda one: (one["counts"], str(one["values"])))["values"]
+
+
+def _links(seen: Sequence[_Table], entity: _Table) -> dict[str, tuple[str, str, str, str]]:
+    """By table: its column, the table and column it is found in, and why."""
+    linked = {entity.name}
+    found: dict[str, tuple[str, str, str, str]] = {}
+    while True:
+        options = [
+            (score, table.name, other.name, pair, why)
+            for table in seen
+            if table.name not in linked
+            for other in seen
+            if other.name in linked
+            for score, pair, why in _pairs(table, other, to_entity=other is entity)
+        ]
+        if not options:
+            return found
+        _, name, other_name, (own, theirs), why = max(options, key=lambda one: one[0])
+        found[name] = (own, other_name, theirs, why)
+        linked.add(name)
+
+
+def _pairs(
+    table: _Table, other: _Table, *, to_entity: bool
+) -> list[tuple[float, tuple[str, str], str]]:
+    made = []
+    for own in table.data.column_names:
+        for theirs in other.data.column_names:
+            one_side = own in table.unique or theirs in other.unique
+            alike = own.lower() == theirs.lower()
+            named = (
+                alike
+                or own.lower().endswith(theirs.lower())
+                or theirs.lower().endswith(own.lower())
+            )
+            if not one_side or own in table.times or theirs in other.times:
+                continue
+            if not (named or KEY_NAMES.match(own) or KEY_NAMES.match(theirs)):
+                continue
+            share = _share(table, own, other, theirs)
+            if share >= (FOUND_BY_NAME if alike else FOUND):
+                score = share + 2 * alike + (KEY_NAMES.match(own) is not None) + 0.5 * to_entity
+                made.append(
+                    (
+                        score,
+                        (own, theirs),
+                        f"{share:.0%} of {own} are found in {other.name}.{theirs}",
+                    )
+                )
+    return made
+
+
+def _share(table: _Table, own: str, other: _Table, theirs: str) -> float:
+    """Share of the values of one side that are found on the other: the larger of both ways.
+
+    The entities may be few of those that a table knows, and a lookup may know more than is asked.
+    """
+    sides = [pc.unique(one.drop_null()) for one in (table.column(own), other.column(theirs))]
+    if any(not len(one) or pa.types.is_floating(one.type) for one in sides):
+        return 0.0
+    if sides[0].type != sides[1].type:
+        if not all(pa.types.is_integer(one.type) for one in sides):
+            return 0.0
+        sides = [one.cast(pa.int64()) for one in sides]
+    return max(
+        float(pc.mean(pc.is_in(a.slice(0, LOOKED_AT), value_set=b).cast(pa.float64())).as_py())
+        for a, b in (sides, sides[::-1])
+    )
+
+
+def _other(
+    table: _Table, link: tuple[str, str, str, str] | None, seen: Mapping[str, _Table]
+) -> tuple[dict[str, Any], str]:
+    about: dict[str, Any] = {"role": "static"}
+    reason = "without a time: what it says holds always"
+    own, other, theirs, why = link or ("", "", "", "")
+    single = link is not None and own in table.unique
+    if table.times and single and _covers(table, own, seen[other], theirs):
+        reason = "one row for each: its dates are columns (events, if it may be written later)"
+    elif table.times:
+        name = min(table.times, key=lambda one: (not LAST_TIMES.match(one), one))
+        about = {"role": "events", "time": name}
+        if table.times[name] != "iso":
+            about["time_format"] = table.times[name]
+        reason = f"rows are dated by {name}"
+        if table.message is not None:
+            about |= {"role": "log", "message": table.message}
+            reason += f", and {table.message} is text"
+        elif link is not None and not single and _is_series(table, own, name):
+            about["role"] = "series"
+            reason += f", one for each {own} and time"
+    if link is not None:
+        about |= {"key": own, "to": f"{other}.{theirs}"}
+        reason += f"; {why}"
+        if single and about["role"] == "static":
+            reason += ", once each: its columns are looked up"
+    return about, reason
+
+
+def _covers(table: _Table, own: str, other: _Table, theirs: str) -> bool:
+    """Whether nearly each row of the other table has one here."""
+    wanted, here = pc.unique(other.column(theirs).drop_null()), table.column(own)
+    if wanted.type != here.type:
+        wanted, here = wanted.cast(pa.int64()), here.cast(pa.int64())
+    return float(pc.mean(pc.is_in(wanted, value_set=here).cast(pa.float64())).as_py() or 0) >= FOUND
+
+
+def _is_series(table: _Table, key: str, time: str) -> bool:
+    pairs = table.data.select([key, time]).group_by([key, time]).aggregate([])
+    return bool(pairs.num_rows == table.data.num_rows)
+
+
+def _cut_off(entity: _Table, label: str | None) -> str | None:
+    times = [one for one in entity.times if one != label]
+    return min(times, key=lambda one: (not re.search(r"cut.?off", one, re.I), one), default=None)
+
+
+def _own_key(entity: _Table, links: Mapping[str, tuple[str, str, str, str]]) -> str | None:
+    to = [theirs for _, other, theirs, _ in links.values() if other == entity.name]
+    if to:
+        return max(sorted(set(to)), key=to.count)
+    named = [
+        name for name in entity.data.column_names if name in entity.unique and KEY_NAMES.match(name)
+    ]
+    return named[0] if named else None

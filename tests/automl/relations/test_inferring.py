@@ -1,0 +1,83 @@
+"""What several tables are to each other, guessed from their values."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from automl.data.bank import generate
+from automl.errors import DataError
+from automl.relations.inferring import infer
+from automl.relations.spec import Spec
+
+
+def test_the_banks_three_tables():
+    bank = generate(500, seed=3)
+    found = infer(
+        {"customers": bank.customers, "balances": bank.balances, "contacts": bank.contacts}
+    )
+    spec = Spec.from_json(found.spec)
+    assert spec.entities == "customers"
+    assert (spec.target, spec.positive) == ("became_fragile", 1)
+    assert spec.cut_off.column == "cut_off"
+    assert {name: table.role for name, table in spec.tables.items()} == {
+        "customers": "entities",
+        "balances": "series",
+        "contacts": "log",
+    }
+    assert spec.tables["contacts"].message == "message"
+    assert spec.tables["balances"].link.to == ("customer_id",)
+
+
+def test_a_lookup_behind_a_child_is_found():
+    tables = {
+        "loan": pa.table(
+            {"account_id": [1, 2, 3, 4] * 5, "default": [0, 0, 0, 1] * 5}
+        ).append_column("loan_id", pa.array(range(20))),
+        "owner": pa.table({"account_id": [1, 1, 2, 3], "person_id": [7, 8, 9, 7]}),
+        "person": pa.table({"person_id": [7, 8, 9], "age": [30, 40, 50]}),
+    }
+    spec = Spec.from_json(infer(tables, target="default").spec)
+    assert spec.tables["person"].link.table == "owner"
+    assert spec.tables["person"].role == "static"
+
+
+def test_ask_what_cannot_be_seen():
+    tables = {
+        "a": pa.table({"id": [1, 2, 3], "target": [0, 0, 1]}),
+        "b": pa.table({"id": [1, 1, 2], "cycle": [1, 2, 1], "x": [0.1, 0.2, 0.3]}),
+    }
+    found = infer(tables)
+    assert any("cut-off" in one for one in found.open_questions)
+    assert found.spec["tables"]["b"]["time_format"] == "number"
+
+
+def test_a_birth_date_dates_nothing():
+    people = pa.table(
+        {"id": ["a", "b", "b"], "birth": pa.array([0, 1, 2], pa.timestamp("us")), "x": [1.0, 2, 3]}
+    )
+    found = infer({"t": pa.table({"id": ["a", "b", "c"], "label": [0, 0, 1]}), "people": people})
+    assert found.spec["tables"]["people"]["role"] == "static"
+
+
+def test_refusals():
+    with pytest.raises(DataError, match="no table has a column 'y'") as told:
+        infer({"a": pa.table({"x": [1.5, 1.5]})}, target="y")
+    assert told.value.code == "target_not_found"
+    with pytest.raises(DataError) as told:
+        infer({"a": pa.table({"x": [1.5, 1.5]})})
+    assert told.value.code == "no_entities"
+
+
+@pytest.mark.data
+def test_the_czech_bank(shared_data):
+    names = ["loan", "account", "trans_preloan", "disp", "client", "card", "district"]
+    tables = {name: pq.read_table(shared_data / "berka" / f"{name}.parquet") for name in names}
+    spec = Spec.from_json(infer(tables, target="status").spec)
+    links = {name: (one.link.table, one.link.to) for name, one in spec.tables.items()}
+    assert links["card"] == ("disp", ("disp_id",))
+    assert links["district"] == ("account", ("district_id",))
+    assert links["client"] == ("disp", ("client_id",))
+    assert spec.cut_off.time_format == spec.tables["trans_preloan"].time_format == "yymmdd"
+    assert spec.tables["card"].role == "events"
