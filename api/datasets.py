@@ -8,10 +8,11 @@ from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response, request
+from pydantic import ValidationError
 from werkzeug.http import parse_options_header
 
 from api.context import actor, now, parts, project_id
-from api.errors import LengthRequired, UnsupportedMediaType
+from api.errors import LengthRequired, UnsupportedMediaType, invalid
 from api.json_body import strict_json
 from api.pagination import cursor
 from api.schemas import DeleteQuery, PageQuery, UploadQuery
@@ -21,6 +22,7 @@ from api.schemas_answers import (
     DatasetsAnswer,
     ProfileAnswer,
 )
+from api.schemas_relations import AssembleRequest
 from api.schemas_schedules import DeletedAnswer, VersionsAnswer
 from automl.errors import DataError, FrugalError
 from scheduler.errors import Conflict, Gone
@@ -28,6 +30,7 @@ from scheduler.records import DatasetState, StoredDataset
 
 datasets = APIBlueprint("datasets", __name__, url_prefix="/v1", tag="Datasets")
 
+JSON = "application/json"
 CHUNK_BYTES = 2**18
 MAX_NAME = 255  # characters that are kept of a name
 # What the body is, is read from its first bytes; the header must only not claim another thing.
@@ -59,13 +62,42 @@ def create(query_data: UploadQuery) -> Any:
     The body is the file itself: CSV in any dialect, Parquet or JSON Lines, each also as gzip. It
     is refused at once when its beginning cannot be read, and becomes INVALID with the reason when
     a later row cannot. Nothing is trained on before it is READY.
+
+    A JSON body `{"name", "spec"}` makes a data set of several tables out of data sets that are
+    READY: entities with the events, series, logs and lookups around them. It keeps what it was made
+    from: rows that are appended to a table later are in a data set that is made again.
     """
+    if request.mimetype == JSON:
+        return _assembled(query_data)
     _check_upload()
     dataset, created = parts().ingestor.accept(
         project_id(),
         stream_chunks=_chunks(),
         name=_name(query_data.name),
         options=_options(query_data),
+        now=now(),
+    )
+    location = f"/v1/datasets/{dataset.id}"
+    return DatasetAnswer.of(dataset), 201 if created else 200, {"Location": location}
+
+
+def _assembled(query: UploadQuery) -> Any:
+    """A data set of several tables, from the spec in the body."""
+    said = sorted(query.model_dump(exclude_none=True, exclude={"name"}))
+    if said:
+        raise DataError(
+            f"{said[0]}: how a file is read was said at its upload",
+            code="invalid_request",
+            details={"field": said[0]},
+        )
+    try:
+        asked = AssembleRequest.model_validate(request.get_json())
+    except ValidationError as error:
+        return invalid(error, location="json")
+    dataset, created = parts().ingestor.assemble(
+        project_id(),
+        spec=asked.declared(),
+        name=_name(query.name or asked.name),
         now=now(),
     )
     location = f"/v1/datasets/{dataset.id}"
@@ -147,7 +179,11 @@ def _options(query: UploadQuery) -> dict[str, Any]:
     options: dict[str, Any] = query.model_dump(exclude_none=True, exclude={"name"})
     for field, value in options.items():
         if "\0" in value:  # no database column holds it
-            raise DataError(f"{field} contains a NUL character", code="invalid_option")
+            raise DataError(
+                f"{field} contains a NUL character",
+                code="invalid_option",
+                details={"field": field},
+            )
     if "header" in options:
         options["header"] = options["header"] == "true"
     for field, kind in (("null_values", list), ("types", dict)):
@@ -164,7 +200,11 @@ def _embedded(text: str, field: str, kind: type) -> Any:
     texts = value.values() if isinstance(value, dict) else value
     if not isinstance(value, kind) or not all(isinstance(item, str) for item in texts or ()):
         name = "list" if kind is list else "object"
-        raise DataError(f"{field} must be a JSON {name} of texts", code="invalid_option")
+        raise DataError(
+            f"{field} must be a JSON {name} of texts",
+            code="invalid_option",
+            details={"field": field},
+        )
     return value
 
 

@@ -20,6 +20,7 @@ from api import (
     schemas_jobs,
     schemas_knowledge,
     schemas_plans,
+    schemas_relations,
     schemas_schedules,
 )
 from api.auth import PRODUCES, PUBLIC
@@ -86,6 +87,7 @@ def _schemas() -> Json:
         (schemas_schedules.ScheduleChange, "validation"),
         (schemas_schedules.PromoteRequest, "validation"),
         (schemas.RowsRequest, "validation"),
+        (schemas_relations.AssembleRequest, "validation"),
         (schemas_emissions.EmissionsAnswer, "serialization"),
         (schemas_emissions.ForecastsAnswer, "serialization"),
     ]
@@ -199,8 +201,10 @@ def _bodies(paths: Json) -> None:
             "description": "The file itself",
             "content": {kind: {"schema": dict(BINARY)} for kind in UPLOAD_TYPES},
         }
-    csv = paths["/v1/datasets"]["post"]["requestBody"]["content"]["text/csv"]
-    csv["example"] = "age;balance;default\n41;12,5;0\n"
+    content = paths["/v1/datasets"]["post"]["requestBody"]["content"]
+    content["text/csv"]["example"] = "age;balance;default\n41;12,5;0\n"
+    spec = {"$ref": REF.format(model="AssembleRequest")}
+    content["application/json"] = {"schema": spec, "example": schemas_relations.EXAMPLE}
     paths["/v1/models/{name}/outcomes"]["post"]["requestBody"] = {
         "required": True,
         "description": "Labels by key",

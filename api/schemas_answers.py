@@ -69,9 +69,21 @@ class DatasetAnswer(Answer):
         description="why it is INVALID: the problem document that a refused upload gets"
     )
     cost: CostAnswer | None = Field(description="of reading it in")
+    spec: JsonObject | None = Field(
+        description="of several tables: what they are and how they belong together"
+    )
+    tables: JsonObject | None = Field(
+        description="by table: its role, the data set it came from, its rows, and how many of them "
+        "were left out and why"
+    )
+    storage: JsonObject | None = Field(
+        description="of several tables: bytes of their files before, and as they are kept"
+    )
+    warnings: list[JsonObject] = Field(description="what is odd about several tables together")
 
     @classmethod
     def of(cls, dataset: StoredDataset) -> DatasetAnswer:
+        about = (dataset.profile or {}).get("relations") or {}
         return cls(
             id=dataset.id,
             name=dataset.name,
@@ -83,9 +95,13 @@ class DatasetAnswer(Answer):
             bytes_in=dataset.bytes_in,
             bytes_stored=dataset.bytes_stored,
             n_rows=dataset.n_rows,
-            options=dict(dataset.options),
+            options={name: one for name, one in dataset.options.items() if name != "spec"},
             problem=None if dataset.problem is None else of_upload(dataset.problem),
             cost=None if dataset.cost is None else CostAnswer.of(dataset.cost),
+            spec=None if dataset.spec is None else dict(dataset.spec),
+            tables=about.get("tables"),
+            storage=about.get("storage"),
+            warnings=list(about.get("warnings") or ()),
         )
 
 

@@ -26,8 +26,9 @@ from scheduler.clock import Clock, utc_now
 from scheduler.config import Settings
 from scheduler.errors import ChildDied, Conflict, Gone, StoreUnavailable, problem, problem_of
 from scheduler.knowledge import LocalKnowledge
-from scheduler.reading import ROWS_FILE, key_of, parts_of
+from scheduler.reading import key_of, parts_of
 from scheduler.records import DatasetState, StoredDataset
+from scheduler.sources import checked_spec, sources_of, tables_of
 from scheduler.store import Store
 
 log = logging.getLogger(__name__)
@@ -67,6 +68,7 @@ class _Reading:
     upload: str
     options: Mapping[str, Any]
     base: _Base | None = None
+    tables: Mapping[str, Any] | None = None  # of several tables: what each is read from
     looked: Future[None] = field(default_factory=Future)
     dataset: StoredDataset | None = None
     stored: threading.Event = field(default_factory=threading.Event)
@@ -169,6 +171,56 @@ class Ingestor:
         )
         return dataset, kept
 
+    def assemble(
+        self, project_id: str, *, spec: Mapping[str, Any], name: str, now: datetime
+    ) -> tuple[StoredDataset, bool]:
+        """Put a data set together from others, as a spec says, and start doing so.
+
+        Returns
+        -------
+        (StoredDataset, bool)
+            INGESTING or further, and whether it is new; the same spec over the same data sets is
+            the one that is there already.
+
+        Raises
+        ------
+        DataError
+            ``bad_spec``.
+        UnknownRecord, Gone, Conflict
+            A data set that it names is not there, deleted, or not READY.
+        """
+        declared = checked_spec(spec)
+        versions = sources_of(self._store, project_id, declared)
+        dataset, created = self._store.add_dataset(
+            StoredDataset(
+                id=uuid.uuid4().hex,
+                project_id=project_id,
+                name=name,
+                fingerprint=fingerprint("", {"spec": declared}),
+                state=DatasetState.INGESTING,
+                created_at=now,
+                upload=None,
+                bytes_in=sum(one.bytes_stored or 0 for parts in versions.values() for one in parts),
+                options={"spec": declared},
+            )
+        )
+        if created and self._claim(dataset.id, now):
+            self._begin(dataset, tables_of(versions, self._artifacts), now)
+        log.info(
+            "data set %s: %d tables%s", dataset.id, len(versions), "" if created else ", known"
+        )
+        return dataset, created
+
+    def _begin(self, dataset: StoredDataset, tables: Mapping[str, Any], now: datetime) -> None:
+        """Start putting together what is claimed."""
+        reading = _Reading(upload="", options=dataset.options, tables=tables, dataset=dataset)
+        reading.renewed = now
+        reading.looked.set_result(None)
+        reading.stored.set()
+        with self._lock:
+            self._under_way[dataset.id] = reading
+        self._start(reading)
+
     def _base(self, project_id: str, dataset_id: str) -> _Base:
         """What rows are appended to. Raises UnknownRecord, Gone and Conflict."""
         *_, dataset = versions = self._store.versions_of(project_id, dataset_id)
@@ -200,6 +252,9 @@ class Ingestor:
                 mine = dataset.id in self._under_way
             if mine or self._stopped.is_set() or not self._claim(dataset.id, now):
                 continue
+            if dataset.spec is not None:
+                n_taken += self._assemble_again(dataset, now)
+                continue
             if dataset.upload is None or not self._artifacts.exists(dataset.upload):
                 self._invalidate(dataset, problem("upload_lost", "the uploaded bytes are gone"))
                 continue
@@ -220,6 +275,18 @@ class Ingestor:
             n_taken += 1
         return n_taken
 
+    def _assemble_again(self, dataset: StoredDataset, now: datetime) -> bool:
+        """Put together again what a service that died did not; whether it could be begun."""
+        try:
+            versions = sources_of(self._store, dataset.project_id, dataset.spec or {})
+            tables = tables_of(versions, self._artifacts)
+        except FrugalError as error:
+            self._invalidate(dataset, problem_of(error))
+            return False
+        log.info("data set %s: putting it together again after a restart", dataset.id)
+        self._begin(dataset, tables, now)
+        return True
+
     def _start(self, reading: _Reading) -> None:
         # Daemons: a service that ends does not wait for them, and their children end with it.
         threading.Thread(target=self._read, args=(reading,), name="ingest", daemon=True).start()
@@ -235,7 +302,7 @@ class Ingestor:
             if isinstance(error, ChildDied) and not self._is_cancelled(reading):
                 log.warning("%s: the child that read it died: %s", reading.upload, error)
             if not reading.looked.done():
-                reading.looked.set_exception(refusal(error, self._upload_head(reading.upload)))
+                reading.looked.set_exception(self._refusal(reading, error))
             elif reading.dataset is not None and not reading.cancelled.is_set():
                 self._failed(reading, error)
         finally:
@@ -259,21 +326,33 @@ class Ingestor:
 
         reading_turn: list[bool] = []
         settings = self._settings
+        what: dict[str, Any] = {
+            "destination": str(folder),
+            "limits": {
+                "max_decoded_bytes": settings.max_decoded_bytes,
+                "max_columns": settings.max_columns,
+                "max_cell_bytes": settings.max_cell_bytes,
+            },
+            "watts": settings.watts,
+        }
+        if reading.tables is None:
+            function = "scheduler.reading:read_in"
+            what |= {
+                "source": str(self._artifacts.path(reading.upload)),
+                "options": dict(reading.options),
+                "base": None if reading.base is None else reading.base.to_json(),
+            }
+        else:
+            function = "scheduler.relating:assemble"
+            what |= {
+                "spec": dict(reading.options["spec"]),
+                "tables": dict(reading.tables),
+                "now": self._clock().isoformat(),
+            }
         try:
             result: dict[str, Any] = call(
-                "scheduler.reading:read_in",
-                {
-                    "source": str(self._artifacts.path(reading.upload)),
-                    "destination": str(folder),
-                    "options": dict(reading.options),
-                    "limits": {
-                        "max_decoded_bytes": settings.max_decoded_bytes,
-                        "max_columns": settings.max_columns,
-                        "max_cell_bytes": settings.max_cell_bytes,
-                    },
-                    "watts": settings.watts,
-                    "base": None if reading.base is None else reading.base.to_json(),
-                },
+                function,
+                what,
                 memory_bytes=settings.child_memory_bytes,
                 cpu_seconds=INGEST_SECONDS,
                 wall_seconds=2 * INGEST_SECONDS,
@@ -306,13 +385,13 @@ class Ingestor:
         profile = result["profile"]
         key = f"datasets/{uuid.uuid4().hex}"
         sha256 = self._artifacts.put_folder(key, folder)
-        rows = self._artifacts.path(key) / ROWS_FILE
+        n_bytes = self._bytes_of(key)
         try:
             self._store.finish_dataset(
                 dataset.id,
                 artifact=key,
                 n_rows=profile["n_rows"],
-                bytes_stored=rows.stat().st_size,
+                bytes_stored=n_bytes,
                 profile={**profile, "sha256": sha256},
                 cost=Cost(**result["cost"]),
                 now=self._clock(),
@@ -320,15 +399,21 @@ class Ingestor:
         except Conflict:  # deleted meanwhile
             self._artifacts.delete(key)
             return
-        self._artifacts.delete(dataset.upload or "uploads/none")
+        if dataset.upload is not None:
+            self._artifacts.delete(dataset.upload)
         log.info(
             "data set %s: READY, %d rows, %d bytes in, %d stored, %.2f CPU-seconds",
             dataset.id,
             profile["n_rows"],
             dataset.bytes_in,
-            rows.stat().st_size,
+            n_bytes,
             result["cost"]["cpu_seconds"],
         )
+
+    def _bytes_of(self, key: str) -> int:
+        """Bytes of a stored folder."""
+        files = self._artifacts.path(key).rglob("*")
+        return sum(path.stat().st_size for path in files if path.is_file())
 
     def _failed(self, reading: _Reading, error: Exception) -> None:
         dataset = reading.dataset
@@ -337,7 +422,7 @@ class Ingestor:
         if isinstance(error, StoreUnavailable):
             log.warning("data set %s: the store is out of reach; tried again later", dataset.id)
             return
-        told = refusal(error, self._upload_head(reading.upload))
+        told = self._refusal(reading, error)
         if isinstance(told, FrugalError):
             self._invalidate(dataset, problem_of(told))
         else:
@@ -351,6 +436,13 @@ class Ingestor:
         if dataset.upload is not None:
             self._artifacts.delete(dataset.upload)
         log.info("data set %s: INVALID, %s", dataset.id, why["code"])
+
+    def _refusal(self, reading: _Reading, error: Exception) -> Exception:
+        if reading.tables is None:
+            return refusal(error, self._upload_head(reading.upload))
+        if not isinstance(error, ChildDied) or error.code not in _UNREADABLE:
+            return error
+        return DataError(f"the tables cannot be put together: {error}", code="not_assembled")
 
     def _upload_head(self, key: str) -> bytes:
         try:
@@ -438,6 +530,7 @@ class Ingestor:
         UnknownRecord, Conflict
             As `Store.delete_dataset`.
         """
+        # Also what was made of it: without force the store refuses that.
         ids = [dataset_id, *self._store.built_on(project_id, dataset_id)]
         _, keys = self._store.delete_dataset(
             project_id, dataset_id, force=force, now=now, actor=actor

@@ -90,6 +90,18 @@ class StoredDataset:
     base_id: str | None = None  # the version that this one was appended to
     version: int = 1
 
+    @property
+    def spec(self) -> Json | None:
+        """What a data set of several tables was declared as; None of a plain table."""
+        found: Json | None = self.options.get("spec")
+        return found
+
+    @property
+    def sources(self) -> dict[str, str]:
+        """By table, the data set that its rows came from; empty of a plain table."""
+        tables = (self.spec or {}).get("tables", {})
+        return {name: str(one["source"]["dataset"]) for name, one in tables.items()}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
@@ -159,6 +171,26 @@ class Phase:
     cost: Cost
     started_at: datetime | None = None
     ended_at: datetime | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """Predictions for every row of a data set."""
+
+    id: str
+    project_id: str
+    model_id: str
+    dataset_id: str
+    format: str  # csv | parquet
+    state: str  # RUNNING | DONE | FAILED | DELETED
+    created_at: datetime
+    finished_at: datetime | None = None
+    artifact: str | None = None  # artifact key of the file
+    n_rows: int | None = None
+    bytes: int | None = None
+    report: Json | None = None
+    problem: Json | None = None
+    cost: Cost | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

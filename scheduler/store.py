@@ -17,6 +17,7 @@ from scheduler.store_models import ModelStore
 from scheduler.store_outbox import OutboxStore
 from scheduler.store_outcomes import OutcomeStore
 from scheduler.store_pauses import PauseStore
+from scheduler.store_predictions import PredictionStore
 from scheduler.store_promotions import PromotionStore
 from scheduler.store_queue import QueueStore
 from scheduler.store_schedules import ScheduleStore
@@ -40,6 +41,7 @@ class Store(
     ScheduleStore,
     PromotionStore,
     OutcomeStore,
+    PredictionStore,
     AuditStore,
 ):
     """Projects, tokens, data sets, jobs, trials, events and models in one database.

@@ -23,7 +23,15 @@ from scheduler.store_rows import (
     to_job,
     unknown,
 )
-from scheduler.tables import datasets, jobs, models, observations, outcomes
+from scheduler.tables import (
+    dataset_tables,
+    datasets,
+    jobs,
+    models,
+    observations,
+    outcomes,
+    predictions,
+)
 
 DATA_DELETED = {"code": "data_deleted", "detail": "the data set was deleted while the job was open"}
 _LIVE = (DatasetState.INGESTING, DatasetState.READY)
@@ -36,8 +44,8 @@ class DatasetStore(Database):
         """Store a data set, or find the live one of the same project and fingerprint.
 
         One with a `base_id` becomes the next version of its base's series. Raises Conflict
-        `newer_version` when the base is not the newest one, `dataset_not_ready` when it is not
-        READY; Gone when it was deleted.
+        `newer_version` when the base is not the newest one, `dataset_not_ready` when it, or one of
+        the data sets that it is put together from, is not READY; Gone when it was deleted.
 
         Returns
         -------
@@ -64,6 +72,15 @@ class DatasetStore(Database):
                         row = connection.execute(
                             insert(datasets).values(values).returning(*datasets.c)
                         ).one()
+                    if dataset.sources:
+                        _check_sources(connection, dataset)
+                        connection.execute(
+                            insert(dataset_tables),
+                            [
+                                {"dataset_id": dataset.id, "name": name, "source_id": source}
+                                for name, source in dataset.sources.items()
+                            ],
+                        )
                     return to_dataset(row), True
                 except exc.IntegrityError:
                     known = _live(connection, dataset)
@@ -215,10 +232,15 @@ class DatasetStore(Database):
         return usable[-1] if usable else dataset
 
     def built_on(self, project_id: str, dataset_id: str) -> list[str]:
-        """Ids of the later versions that need a data set's rows: they are deleted with it."""
+        """Ids of the later versions that need a data set's rows, and of what was put together.
+
+        They are deleted with it, what was put together from it only by force.
+        """
         dataset = self.get_dataset(project_id, dataset_id)
         with self.read() as connection:
-            return [one.id for one in _descendants(connection, dataset)]
+            versions = _descendants(connection, dataset)
+            family = [dataset.id, *(one.id for one in versions)]
+            return [*family[1:], *(one.id for one in _made_of(connection, family))]
 
     def delete_dataset(
         self,
@@ -260,6 +282,15 @@ class DatasetStore(Database):
             if dataset.state is DatasetState.DELETED:
                 return dataset, []
             family = [dataset, *_descendants(connection, dataset)]
+            made = _made_of(connection, [one.id for one in family])
+            if made and not force:
+                names = ", ".join(one.id for one in made[:5])
+                raise Conflict(
+                    f"{len(made)} data set(s) of several tables were made of data set "
+                    f"{dataset_id}: {names}; delete them first, or all together with force",
+                    code="dataset_in_use",
+                )
+            family += made
             ids = [one.id for one in family]
             unfinished = jobs.c.state.not_in(FINAL)
             rows = connection.execute(
@@ -297,6 +328,13 @@ class DatasetStore(Database):
                 late = outcomes.c.root_id == dataset_id
                 keys += connection.scalars(select(outcomes.c.artifact).where(late)).all()
                 connection.execute(update(outcomes).where(late).values(artifact=None))
+            gone = predictions.c.dataset_id.in_(ids)
+            keys += connection.scalars(select(predictions.c.artifact).where(gone)).all()
+            connection.execute(
+                update(predictions)
+                .where(gone)
+                .values(state="DELETED", artifact=None, report=None, owner=None, lease_until=None)
+            )
             # Histograms of rows that are gone go with them, though their models stay.
             trained = select(models.c.id).where(models.c.dataset_id.in_(ids))
             connection.execute(delete(observations).where(observations.c.model_id.in_(trained)))
@@ -344,6 +382,43 @@ def _descendants(connection: Connection, dataset: StoredDataset) -> list[StoredD
             if one.state is not DatasetState.DELETED:
                 found.append(one)
     return found
+
+
+def _made_of(connection: Connection, ids: list[str]) -> list[StoredDataset]:
+    """The data sets that were put together from any of these, and from those, undeleted ones."""
+    found: dict[str, StoredDataset] = {}
+    looked = list(ids)
+    while looked:
+        made = select(dataset_tables.c.dataset_id).where(dataset_tables.c.source_id.in_(looked))
+        rows = connection.execute(
+            select(datasets).where(
+                datasets.c.id.in_(made), datasets.c.state != DatasetState.DELETED
+            )
+        )
+        new = [one for one in map(to_dataset, rows) if one.id not in found and one.id not in ids]
+        found |= {one.id: one for one in new}
+        looked = [one.id for one in new]
+    return list(found.values())
+
+
+def _check_sources(connection: Connection, dataset: StoredDataset) -> None:
+    """Raises unless all data sets that one is put together from are READY, held until the end."""
+    lock_project(connection, dataset.project_id)
+    for name, source in dataset.sources.items():
+        row = connection.execute(
+            select(datasets.c.state).where(
+                datasets.c.id == source, datasets.c.project_id == dataset.project_id
+            )
+        ).first()
+        if row is None:
+            raise unknown(f"data set for the table {name!r}")
+        if row.state == DatasetState.DELETED:
+            raise Gone(f"the data set of the table {name!r} was deleted")
+        if row.state != DatasetState.READY:
+            raise Conflict(
+                f"the data set of the table {name!r} is {row.state}, not READY",
+                code="dataset_not_ready",
+            )
 
 
 def _next_version(connection: Connection, dataset: StoredDataset) -> dict[str, Any]:

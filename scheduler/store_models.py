@@ -12,7 +12,7 @@ from scheduler.store_audit import append_audit
 from scheduler.store_engine import Database
 from scheduler.store_promotions import served
 from scheduler.store_rows import page, to_model, unknown
-from scheduler.tables import datasets, jobs, models, observations, outcomes
+from scheduler.tables import datasets, jobs, models, observations, outcomes, predictions
 
 _MOST_VERSIONS = 2**31 - 1
 
@@ -174,6 +174,7 @@ class ModelStore(Database):
                 connection.scalars(select(models.c.artifact).where(models.c.deleted_at.is_(None)))
             )
             keys |= set(connection.scalars(select(outcomes.c.artifact)))
+            keys |= set(connection.scalars(select(predictions.c.artifact)))
             unfinished = select(jobs.c.id).where(jobs.c.state.not_in(FINAL))
             keys |= {f"jobs/{job_id}" for job_id in connection.scalars(unfinished)}
         return {key for key in keys if key is not None}

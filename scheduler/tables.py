@@ -83,6 +83,16 @@ datasets = Table(
     ),
 )
 
+# What a data set of several tables was put together from.
+dataset_tables = Table(
+    "dataset_tables",
+    metadata,
+    Column("dataset_id", ID, ForeignKey("datasets.id"), primary_key=True),
+    Column("name", String(63), primary_key=True),
+    Column("source_id", ID, ForeignKey("datasets.id"), nullable=False),
+    Index("ix_dataset_tables_source_id", "source_id"),
+)
+
 jobs = Table(
     "jobs",
     metadata,
@@ -204,6 +214,32 @@ models = Table(
     Column("card", JSON_VALUE, nullable=False),
     Column("deleted_at", Instant),
     UniqueConstraint("project_id", "name", "version"),
+)
+
+# Every row of a data set predicted by a model: a piece of work with an artifact at its end.
+predictions = Table(
+    "predictions",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("project_id", ID, ForeignKey("projects.id"), nullable=False),
+    Column("model_id", ID, ForeignKey("models.id"), nullable=False),
+    Column("dataset_id", ID, ForeignKey("datasets.id"), nullable=False),
+    Column("format", String(16), nullable=False),  # csv | parquet
+    Column("state", String(16), nullable=False),  # RUNNING | DONE | FAILED | DELETED
+    Column("created_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+    Column("owner", Text),
+    Column("lease_until", Instant),
+    Column("artifact", Text),
+    Column("n_rows", BigInteger),
+    Column("bytes", BigInteger),
+    Column("report", JSON_VALUE),
+    Column("problem", JSON_VALUE),
+    Column("cost", JSON_VALUE),
+    Index("ix_predictions_state", "state"),
+    Index("ix_predictions_dataset_id", "dataset_id"),
+    Index("ix_predictions_model_id", "model_id"),
+    Index("ix_predictions_project_id_created_at_id", "project_id", "created_at", "id"),
 )
 
 # Which version of a name is served: the newest line says; lines are only ever added.

@@ -117,7 +117,7 @@ def test_the_name_may_come_as_a_file_name(site: Site) -> None:
 
 
 @pytest.mark.parametrize(
-    "content_type", ["multipart/form-data; boundary=x", "application/json", "image/png"]
+    "content_type", ["multipart/form-data; boundary=x", "application/xml", "image/png"]
 )
 def test_other_content_types_are_415(site: Site, content_type: str) -> None:
     answer = site.post("/v1/datasets", data=CSV, content_type=content_type)
