@@ -24,6 +24,7 @@ VARIABLE = "|".join(
         r"\b[0-9a-fA-F]{8,}\b",
     )
 )
+CODE = r"^\S{1,32}$"
 # What is masked twice in a row is one thing: a list of addresses is as good as one.
 REPEATED = re.compile(r"<\*>(?:[\s,;:/._|-]*<\*>)+")
 # An address is written with a slash before it or without.
@@ -33,15 +34,19 @@ EDGES = re.compile(r"/?<\*>")
 def mask(messages: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
     """Messages with `<*>` for what varies, of the first line and at most 4,000 characters.
 
-    >>> mask(pa.array(["Received blk_-38 of size 67108864 from /10.251.73.220"])).to_pylist()
-    ['Received <*> of size <*> from /<*>']
+    A message of one short word is an event's code, and stays.
+
+    >>> mask(pa.array(["Received blk_-38 of size 67108864 from /10.251.73.220", "E5"])).to_pylist()
+    ['Received <*> of size <*> from /<*>', 'E5']
     """
     lengths = pc.max(pc.binary_length(messages)).as_py() or 0
     if lengths > MAX_CHARACTERS:
         messages = pc.utf8_slice_codeunits(messages, 0, MAX_CHARACTERS)
     if pc.any(pc.match_substring(messages, "\n"), min_count=0).as_py():
         messages = pc.replace_substring_regex(messages, r"\n(?s:.*)", "")
-    return pc.replace_substring_regex(messages, VARIABLE, MASK)
+    masked = pc.replace_substring_regex(messages, VARIABLE, MASK)
+    coded = pc.match_substring_regex(messages, CODE)
+    return pc.if_else(coded, messages, masked) if pc.any(coded, min_count=0).as_py() else masked
 
 
 def tokens(masked: str) -> tuple[str, ...]:
@@ -50,4 +55,6 @@ def tokens(masked: str) -> tuple[str, ...]:
     >>> tokens("to <*> <*>, <*> done")
     ('to', '<*>', 'done')
     """
+    if " " not in masked:
+        return tuple(masked.split())[:MAX_TOKENS]
     return tuple(EDGES.sub(MASK, REPEATED.sub(MASK, masked)).split()[:MAX_TOKENS])

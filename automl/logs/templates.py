@@ -4,7 +4,7 @@ A tree of fixed depth groups like messages, after He, Zhu, Zheng and Lyu, "Drain
 Parsing Approach with Fixed Depth Tree", ICWS 2017. It differs in three ways. What varies is masked
 first, so the tree sees each distinct masked message once, not each line. The distinct ones come to
 it in order of their counts, not of the file, so batches may come in any order. And where messages
-of a group differ in one word with few, frequent values ("opened", "closed"), the group is split.
+of a group differ in one word with few values in many lines ("opened", "closed"), the group is split.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ FEW_WORDS, FREQUENT_LINES = 4, 5
 # and only then may the order of batches matter.
 MAX_DISTINCT = 100_000
 MAX_TEMPLATES = 5_000
+# So many event codes, messages of one word; the rarer are one template.
+MAX_CODES = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,8 +158,8 @@ class TemplateMiner:
         """What was found so far: those of at least so many lines, the most frequent first."""
         ordered = _ordered(_grouped(self._counts))
         found = Templates(
-            texts=tuple(" ".join(words) for words, _ in ordered if words),
-            counts=tuple(count for words, count in ordered if words),
+            texts=tuple(" ".join(words) for words, _ in ordered),
+            counts=tuple(count for _, count in ordered),
             n_lines=self.n_lines,
         )
         # A message may fit a template of more words than that of its group: counted as assigned.
@@ -214,10 +216,16 @@ class _Group:
 
 def _grouped(counts: Mapping[Words, int]) -> dict[Words, int]:
     """Distinct masked messages to templates, with their counts."""
+    found: dict[Words, int] = defaultdict(int)
+    codes = _ordered({words: count for words, count in counts.items() if len(words) == 1})
+    for number, (words, count) in enumerate(codes):
+        found[words if number < MAX_CODES else (MASK,)] += count
     leaves: dict[tuple[int, str], list[_Group]] = defaultdict(list)
     children: dict[int, set[str]] = defaultdict(set)
     for words, count in _ordered(counts):
-        first = words[0] if words else ""
+        if len(words) < 2:
+            continue
+        first = words[0]
         known = children[len(words)]
         if first not in known:
             # As in Drain, a level has so many children, then all others share one.
@@ -229,7 +237,6 @@ def _grouped(counts: Mapping[Words, int]) -> dict[Words, int]:
             leaf.append(_Group(words, count))
         else:
             group.add(words, count)
-    found: dict[Words, int] = defaultdict(int)
     for leaf in leaves.values():
         for group in leaf:
             for template, count in _split(group.members):
