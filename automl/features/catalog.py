@@ -29,6 +29,7 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "recency": Kind(module="recency", group="Recency", fitted="FittedRecency"),
     "aggregates": Kind(module="aggregates", group="Aggregates", fitted="FittedAggregates"),
+    "rolling": Kind(module="rolling", group="Rolling", fitted="FittedRolling", roles=("series",)),
 }
 
 
