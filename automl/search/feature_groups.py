@@ -1,0 +1,324 @@
+"""Which groups of features a search is to have: cheap ones first, dear ones where they earn it.
+
+A group is a proposal like a model is: it is computed for the screening sample only, one boosting
+model is fitted out of fold with and without it on the same folds, and it stays where its gain is
+worth what computing it for all rows is expected to take. What no tree split on is dropped at the
+end, so that a champion never reads what it does not use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from automl.cost import ZERO, Cost
+from automl.data.dataset import Dataset
+from automl.data.split import folds
+from automl.features.featurizer import Featurizer, groups_of
+from automl.meta.portfolio import NAMED
+from automl.meters.base import Meter, measure
+from automl.relations.tables import Relations
+from automl.sampling.base import Sampler
+from automl.sampling.stratified import CaseControl
+from automl.sampling.temporal import RecentFirst
+from automl.search.effort import Effort, effort_of
+from automl.search.evaluate import default_fit_seconds, evaluate, expected_seconds
+from automl.search.problem import Problem, prepare
+from automl.search.validation import Part, Validation
+from automl.trial import Proposal
+
+Rows = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+# The judge of a group: the first model of every portfolio.
+JUDGE = NAMED["L15"]
+# Folds are added until so many positives judge: a gain of a percent is lost in the noise of fewer.
+JUDGING_POSITIVES, N_FOLDS = 300, 5
+# A group that costs less than this share of brute force stays unless it is seen to harm.
+CHEAP_SHARE = 0.001
+# Standard errors by which a cheap group may seem to harm, and a dear one has to gain.
+HARM_ERRORS, GAIN_ERRORS = 0.5, 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decision:
+    """What was found of one group.
+
+    `gain` is in percent of the average precision without it, `error` its bootstrap standard
+    error; `share` the expected cost of computing it for the rows of the final fits, in percent of
+    brute force; `cost` what trying it took.
+    """
+
+    name: str
+    kept: bool
+    why: str
+    n_columns: int
+    n_used: int
+    score: float | None
+    gain: float | None
+    error: float | None
+    share: float
+    cost: Cost
+
+    def to_json(self) -> dict[str, Any]:
+        return {**asdict(self), "cost": self.cost.to_json()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """The features of a search; `featurizer` is None where no group earned its place."""
+
+    featurizer: Featurizer | None
+    decisions: tuple[Decision, ...]
+    base_score: float | None  # of the entity table alone, on the same sample and folds
+    cost: Cost
+    n_rows: int  # of the sample that decided
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "groups": [one.to_json() for one in self.decisions],
+            "base_score": self.base_score,
+            "n_rows": self.n_rows,
+            "cost": self.cost.to_json(),
+        }
+
+
+def chosen(
+    relations: Relations,
+    dataset: Dataset,
+    *,
+    meter: Meter,
+    seed: int,
+    mode: str = "balanced",
+    groups: Sequence[str] | None = None,
+    stop: Callable[[], str | None] | None = None,
+    on_group: Callable[[Decision], None] | None = None,
+) -> Chosen:
+    """Decide which groups of features to compute, on a screening sample of the entities.
+
+    Decisions follow from scores and expected costs alone, so the same data and seed give the same
+    features.
+
+    Parameters
+    ----------
+    relations : entity rows and their tables, as many rows as the dataset and in its order
+    dataset : Dataset
+        Its columns are those of the entity table.
+    groups : names that may be proposed, e.g. ``trans.aggregates``; all by default
+    stop : asked before each group; a text ends the choice with what it has
+    on_group : told each decision as it falls
+    """
+    if relations.n_rows != dataset.n_rows:
+        raise ValueError(f"{relations.n_rows} entities for {dataset.n_rows} rows")
+    sampler: Sampler = CaseControl() if dataset.time is None else RecentFirst()
+    n_rows = sampler.screening_rows(dataset)
+    rows = np.sort(sampler.order(dataset, seed=seed)[:n_rows])
+    n_final = sampler.final_rows(dataset)
+    race = _Race(
+        relations=relations.take(rows),
+        dataset=sampled(dataset, rows),
+        effort=effort_of(mode, limited=False),
+        n_final=n_final,
+        meter=meter,
+        seed=seed,
+    )
+    proposals = [one for one in groups_of(race.relations) if groups is None or one.name in groups]
+    with measure(meter) as reading:
+        for proposal in proposals:
+            if stop is not None and stop() is not None:
+                break
+            decision = race.tried(proposal.name, seconds=proposal.expected_seconds)
+            if on_group is not None:
+                on_group(decision)
+        featurizer = race.pruned()
+    return Chosen(
+        featurizer=featurizer,
+        decisions=tuple(race.decisions),
+        base_score=race.base_score,
+        cost=reading.cost,
+        n_rows=len(rows),
+    )
+
+
+class _Race:
+    """What is kept so far, and its out-of-fold scores."""
+
+    def __init__(
+        self,
+        *,
+        relations: Relations,
+        dataset: Dataset,
+        effort: Effort,
+        n_final: int,
+        meter: Meter,
+        seed: int,
+    ) -> None:
+        self.relations, self.dataset, self.meter, self.seed = relations, dataset, meter, seed
+        self._effort, self._n_final = effort, n_final
+        self._validation = judging(dataset, seed=seed)
+        self.decisions: list[Decision] = []
+        self._kept: list[str] = []
+        self._frames: dict[str, pd.DataFrame] = {}
+        self._columns = dataset.X
+        self._brute: float | None = None
+        self.base_score: float | None = None
+        self._replicates: Floats | None = None
+        self._used: frozenset[str] = frozenset()
+        if dataset.X.shape[1]:
+            self.base_score, self._replicates, self._used = self._judged(dataset.X)
+
+    def tried(self, name: str, *, seconds: float) -> Decision:
+        """Compute a group for the sample, judge it, and keep it or not."""
+        with measure(self.meter) as reading:
+            featurizer = Featurizer.fit(self.relations, groups=[name], seed=self.seed)
+            frame = featurizer.transform(self.relations)
+            told = self._decided(name, frame, seconds=seconds)
+        decision = replace(told, cost=reading.cost)
+        self.decisions.append(decision)
+        return decision
+
+    def _decided(self, name: str, frame: pd.DataFrame, *, seconds: float) -> Decision:
+        share = 100 * self._of_brute(seconds * self._n_final / max(len(frame), 1))
+        nothing = Decision(
+            name=name,
+            kept=False,
+            why="the table offers nothing of this kind",
+            n_columns=frame.shape[1],
+            n_used=0,
+            score=None,
+            gain=None,
+            error=None,
+            share=share,
+            cost=ZERO,
+        )
+        if not frame.shape[1]:
+            return nothing
+        columns = pd.concat([self._columns, frame], axis=1)
+        score, replicates, used = self._judged(columns)
+        n_used = len(used & set(frame.columns))
+        found = replace(nothing, score=score, n_used=n_used)
+        if self._replicates is None or not self.base_score:
+            return self._keep(found, frame, columns, (score, replicates, used), why="the first")
+        before = float(np.nanmean(self._replicates))
+        gains = 100 * (replicates - self._replicates) / max(before, 1e-12)
+        gain, error = float(np.nanmean(gains)), float(np.nanstd(gains))
+        found = replace(found, gain=gain, error=error)
+        needed = self._effort.least_rate * share
+        if share <= 100 * CHEAP_SHARE:
+            wanted, kind = needed - HARM_ERRORS * error, "cheap"
+        else:
+            wanted, kind = needed + GAIN_ERRORS * error, "dear"
+        why = (
+            f"{kind}: {gain:+.1f} % +- {error:.1f} at {share:.3g} % of brute force; "
+            f"at least {wanted:+.1f} % was asked"
+        )
+        if gain < wanted or not n_used:
+            return replace(found, why=why if n_used else f"{kind}: no split used it")
+        return self._keep(found, frame, columns, (score, replicates, used), why=why)
+
+    def _keep(
+        self,
+        found: Decision,
+        frame: pd.DataFrame,
+        columns: pd.DataFrame,
+        judged: tuple[float | None, Floats, frozenset[str]],
+        *,
+        why: str,
+    ) -> Decision:
+        self._frames[found.name], self._columns = frame, columns
+        score, self._replicates, self._used = judged
+        self.base_score = score if self.base_score is None else self.base_score
+        self._kept.append(found.name)
+        return replace(found, kept=True, why=why)
+
+    def pruned(self) -> Featurizer | None:
+        """The features of what was kept, without the columns that no tree split on."""
+        if not self._kept:
+            return None
+        made = [name for frame in self._frames.values() for name in frame.columns]
+        used = [name for name in made if name in self._used]
+        if not used:
+            return None
+        return Featurizer.fit(self.relations, groups=self._kept, seed=self.seed).only(used)
+
+    def _judged(self, X: pd.DataFrame) -> tuple[float | None, Floats, frozenset[str]]:
+        """The judge's score, its bootstrap replicates, and the columns that trees split on."""
+        problem = prepare(
+            replace(self.dataset, X=X, unlabelled=None),
+            seed=self.seed,
+            validation=self._validation,
+        )
+        self._brute = self._brute or self._brute_seconds(problem)
+        outcome = evaluate(
+            Proposal(candidate=JUDGE, n_rows=len(X), rung="screening"),
+            problem,
+            number=0,
+            expected=ZERO,
+            meter=self.meter,
+        )
+        if outcome.out_of_fold is None:
+            return None, np.full(100, np.nan), frozenset()
+        replicates = self._validation.bootstrap.average_precisions(outcome.out_of_fold["logit"])
+        return (
+            outcome.trial.scores["average_precision"],
+            replicates,
+            frozenset(_split_on(outcome.models, problem)),
+        )
+
+    def _brute_seconds(self, problem: Problem) -> float:
+        fit = default_fit_seconds(JUDGE, problem, n_rows=self._n_final)
+        return self._effort.brute_seconds(fit)
+
+    def _of_brute(self, seconds: float) -> float:
+        if self._brute is None:
+            return 0.0
+        return expected_seconds(seconds).joules / expected_seconds(self._brute).joules
+
+
+def sampled(dataset: Dataset, rows: Rows) -> Dataset:
+    """Some rows of a dataset, weighted so that each class stands for all of its rows."""
+    y = dataset.y[rows]
+    weight = np.ones(len(rows)) if dataset.weight is None else dataset.weight[rows]
+    for label in (0, 1):
+        total = dataset.weight[dataset.y == label].sum() if dataset.weight is not None else None
+        whole = float((dataset.y == label).sum()) if total is None else float(total)
+        weight = np.where(y == label, weight * whole / weight[y == label].sum(), weight)
+    return Dataset(
+        X=dataset.X.iloc[rows].reset_index(drop=True),
+        y=y,
+        time=None if dataset.time is None else dataset.time[rows],
+        group=None if dataset.group is None else dataset.group[rows],
+        weight=None if len(rows) == dataset.n_rows and dataset.weight is None else weight,
+        monotone=dataset.monotone,
+        gap=dataset.gap,
+    )
+
+
+def judging(dataset: Dataset, *, seed: int) -> Validation:
+    """Folds until enough positives judge; more of them than a search has of its models."""
+    parts: list[Part] = []
+    n_positive = 0
+    for fold in folds(dataset, seed=seed, k=N_FOLDS):
+        if n_positive >= JUDGING_POSITIVES:
+            break
+        weight = np.ones(len(fold.valid)) if dataset.weight is None else dataset.weight[fold.valid]
+        parts.append(Part(train=fold.train, valid=fold.valid, weight=weight))
+        n_positive += int(dataset.y[fold.valid].sum())
+    rows = np.concatenate([part.valid for part in parts])
+    weight = np.concatenate([part.weight for part in parts])
+    return Validation(parts=tuple(parts), rows=rows, y=dataset.y[rows], weight=weight, seed=seed)
+
+
+def _split_on(models: Sequence[Any], problem: Problem) -> set[str]:
+    """Columns of the table that a boosting model split on in any of its parts."""
+    origins = problem.encoder.origins
+    used: set[str] = set()
+    for fitted in models:
+        gains = fitted.model.booster.feature_importance("gain")
+        used |= {origins[at] for at in np.flatnonzero(gains)}
+    return used

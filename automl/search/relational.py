@@ -1,0 +1,70 @@
+"""The search over several tables: features first, then models, and both predict together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from automl.data.dataset import Dataset
+from automl.features.featurizer import Featurizer
+from automl.meters.base import Meter
+from automl.relations.tables import Relations
+from automl.search.feature_groups import Chosen, chosen
+from automl.search.run import SearchResult, search
+
+
+@dataclass(frozen=True, kw_only=True)
+class RelationalResult:
+    """The features that earned their place, and what the search made of them."""
+
+    features: Chosen
+    found: SearchResult
+    featurizer: Featurizer | None  # with the columns that the champion was given
+
+    def predict_proba(self, relations: Relations) -> npt.NDArray[np.float64]:
+        """Calibrated probability of the positive class, shape (n_entities,)."""
+        return self.found.champion.predict_proba(widened(relations, self.featurizer))
+
+
+def search_relations(
+    relations: Relations,
+    dataset: Dataset,
+    *,
+    meter: Meter,
+    seed: int = 0,
+    mode: str = "balanced",
+    groups: Sequence[str] | None = None,
+    **options: Any,
+) -> RelationalResult:
+    """Find features and a model for entities with tables around them.
+
+    Parameters
+    ----------
+    relations : entity rows and their tables, as many rows as the dataset and in its order
+    dataset : Dataset
+        With the columns of `relations.rows` that may be learnt from.
+    groups : names of feature groups that may be proposed; all by default, none with ()
+    options : as `automl.search.run.search` takes them
+    """
+    features = chosen(relations, dataset, meter=meter, seed=seed, mode=mode, groups=groups)
+    wide = replace(dataset, X=joined(dataset.X, relations, features.featurizer))
+    found = search(wide, meter=meter, seed=seed, mode=mode, **options)
+    return RelationalResult(features=features, found=found, featurizer=features.featurizer)
+
+
+def widened(relations: Relations, featurizer: Featurizer | None) -> pd.DataFrame:
+    """Entity rows with their features, shape (n_entities, n_columns)."""
+    return joined(relations.rows, relations, featurizer)
+
+
+def joined(X: pd.DataFrame, relations: Relations, featurizer: Featurizer | None) -> pd.DataFrame:
+    """Some columns of the entity rows, in the order of `relations`, with their features."""
+    if featurizer is None:
+        return X
+    made = featurizer.transform(relations)
+    return pd.concat([X.reset_index(drop=True), made.reset_index(drop=True)], axis=1)
