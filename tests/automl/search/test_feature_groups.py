@@ -88,7 +88,7 @@ def test_the_same_seed_chooses_the_same(bank):
 
 def test_stopped_before_the_second_group(bank):
     relations, dataset = bank
-    told = []
+    told: list[object] = []
     found = chosen(
         relations,
         dataset,
