@@ -58,6 +58,9 @@ class TableSpec:
         Only rows whose columns have these values, compared as text.
     first : int, optional
         Only so many first rows of each entity (an early variant).
+    orphans : refuse or drop
+        What happens when more than 5 % of the rows belong to nothing in the table they point to:
+        an error, or they are left out, where that table is meant to be a part (labelled rows).
     source, reading : mappings
         Where its rows are (`dataset`, `uri` or `file`) and how they are read (the options of an
         upload); the library passes them on.
@@ -72,6 +75,7 @@ class TableSpec:
     exclude: tuple[str, ...] = ()
     where: Mapping[str, str] = field(default_factory=dict)
     first: int | None = None
+    orphans: str = "refuse"
     source: Mapping[str, str] = field(default_factory=dict)
     reading: Mapping[str, Any] = field(default_factory=dict)
 
@@ -194,6 +198,8 @@ def check(spec: Spec) -> None:
             raise _bad(f"{where}.to", f"there is no table {table.link.table!r}")
         if len(table.link.columns) != len(table.link.to) and table.link.table is not None:
             raise _bad(f"{where}.to", "as many columns on one side of the link as on the other")
+        if table.orphans not in ("refuse", "drop"):
+            raise _bad(f"{where}.orphans", "refuse or drop")
         if table.first is not None and table.first < 1:
             raise _bad(f"{where}.first", "at least one row of each entity is kept")
     for name in names:
@@ -266,6 +272,7 @@ def _table(name: str, about: Any) -> TableSpec:
         exclude=_names(about.get("exclude"), f"{where}.exclude"),
         where={str(one): str(value) for one, value in (about.get("where") or {}).items()},
         first=None if first is None else int(first),
+        orphans=str(about.get("orphans") or "refuse"),
         source=dict(about.get("source") or {}),
         reading=dict(about.get("reading") or {}),
     )

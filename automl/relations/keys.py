@@ -1,0 +1,282 @@
+"""Keys of one table found in another: Arrow batches to positions, millions of rows a second."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from automl.errors import DataError
+from automl.relations.hashing import as_text, text_hashes, whole
+from automl.relations.tables import Integers
+
+Bools = npt.NDArray[np.bool_]
+
+PLAIN_INTEGER = r"^(0|-?[1-9][0-9]{0,17})$"
+# A table over the whole range of integer keys is quicker than a hash table, and smaller up to here.
+DENSE = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyColumn:
+    """A column as keys compare: its family, and integers or texts.
+
+    `family` is integer, float (some with a fraction; the bits of a float64), time or text.
+    """
+
+    family: str
+    values: Integers | None
+    texts: pa.Array | None
+    valid: Bools
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether all texts are integers as one writes them, without leading zeros."""
+        return self.texts is not None and bool(
+            pc.all(pc.match_substring_regex(self.texts, PLAIN_INTEGER), min_count=0).as_py()
+        )
+
+
+class KeyIndex:
+    """The distinct keys of some rows, numbered as they first come, and rows that look for them.
+
+    Parameters
+    ----------
+    columns : Arrow columns of the same length
+    names, table : what they are called, for errors
+
+    Attributes
+    ----------
+    codes : array of shape (n_rows,), int64
+        The number of each row's key; -1 where a part of it is missing.
+    n_keys : int
+
+    >>> index = KeyIndex([pa.array([7, 7, 9])], names=("id",), table="loan")
+    >>> index.codes.tolist(), index.find([pa.array(["9", "8", None])], names=("id",), table="log")
+    ([0, 0, 1], array([ 1, -1, -1]))
+    """
+
+    def __init__(
+        self, columns: Sequence[pa.Array | pa.ChunkedArray], *, names: Sequence[str], table: str
+    ) -> None:
+        self._columns: list[_ColumnIndex] = []
+        self._pairs: list[_Numbers] = []
+        codes: Integers | None = None
+        for column, name in zip(columns, names, strict=True):
+            index = _ColumnIndex(key_column(column), name=name, table=table)
+            self._columns.append(index)
+            if codes is None:
+                codes = index.codes
+                continue
+            both = _paired(codes, index.codes, index.n_keys)
+            pairs = _Numbers(both, both >= 0)
+            self._pairs.append(pairs)
+            codes = pairs.codes
+        if codes is None:
+            raise ValueError("a key has at least one column")
+        self.codes = codes
+        self.n_keys = self._pairs[-1].n_keys if self._pairs else self._columns[0].n_keys
+
+    def find(
+        self,
+        columns: Sequence[pa.Array | pa.ChunkedArray],
+        *,
+        names: Sequence[str] = (),
+        table: str = "",
+    ) -> Integers:
+        """The number of each row's key, -1 where it is missing or not among them.
+
+        Raises
+        ------
+        DataError
+            ``key_type_mismatch``: texts on one side, numbers or times on the other.
+        """
+        names = names or [""] * len(columns)
+        codes: Integers | None = None
+        for at, (column, name) in enumerate(zip(columns, names, strict=True)):
+            index = self._columns[at]
+            found = index.find(column, name=name, table=table)
+            if codes is None:
+                codes = found
+            else:
+                both = _paired(codes, found, index.n_keys)
+                codes = self._pairs[at - 1].find(both, both >= 0)
+        assert codes is not None
+        return codes
+
+
+def key_column(column: pa.Array | pa.ChunkedArray) -> KeyColumn:
+    """A column as keys compare."""
+    array = whole(column)
+    kind = array.type
+    valid = _valid(array)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return KeyColumn(family="text", values=None, texts=as_text(array), valid=valid)
+    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
+        micros = array.cast(pa.timestamp("us"), safe=False).cast(pa.int64())
+        return KeyColumn(family="time", values=_integers(micros), texts=None, valid=valid)
+    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
+        if pa.types.is_uint64(kind):
+            array = array.view(pa.int64())
+        return KeyColumn(family="integer", values=_integers(array), texts=None, valid=valid)
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        numbers = array.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False)
+        valid = valid & np.isfinite(numbers)
+        is_whole = (numbers == np.rint(numbers)) & (np.abs(numbers) <= 2.0**53)
+        if is_whole[valid].all():
+            values = np.where(valid, numbers, 0.0).astype(np.int64)
+            return KeyColumn(family="integer", values=values, texts=None, valid=valid)
+        bits = (numbers + 0.0).view(np.int64)  # minus zero is zero
+        return KeyColumn(family="float", values=bits, texts=None, valid=valid)
+    return KeyColumn(family="text", values=None, texts=as_text(array), valid=valid)
+
+
+class _Numbers:
+    """Distinct int64 values and where they stand."""
+
+    def __init__(self, values: Integers, valid: Bools) -> None:
+        kept = values if valid.all() else values[valid]
+        codes, uniques = pd.factorize(kept)
+        self.codes = np.full(len(values), -1, dtype=np.int64)
+        self.codes[valid] = codes
+        self.n_keys = len(uniques)
+        self._uniques = np.asarray(uniques, dtype=np.int64)
+        self._low = int(self._uniques.min()) if self.n_keys else 0
+        high = int(self._uniques.max()) if self.n_keys else -1
+        self._places: npt.NDArray[np.int32] | None = None
+        self._index: pd.Index[int] | None = None
+        if high - self._low < DENSE * self.n_keys + 1024 and self.n_keys < 2**31:
+            self._places = np.full(high - self._low + 1, -1, dtype=np.int32)
+            self._places[self._uniques - self._low] = np.arange(self.n_keys, dtype=np.int32)
+        else:
+            self._index = pd.Index(self._uniques)
+
+    def find(self, values: Integers, valid: Bools) -> Integers:
+        if self._places is None:
+            assert self._index is not None
+            found = self._index.get_indexer(pd.Index(values)).astype(np.int64)
+            return found if valid.all() else np.where(valid, found, -1)
+        if not len(self._places):
+            return np.full(len(values), -1, dtype=np.int64)
+        high = self._low + len(self._places) - 1
+        inside = valid & (values >= self._low) & (values <= high)
+        if inside.all():
+            return self._places[values - self._low].astype(np.int64)
+        at = np.where(inside, values, self._low) - self._low
+        return np.where(inside, self._places[at], -1).astype(np.int64)
+
+
+class _ColumnIndex:
+    """Distinct values of one column."""
+
+    def __init__(self, key: KeyColumn, *, name: str, table: str) -> None:
+        self.name, self.table, self.family = name, table, key.family
+        self._plain: _ColumnIndex | None = None
+        self._texts: pa.Array | None = None
+        if key.texts is None:
+            assert key.values is not None
+            self._numbers = _Numbers(key.values, key.valid)
+        else:
+            self._numbers = _Numbers(text_hashes(key.texts).view(np.int64), key.valid)
+            first = _first_places(self._numbers.codes, self._numbers.n_keys)
+            self._texts = key.texts.take(pa.array(first))
+            again = self._texts.take(pa.array(self._numbers.codes[key.valid]))
+            if not pc.all(pc.equal(again, key.texts.filter(pa.array(key.valid)))).as_py():
+                raise DataError(
+                    f"two keys of '{table}.{name}' have the same 64-bit hash",
+                    code="key_collision",
+                    table=table,
+                    column=name,
+                )
+        self.codes, self.n_keys = self._numbers.codes, self._numbers.n_keys
+
+    def find(self, column: pa.Array | pa.ChunkedArray, *, name: str, table: str) -> Integers:
+        if not isinstance(column, pa.ChunkedArray) and pa.types.is_dictionary(column.type):
+            codes = self.find(column.dictionary, name=name, table=table)
+            at = column.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+            spread: Integers = np.append(codes, -1)[at]
+            return spread
+        key = key_column(column)
+        if not key.valid.any():
+            return np.full(len(key.valid), -1, dtype=np.int64)
+        if self.family == "text":
+            if key.family == "text":
+                return self._find_texts(key)
+            if key.family != "integer" or not self._is_plain():
+                raise self._mismatch(key, name=name, table=table)
+            assert self._plain is not None
+            return self._plain.find(column, name=name, table=table)
+        if key.family == "text":
+            if self.family != "integer" or not key.is_plain:
+                raise self._mismatch(key, name=name, table=table)
+            assert key.texts is not None
+            key = key_column(key.texts.cast(pa.int64()))
+        if (self.family == "time") != (key.family == "time"):
+            raise self._mismatch(key, name=name, table=table)
+        assert key.values is not None
+        values, valid = key.values, key.valid
+        if self.family == "float" and key.family == "integer":
+            values = values.astype(np.float64).view(np.int64)
+        elif self.family == "integer" and key.family == "float":
+            numbers = values.view(np.float64)
+            valid = valid & (numbers == np.rint(numbers)) & (np.abs(numbers) <= 2.0**53)
+            values = np.where(valid, numbers, 0.0).astype(np.int64)
+        return self._numbers.find(values, valid)
+
+    def _find_texts(self, key: KeyColumn) -> Integers:
+        assert key.texts is not None
+        assert self._texts is not None
+        found = self._numbers.find(text_hashes(key.texts).view(np.int64), key.valid)
+        # a stranger with the hash of a key is no key
+        same = pc.equal(self._texts.take(pa.array(found, mask=found < 0)), key.texts)
+        return np.where(same.fill_null(False).to_numpy(zero_copy_only=False), found, -1)
+
+    def _is_plain(self) -> bool:
+        assert self._texts is not None
+        everything = KeyColumn(
+            family="text", values=None, texts=self._texts, valid=np.ones(self.n_keys, dtype=bool)
+        )
+        if self._plain is None and everything.is_plain:
+            numbers = key_column(self._texts.cast(pa.int64()))
+            self._plain = _ColumnIndex(numbers, name=self.name, table=self.table)
+        return self._plain is not None
+
+    def _mismatch(self, key: KeyColumn, *, name: str, table: str) -> DataError:
+        words = {"integer": "integers", "float": "numbers", "time": "times", "text": "texts"}
+        return DataError(
+            f"'{table}.{name}' has {words[key.family]} and '{self.table}.{self.name}' "
+            f"{words[self.family]}: 00123 is not 123; declare the same type for both columns",
+            code="key_type_mismatch",
+            table=table,
+            column=name,
+            details={"columns": [f"{table}.{name}", f"{self.table}.{self.name}"]},
+        )
+
+
+def _paired(first: Integers, second: Integers, n_second: int) -> Integers:
+    missing = (first < 0) | (second < 0)
+    return np.where(missing, -1, first * max(n_second, 1) + second)
+
+
+def _first_places(codes: Integers, n_keys: int) -> Integers:
+    first = np.zeros(n_keys, dtype=np.int64)
+    at = np.flatnonzero(codes >= 0)[::-1]
+    first[codes[at]] = at
+    return first
+
+
+def _valid(array: pa.Array) -> Bools:
+    if not array.null_count:
+        return np.ones(len(array), dtype=bool)
+    found: Bools = pc.is_valid(array).to_numpy(zero_copy_only=False)
+    return found
+
+
+def _integers(array: pa.Array) -> Integers:
+    values: Integers = array.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+    return values
