@@ -8,7 +8,7 @@ end, so that a champion never reads what it does not use.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -28,6 +28,7 @@ from automl.sampling.stratified import CaseControl
 from automl.sampling.temporal import RecentFirst
 from automl.search.effort import Effort, effort_of
 from automl.search.evaluate import default_fit_seconds, evaluate, expected_seconds
+from automl.search.feature_audit import suspicions
 from automl.search.problem import Problem, prepare
 from automl.search.validation import Part, Validation
 from automl.trial import Proposal
@@ -78,6 +79,7 @@ class Chosen:
     base_score: float | None  # of the entity table alone, on the same sample and folds
     cost: Cost
     n_rows: int  # of the sample that decided
+    warnings: tuple[Mapping[str, Any], ...] = ()  # of features that look too good
 
     def to_json(self) -> dict[str, Any]:
         return {
@@ -85,6 +87,7 @@ class Chosen:
             "base_score": self.base_score,
             "n_rows": self.n_rows,
             "cost": self.cost.to_json(),
+            "warnings": [dict(one) for one in self.warnings],
         }
 
 
@@ -136,7 +139,11 @@ def chosen(
             if on_group is not None:
                 on_group(decision)
         featurizer = race.pruned()
+        warnings = (
+            [] if featurizer is None else suspicions(race.relations, race.dataset.y, featurizer)
+        )
     return Chosen(
+        warnings=tuple(warnings),
         featurizer=featurizer,
         decisions=tuple(race.decisions),
         base_score=race.base_score,
