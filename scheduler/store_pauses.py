@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, select
 
 from scheduler.errors import Conflict
+from scheduler.planner import MARGIN
 from scheduler.records import Deadline, Job, JobState, Json
 from scheduler.store_engine import Database
 from scheduler.store_rows import known_id, lost, move_job, to_job, unknown
@@ -236,7 +237,9 @@ def _left(job: Job, *, now: datetime) -> float | None:
     """Expected seconds of what a job has still to do; never nothing, as it has not ended."""
     if job.expected_seconds is None or job.claimed_at is None:
         return job.expected_seconds
-    done = (now - job.claimed_at).total_seconds()
+    # With its margin this is the margin of the whole less what was done: work that takes longer
+    # than was expected does so in all its parts, and the deadline is kept for all of it.
+    done = (now - job.claimed_at).total_seconds() / MARGIN
     return max(job.expected_seconds - done, LEAST_SHARE * job.expected_seconds)
 
 

@@ -25,6 +25,7 @@ from scheduler.store_rows import (
 from scheduler.tables import events, jobs, phases, trials
 
 LeaderboardSort = Literal["score", "joules", "predict_joules", "number"]
+_NEWEST = 50  # trials that tell how long the next one may take
 # The last column of each is the one that a trial may have no value in. Only scores of one rung
 # compare, so the rung comes before them.
 _SORT = {
@@ -137,6 +138,19 @@ class TrialStore(Database):
         with self.read() as connection:
             row = connection.execute(query).first()
         return None if row is None else to_trial(row)
+
+    def longest_trial(self, job_id: str) -> float:
+        """Seconds of wall time that the longest of a job's newest trials took; 0 before any."""
+        known_id(job_id, noun="job")
+        query = (
+            select(trials.c.started_at, trials.c.finished_at)
+            .where(trials.c.job_id == job_id, trials.c.finished_at.is_not(None))
+            .order_by(trials.c.number.desc())
+            .limit(_NEWEST)
+        )
+        with self.read() as connection:
+            took = [end - start for start, end in connection.execute(query)]
+        return max((one.total_seconds() for one in took), default=0.0)
 
     def leaderboard(
         self,

@@ -22,6 +22,10 @@ log = logging.getLogger(__name__)
 HORIZON = timedelta(days=7)
 # A batch of plans is made between two ticks; those that start first come first.
 MOST_REPLANNED = 1000
+# A job that is asked to make way ends its trial first, or its loading; these take minutes. A later
+# trial may be longer than those before it: rungs have twice to four times the rows.
+MAKES_WAY_SECONDS = 300.0
+LONGER = 3.0
 HASTENED = "starts now: with the jobs ahead of it, it would miss its deadline in its window"
 
 
@@ -36,8 +40,12 @@ def hasten_urgent(
     """Start the jobs whose windows the queue leaves no time for; how many there were.
 
     `running` are the jobs that run here: when they fill all processes, one that can wait makes way.
+    It is asked so much earlier as that takes: told only when the other has to start, it would hold
+    it up beyond its deadline.
     """
     deadlines = store.deadlines()
+    if len(running) >= n_processes and any(one.id not in running for one in deadlines):
+        notice_seconds += makes_way_seconds(store, running)
     hurried = urgent(deadlines, now=now, n_processes=n_processes, notice_seconds=notice_seconds)
     if not hurried:
         return 0
@@ -51,6 +59,11 @@ def hasten_urgent(
     n_hastened = store.hasten(early, now=now, reason=HASTENED)
     log.info("%d jobs start before their windows, to keep their deadlines", n_hastened)
     return n_hastened
+
+
+def makes_way_seconds(store: Store, running: Collection[str]) -> float:
+    """How long the running jobs may take to come to a boundary, by their longest trials so far."""
+    return max(MAKES_WAY_SECONDS, LONGER * max(map(store.longest_trial, running), default=0.0))
 
 
 def replan_waiting(store: Store, source: IntensitySource, *, zone: str, now: datetime) -> int:

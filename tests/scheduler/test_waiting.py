@@ -10,17 +10,24 @@ from typing import Any
 
 import pytest
 
+from automl.cost import Cost
 from automl.search.expectation import Expectation
+from automl.trial import Candidate, Proposal, Trial
 from scheduler.artifacts import ArtifactStore
 from scheduler.carbon.series import IntensitySeries, Reading
 from scheduler.config import Settings
 from scheduler.errors import ForecastUnavailable
 from scheduler.plan import Plan, When
-from scheduler.planner import plan
+from scheduler.planner import MARGIN, plan
 from scheduler.records import Job, JobState
 from scheduler.service import Service
 from scheduler.store import Store
-from scheduler.waiting import hasten_urgent, replan_waiting
+from scheduler.waiting import (
+    MAKES_WAY_SECONDS,
+    hasten_urgent,
+    makes_way_seconds,
+    replan_waiting,
+)
 from tests.scheduler.conftest import NOW, add_ready_dataset
 from tests.scheduler.test_service import ManualExecutor
 
@@ -162,7 +169,7 @@ def test_a_long_job_makes_way_for_one_whose_deadline_is_near(
     assert (asked.state, asked.yield_requested) == (JobState.RUNNING, True)
     now = NOW + timedelta(seconds=25)
     paused = store.pause_job(long.id, epoch=1, now=now, reason="makes way", until=now)
-    assert (paused.yield_requested, paused.expected_seconds) == (False, 4 * 3600 - 25)
+    assert (paused.yield_requested, paused.expected_seconds) == (False, 4 * 3600 - 25 / MARGIN)
     executor.futures[long.id].set_result({"state": "PAUSED"})
     service.tick(now)
     assert executor.started[1:] == [(short.id, 1)]
@@ -170,6 +177,51 @@ def test_a_long_job_makes_way_for_one_whose_deadline_is_near(
     executor.futures[short.id].set_result({"state": "DONE"})
     service.tick(now + HOUR)
     assert executor.started[2:] == [(long.id, 2)]
+
+
+def test_a_running_job_is_asked_so_early_that_its_trial_can_end_first(
+    service: Service, store: Store, executor: ManualExecutor, submit: Callable[..., Job]
+) -> None:
+    """Asked at the last tick only, one job of a year of a thousand made another miss its deadline."""
+    long = submit(Source([400.0] * 30), hours=4, finish_by=NOW + 20 * HOUR)
+    service.tick(NOW)
+    store.heartbeat(long.id, epoch=1, lease_seconds=9 * 3600, now=NOW)
+    due = NOW + 4 * HOUR
+    submit(Source([400.0] * 2 + [100.0] * 28), hours=1, finish_by=due)
+    latest = due - MARGIN * HOUR
+    service.tick(latest - timedelta(seconds=MAKES_WAY_SECONDS + 60))
+    assert not store.job(long.id).yield_requested
+    service.tick(latest - timedelta(seconds=MAKES_WAY_SECONDS))
+    assert store.job(long.id).yield_requested
+
+
+def test_long_trials_are_reckoned_with(store: Store, submit: Callable[..., Job]) -> None:
+    job = submit(Source([400.0] * 30), hours=4, finish_by=NOW + 20 * HOUR)
+    claimed = store.claim_job(owner="w", lease_seconds=9, now=NOW)
+    assert claimed is not None
+    assert makes_way_seconds(store, [job.id]) == MAKES_WAY_SECONDS
+    cost = Cost(cpu_seconds=1, joules=4, meter="cpu_time")
+    proposal = Proposal(candidate=Candidate(model="linear"), rung="screening", n_rows=10)
+    at = NOW
+    for number, minutes in enumerate((1, 10, 2)):
+        store.begin_trial(job.id, epoch=1, number=number, proposal=proposal, expected=cost, now=at)
+        at += timedelta(minutes=minutes)
+        trial = Trial(number=number, proposal=proposal, cost=cost, expected=cost, score=0.5)
+        store.end_trial(job.id, epoch=1, trial=trial, now=at)
+    assert makes_way_seconds(store, [job.id]) == 3 * 600
+
+
+def test_what_is_left_of_a_job_keeps_the_margin_of_the_whole(
+    store: Store, submit: Callable[..., Job]
+) -> None:
+    """Ten pauses of work that takes all of its margin leave all that is still to do."""
+    job = submit(Source([400.0] * 30), hours=4, finish_by=NOW + 20 * HOUR)
+    done, at = 0.0, NOW
+    for epoch in range(1, 11):
+        assert store.claim_job(owner="w", lease_seconds=9, now=at) is not None
+        at, done = at + timedelta(minutes=20), done + 1200
+        paused = store.pause_job(job.id, epoch=epoch, now=at, reason="x", until=at)
+        assert MARGIN * (paused.expected_seconds or 0) == pytest.approx(MARGIN * 4 * 3600 - done)
 
 
 def test_jobs_of_one_window_start_before_it_when_they_would_be_late(
