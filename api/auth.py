@@ -24,6 +24,8 @@ from api.errors import (
     problem,
 )
 from api.roles import require, role_needed
+from api.wording import UNKNOWN_PARAMETER
+from automl.errors import DataError
 from scheduler.config import Settings
 
 View = TypeVar("View")
@@ -72,6 +74,12 @@ class repeatable:
     def __call__(self, view: View) -> View:
         setattr(view, REPEATABLE, self.names)
         return view
+
+
+def reads_query(view: object) -> bool:
+    """Whether a view declares query parameters, which its schema then checks by name."""
+    declared = getattr(view, "_spec", {}).get("args") or ()
+    return any(location == "query" for _, location in declared)
 
 
 def negotiated(*types: str) -> str:
@@ -152,7 +160,15 @@ def install(app: APIFlask, *, settings: Settings) -> None:
         several = getattr(app.view_functions.get(request.endpoint or ""), REPEATABLE, ())
         for name, values in request.args.lists():
             if len(values) > 1 and name not in several:
-                raise BadRequest(f"query parameter {name[:100]!r} is given twice")
+                raise BadRequest(f"query parameter {name[:100]!r} is given twice", field=name[:100])
+        # Browsers, probes and links to public pages may add their own.
+        if not request.args or request.endpoint is None or request.endpoint in PUBLIC:
+            return
+        if not reads_query(app.view_functions[request.endpoint]):
+            name = next(iter(request.args))[:200]
+            raise DataError(
+                f"{name}: {UNKNOWN_PARAMETER}", code="invalid_request", details={"field": name}
+            )
 
     def secure(response: Response) -> Response:
         for name, value in SECURITY_HEADERS.items():

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import traceback
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from http import HTTPStatus
 from typing import Any
 
 from apiflask import APIFlask, HTTPError
-from flask import Response
+from flask import Response, request
 from flask_limiter import RateLimitExceeded
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails, to_json
@@ -22,6 +23,7 @@ from werkzeug.exceptions import (
 )
 
 from api.roles import Forbidden
+from api.wording import said
 from automl.errors import BudgetExhausted, DataError, FrugalError, MeterUnavailable
 from scheduler import errors as scheduler_errors
 
@@ -32,9 +34,13 @@ MAX_DETAIL = 2000  # characters of one sentence
 
 
 class BadRequest(FrugalError):
-    """The request is malformed, whatever it asks for."""
+    """The request is malformed, whatever it asks for; `field` names where, if that is known."""
 
     code = "bad_request"
+
+    def __init__(self, message: str, *, code: str | None = None, field: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.field = field
 
 
 class Unauthenticated(FrugalError):
@@ -196,7 +202,41 @@ def _frugal_error(error: FrugalError) -> Response:
     if isinstance(error, DataError):
         where = {"table": error.table, "column": error.column, "row": error.row}
         where["details"] = error.details or None
+    field = _field(error)
+    if field is not None:
+        item: dict[str, Any] = {
+            "in": _place(field),
+            "field": field,
+            "code": error.code,
+            "detail": str(error)[:200],
+        }
+        if isinstance(error, DataError) and error.row is not None:
+            item["row"] = error.row
+        where["errors"] = [item]
     return problem(status, error.code, str(error), **where)
+
+
+def _field(error: FrugalError) -> str | None:
+    """The field of the request that an error is about."""
+    if isinstance(error, BadRequest):
+        return error.field
+    found = error.details.get("field") if isinstance(error, DataError) else None
+    return found if isinstance(found, str) else None
+
+
+def _place(field: str) -> str:
+    query = field in request.args or request.method in ("GET", "HEAD", "DELETE")
+    return "query" if query else "body"
+
+
+@contextlib.contextmanager
+def about(field: str) -> Iterator[None]:
+    """Name the field that a DataError is about, where whoever raises it cannot know."""
+    try:
+        yield
+    except DataError as error:
+        error.details.setdefault("field", field)
+        raise
 
 
 def _validation_error(error: HTTPError) -> Response:
@@ -218,7 +258,7 @@ def invalid(error: ValidationError, *, location: str) -> Response:
             "in": "body" if location == "json" else location,
             "field": ".".join(str(part) for part in item["loc"])[:200],
             "code": item["type"],
-            "detail": item["msg"][:200],
+            "detail": said(item, location=location)[:200],
         }
         for item in sorted(errors, key=lambda item: item["type"] != "not_supported")[:50]
     ]

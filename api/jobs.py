@@ -17,7 +17,7 @@ from api.context import actor, now, parts, project_id
 from api.datasets import ready
 from api.errors import BadRequest
 from api.pagination import cursor
-from api.plans import planned
+from api.plans import check_zone, planned
 from api.schemas import JobsQuery, SubmitHeaders
 from api.schemas_answers import JobAnswer, JobsAnswer, JsonObject
 from api.schemas_jobs import JobRequest
@@ -72,6 +72,7 @@ def _admit(asked: JsonObject, key: str | None) -> Job:
     store = parts().store
     if asked["webhook"] is not None:
         checked_url(asked["webhook"], parts().settings.webhook_hosts)
+    check_zone(asked["when"])
     dataset = ready(store.get_dataset(project_id(), asked["dataset"]))
     model = None if asked["warm_start_from"] is None else _named(asked["warm_start_from"])
     admission = parts().ingestor.admit(asked, dataset)

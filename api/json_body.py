@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, NoReturn
 
 from flask import Request
 
@@ -65,56 +67,100 @@ def strict_json(body: bytes | str) -> Any:
     return value
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+@dataclass(frozen=True, kw_only=True)
+class _Refused:
+    """Stands where a value may not be, until it is known which field that is."""
+
+    code: str
+    detail: str
+    key: str | None = None
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> Any:
     value = dict(pairs)
     if len(value) != len(pairs):
-        raise BadRequest("an object of the body has the same key twice", code="duplicate_key")
+        twice = Counter(key for key, _ in pairs).most_common(1)[0][0]
+        return _Refused(
+            code="duplicate_key", detail="an object of the body has the same key twice", key=twice
+        )
     return value
 
 
-def _no_constant(name: str) -> float:
-    raise DataError(f"{name} is not a JSON number", code="non_finite")
+def _no_constant(name: str) -> Any:
+    return _Refused(code="non_finite", detail=f"{name} is not a JSON number")
 
 
-def _finite(text: str) -> float:
+def _finite(text: str) -> Any:
     value = float(text)
     if value in (float("inf"), float("-inf")):
-        raise DataError("a number of the body is too large", code="non_finite")
+        return _Refused(code="non_finite", detail="a number of the body is too large")
     return value
 
 
-def _int64(text: str) -> int:
+def _int64(text: str) -> Any:
     # int() of thousands of digits is slow, and refused by Python beyond 4,300 of them.
     if len(text) > 20 or int(text) not in INT64:
-        raise DataError("an integer of the body needs more than 64 bits", code="integer_range")
+        return _Refused(
+            code="integer_range", detail="an integer of the body needs more than 64 bits"
+        )
     return int(text)
 
 
+# Where a value is: the place around it, and its key or position there.
+Place = tuple[Any, str | int] | None
+
+
 def _check(root: Any) -> None:
-    """Depth and text, without recursion."""
-    level = [root]
+    """Depth, text and what the parser marked, without recursion."""
+    level: list[tuple[Place, Any]] = [(None, root)]
     for _ in range(MAX_DEPTH):
-        below: list[Any] = []
-        for value in level:
+        below: list[tuple[Place, Any]] = []
+        for place, value in level:
             if isinstance(value, str):
-                _check_text(value)
+                _check_text(value, place)
             elif isinstance(value, list):
-                below += value
+                below += [((place, i), one) for i, one in enumerate(value)]
             elif isinstance(value, dict):
-                below += value.values()
-                for key in value:
-                    _check_text(key)
+                for key, one in value.items():
+                    _check_text(key, place)
+                    below.append(((place, key), one))
+            elif isinstance(value, _Refused):
+                _refuse(value, place)
         if not below:
             return
         level = below
     raise BadRequest(f"the body is nested more than {MAX_DEPTH} deep", code="too_deep")
 
 
-def _check_text(text: str) -> None:
+def _check_text(text: str, place: Place) -> None:
     # PostgreSQL stores neither; a lone surrogate cannot even be encoded.
     if "\0" in text:
-        raise DataError("a text of the body contains a NUL character", code="nul_byte")
+        _refuse(
+            _Refused(code="nul_byte", detail="a text of the body contains a NUL character"), place
+        )
     try:
         text.encode()
     except UnicodeEncodeError:
-        raise DataError("a text of the body is not valid Unicode", code="encoding") from None
+        _refuse(_Refused(code="encoding", detail="a text of the body is not valid Unicode"), place)
+
+
+def _refuse(found: _Refused, place: Place) -> NoReturn:
+    field = _field(place if found.key is None else (place, found.key))
+    if found.code == "duplicate_key":
+        raise BadRequest(found.detail, code=found.code, field=field)
+    raise DataError(found.detail, code=found.code, details={"field": field} if field else None)
+
+
+def _field(place: Place) -> str | None:
+    """The dotted path of a place, as validation writes it; None for the body itself.
+
+    >>> _field(((None, "exclude"), 3))
+    'exclude.3'
+    """
+    parts: list[str] = []
+    while place is not None:
+        place, part = place
+        parts.append(str(part))
+    text = ".".join(reversed(parts))
+    # It is sent back: what is no text that could be stored is no text to answer with either.
+    return text.encode(errors="replace").decode().replace("\0", "?")[:200] or None

@@ -24,5 +24,7 @@ def cursor(text: str | None) -> str | None:
     if text is None:
         return None
     if CURSOR.fullmatch(text) is None:
-        raise DataError("the cursor is none of ours", code="invalid_cursor")
+        raise DataError(
+            "the cursor is none of ours", code="invalid_cursor", details={"field": "cursor"}
+        )
     return text

@@ -9,6 +9,7 @@ from apiflask import APIBlueprint
 
 from api.context import now, parts, project_id
 from api.datasets import ready
+from api.errors import about
 from api.schemas_plans import PlanAnswer, PlanRequest, ZoneAnswer, ZonesAnswer
 from automl.errors import DataError
 from scheduler import planning
@@ -49,9 +50,20 @@ def planned(when: Mapping[str, Any], expected: Mapping[str, float]) -> Plan:
         ``unknown_zone``, with the list; ``deadline_infeasible``, with the earliest possible.
     """
     given = parts()
-    return planning.planned(
-        when, expected, source=given.intensity, zone=given.settings.zone, now=now()
-    )
+    with about("when.zone"):
+        return planning.planned(
+            when, expected, source=given.intensity, zone=given.settings.zone, now=now()
+        )
+
+
+def check_zone(when: Mapping[str, Any], *, field: str = "when.zone") -> None:
+    """Raise DataError ``unknown_zone`` for a zone that nobody knows, also of what runs at once.
+
+    Its bill is made with it.
+    """
+    if when["zone"] is not None:
+        with about(field):
+            known_zone(when["zone"])
 
 
 @plans.get("/zones")

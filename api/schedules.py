@@ -9,8 +9,8 @@ from apiflask import APIBlueprint
 from flask import Response, g
 
 from api.context import actor, now, parts, project_id
-from api.errors import about
 from api.pagination import cursor
+from api.plans import check_zone
 from api.roles import APPROVER, require
 from api.schemas import PageQuery
 from api.schemas_schedules import (
@@ -23,7 +23,6 @@ from api.schemas_schedules import (
     SchedulesAnswer,
 )
 from automl.errors import DataError
-from scheduler.carbon.zones import known_zone
 from scheduler.errors import Gone
 from scheduler.feed import allowed
 from scheduler.local_days import time_zone
@@ -71,8 +70,7 @@ def _check(asked: dict[str, Any]) -> None:
     """Raises what stands against a schedule now: zones, data, models, folders and hosts."""
     store = parts().store
     time_zone(asked["time_zone"])
-    with about("when.zone"):
-        known_zone(asked["when"]["zone"] or parts().settings.zone)
+    check_zone(asked["when"])
     if asked["webhook"] is not None:
         checked_url(asked["webhook"], parts().settings.webhook_hosts)
     feed = asked["feed"]
@@ -90,6 +88,7 @@ def _check(asked: dict[str, Any]) -> None:
         base = model.dataset_id
     else:
         base = asked["job"]["dataset"]
+        check_zone(asked["job"]["when"], field="job.when.zone")
     if store.newest_version(project_id(), base).state is DatasetState.DELETED:
         raise Gone(
             "the data that it would train on were deleted, and their rows with them: there is "

@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
 from api.pagination import CURSOR
 
@@ -42,6 +52,20 @@ class Query(BaseModel):
     """Query parameters: texts that are read as what they stand for, no unknown names."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def _day(value: Any) -> Any:
+    """A date as written; pydantic would also take seconds since 1970 and times of day."""
+    try:
+        if isinstance(value, str) and _DAY.fullmatch(value):
+            return date.fromisoformat(value)
+    except ValueError:
+        raise PydanticCustomError("date", "there is no such day") from None
+    raise PydanticCustomError("date", "a day is written like 2026-11-23")
+
+
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+Day = Annotated[date, BeforeValidator(_day), WithJsonSchema({"type": "string", "format": "date"})]
 
 
 class UploadQuery(Query):
@@ -142,17 +166,25 @@ class LedgerQuery(PageQuery):
     )
     dataset: str | None = Field(None, pattern=ID_PATTERN)
     schedule: str | None = Field(None, pattern=ID_PATTERN)
-    phase: str | None = Field(
-        None, pattern="^[a-z_]{1,64}$", description="ingest, features, search, refit or predict"
+    phase: Literal["ingest", "features", "search", "refit", "predict", "unfinished"] | None = Field(
+        None, description="unfinished: what a process took that did not end its phase"
     )
-    first_day: date | None = Field(None, alias="from", description="first day, in UTC")
-    last_day: date | None = Field(None, alias="to", description="last day, in UTC, included")
+    first_day: Day | None = Field(None, alias="from", description="first day, in UTC")
+    last_day: Day | None = Field(None, alias="to", description="last day, in UTC, included")
     group_by: Literal["job", "dataset", "phase", "day", "schedule"] | None = Field(
         None, description="absent: single lines, the newest day first"
     )
     format: Literal["json", "csv"] | None = Field(
         None, description="absent: as Accept says; CSV comes whole unless limit or cursor is given"
     )
+
+    @field_validator("last_day")
+    @classmethod
+    def _in_order(cls, value: date | None, info: ValidationInfo) -> date | None:
+        first = info.data.get("first_day")
+        if value is not None and first is not None and value < first:
+            raise PydanticCustomError("too_early", "it is before from")
+        return value
 
 
 class ModelQuery(Query):

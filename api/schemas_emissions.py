@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from pydantic import AwareDatetime, Field, RootModel
+from pydantic import Field, RootModel, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from api.schemas import Query
 from api.schemas_answers import Answer, JsonObject
+from api.schemas_when import Moment
 from scheduler.equivalents import equivalents, readable
 from scheduler.ledger import LedgerLine, LedgerSum
 
@@ -81,7 +83,9 @@ class LedgerAnswer(Answer):
 class IntensityQuery(Query):
     """Where."""
 
-    zone: str | None = Field(None, max_length=40, description="absent: the service's own zone")
+    zone: str | None = Field(
+        None, min_length=1, max_length=40, description="absent: the service's own zone"
+    )
 
 
 class IntensityAnswer(Answer):
@@ -102,8 +106,15 @@ class ByLocationQuery(Query):
     """Where and when, as the Carbon Aware SDK names it."""
 
     location: str = Field(min_length=1, max_length=40, description="a zone; see /v1/zones")
-    time: AwareDatetime | None = Field(None, description="absent: only the newest reading")
-    toTime: AwareDatetime | None = Field(None, description="absent: up to now")
+    time: Moment | None = Field(None, description="absent: only the newest reading")
+    toTime: Moment | None = Field(None, description="absent: up to now; needs a time")
+
+    @field_validator("toTime")
+    @classmethod
+    def _of_a_range(cls, value: datetime | None, info: ValidationInfo) -> datetime | None:
+        if value is not None and info.data.get("time", value) is None:
+            raise PydanticCustomError("needs_time", "it means something with time only")
+        return value
 
 
 class ForecastQuery(Query):
@@ -112,8 +123,8 @@ class ForecastQuery(Query):
     location: str = Field(
         min_length=1, max_length=40, description="a zone; may be given several times"
     )
-    dataStartAt: AwareDatetime | None = Field(None, description="absent: now")
-    dataEndAt: AwareDatetime | None = Field(None, description="absent: a day after the start")
+    dataStartAt: Moment | None = Field(None, description="absent: now")
+    dataEndAt: Moment | None = Field(None, description="absent: a day after the start")
     windowSize: int | None = Field(
         None, ge=1, le=7 * 24 * 60, description="minutes; absent: those of one reading"
     )

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from api.schemas import Body, Query
+from api.schemas import Body, Day, Query
 from api.schemas_answers import Answer, DatasetAnswer, JsonObject
 from api.schemas_jobs import NO_NUL, Integer, JobRequest
 from scheduler.plan import DEFAULT_FLOOR
@@ -17,6 +17,8 @@ from scheduler.records_schedules import AuditLine, Promotion, Run, Schedule
 LOCAL_TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 MODEL_NAME = r"^[a-z0-9][a-z0-9_.-]{0,99}$"
 MAX_DAYS = 3650
+# Intensities are known by the quarter or half hour, and jobs are started every 15 s or less often.
+LEAST_HOURS = 0.25
 MAX_LABELS = 1_000_000_000
 
 
@@ -51,7 +53,12 @@ class At(Body):
     finish_by: Annotated[str, Field(pattern=LOCAL_TIME)] | None = Field(
         None, validate_default=True, description="local time HH:MM at which the window is over"
     )
-    hours: float = Field(8.0, gt=0, le=24, description="length of the window, in elapsed time")
+    hours: float = Field(
+        8.0,
+        ge=LEAST_HOURS,
+        le=24,
+        description="length of the window, in elapsed time: a quarter of an hour at least",
+    )
 
     @field_validator("finish_by")
     @classmethod
@@ -96,8 +103,23 @@ class GateRequest(Body):
         0, description="never more often than every so many days"
     )
     max_days: Annotated[int, Field(ge=1, le=MAX_DAYS), Integer] | None = Field(
-        30, description="in any case after so many days, if there are labels to judge by"
+        30,
+        validate_default=True,
+        description="in any case after so many days, if there are labels to judge by; not less "
+        "than min_days",
     )
+
+    @field_validator("max_days")
+    @classmethod
+    def _in_order(cls, value: int | None, info: ValidationInfo) -> int | None:
+        least = info.data.get("min_days")
+        if value is not None and least is not None and value < least:
+            raise PydanticCustomError(
+                "too_few",
+                "it is {value} days, less than min_days ({least})",
+                {"value": value, "least": least},
+            )
+        return value
 
 
 class ScheduleWhen(Body):
@@ -188,10 +210,8 @@ class RunsQuery(Query):
     """One page of the runs of a schedule."""
 
     limit: int = Field(50, ge=1, le=100)
-    before: str | None = Field(
-        None,
-        pattern="^[0-9]{4}-[0-9]{2}-[0-9]{2}$",
-        description="next_before of the page before; absent: the first page",
+    before: Day | None = Field(
+        None, description="next_before of the page before; absent: the first page"
     )
 
 
@@ -323,7 +343,9 @@ class OutcomesAnswer(Answer):
     n_unknown_keys: int = Field(
         description="of a key that no row has yet; they are kept, for rows may come"
     )
-    n_conflicting: int = Field(description="keys that came with several labels: the last counts")
+    n_conflicting: int = Field(
+        description="keys that came with several labels: the one known last counts"
+    )
     n_replaced: int = Field(description="rows that had another label before")
 
 

@@ -195,7 +195,11 @@ def _chosen(project_id: str, chosen: LedgerFilter) -> list[ColumnElement[bool]]:
 def _parts(cursor: str, n: int) -> list[str]:
     parts = cursor.split(_SEPARATOR)
     if len(parts) != n:
-        raise DataError("the cursor is of no page of this list", code="invalid_cursor")
+        raise DataError(
+            "the cursor is of no page of this list",
+            code="invalid_cursor",
+            details={"field": "cursor"},
+        )
     return parts
 
 

@@ -8,12 +8,12 @@ from sqlalchemy import ColumnElement, Connection, func, insert, select
 from sqlalchemy.sql.selectable import ScalarSelect
 
 from scheduler.errors import Conflict, Gone
-from scheduler.records import Json, Model
+from scheduler.records import DatasetState, Json, Model
 from scheduler.records_schedules import Promotion
 from scheduler.store_audit import append_audit
 from scheduler.store_engine import Database
 from scheduler.store_rows import AnyRow, lock_project, to_model, unknown
-from scheduler.tables import models, promotions
+from scheduler.tables import datasets, models, promotions
 
 
 class PromotionStore(Database):
@@ -27,14 +27,15 @@ class PromotionStore(Database):
         Raises
         ------
         UnknownRecord, Gone
-            There is no such version, or it was deleted.
+            There is no such version, or it was deleted; ``dataset_deleted``: its data were.
         """
         with self.write() as connection:
             lock_project(connection, project_id)
-            _version(connection, project_id, name, version)
+            model = _version(connection, project_id, name, version)
             last = _last(connection, project_id, name)
             if last is not None and last.version == version:
                 return last
+            _check_data(connection, model)
             return add_promotion(
                 connection,
                 project_id,
@@ -229,6 +230,16 @@ def _version(connection: Connection, project_id: str, name: str, version: int) -
     if model.deleted_at is not None:
         raise Gone("this version of the model was deleted")
     return model
+
+
+def _check_data(connection: Connection, model: Model) -> None:
+    state = connection.scalar(select(datasets.c.state).where(datasets.c.id == model.dataset_id))
+    if state == DatasetState.DELETED:
+        raise Gone(
+            f"the data that version {model.version} was trained on were deleted: it can neither be "
+            "compared with another nor be trained again",
+            code="dataset_deleted",
+        )
 
 
 def _promotion(row: AnyRow) -> Promotion:

@@ -100,7 +100,11 @@ def older_than(
         select(at).where(table.c.id == after, table.c.project_id == project_id)
     ).first()
     if found is None:
-        raise DataError("the cursor `after` is of no record in this list", code="invalid_cursor")
+        raise DataError(
+            "the cursor is of no record in this list",
+            code="invalid_cursor",
+            details={"field": "cursor"},
+        )
     return or_(at < found[0], and_(at == found[0], table.c.id < after))
 
 
