@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from scheduler.carbon.series import IntensitySource
     from scheduler.config import Settings
     from scheduler.ingestion import Ingestor
+    from scheduler.late_reader import LateReader
     from scheduler.predictor import Predictor
     from scheduler.service import Service
     from scheduler.store import Store
@@ -27,15 +28,19 @@ def create_app(
     predictor: Predictor,
     settings: Settings,
     intensity: IntensitySource | None = None,
+    labels: LateReader | None = None,
 ) -> APIFlask:
     """The WSGI application over these parts of the scheduler.
 
     It starts nothing: whoever creates the parts also starts and stops them. `service` is None
-    where jobs run in another process; without `intensity` no forecast is known and nothing waits.
+    where jobs run in another process; without `labels` it makes a reader of later labels, whose
+    process ends by itself when it is idle; without `intensity` no forecast is known and nothing
+    waits.
     """
     # Imported here so that `api.client` does not bring a web framework with it.
     from api.application import build
     from api.context import Parts
+    from scheduler.late_reader import LateReader
 
     return build(
         Parts(
@@ -44,6 +49,7 @@ def create_app(
             ingestor=ingestor,
             service=service,
             predictor=predictor,
+            labels=LateReader(settings) if labels is None else labels,
             settings=settings,
             intensity=intensity,
         )

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from scheduler.artifacts import ArtifactStore
     from scheduler.carbon.series import IntensitySource
     from scheduler.ingestion import Ingestor
+    from scheduler.late_reader import LateReader
     from scheduler.predictor import Predictor
     from scheduler.service import Service
     from scheduler.store import Store
@@ -30,6 +31,7 @@ class Parts:
     ingestor: Ingestor
     service: Service | None
     predictor: Predictor
+    labels: LateReader
     settings: Settings
     intensity: IntensitySource | None = None  # None: there is no forecast, everything runs at once
 

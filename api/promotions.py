@@ -73,8 +73,12 @@ def outcomes(name: str) -> Any:
     """Hand over labels that came after their rows, by the rows' key.
 
     The body is JSON `{"outcomes": [{"key", "label", "at"}]}`, CSV with the columns key, label and
-    at, or JSON Lines; `at`, when the label was known, may be left out. They count when the model
-    is trained again: on rows without a label, else in place of the last one of their key.
+    at, or JSON Lines. `at`, when the label was known, may be left out; else it has an offset, is
+    not before 1970 and not to come. A label is a value of the target; true and false are labels
+    of a target of truths, or of 1 and 0 alone. A key may come twice with different times only.
+
+    They count when the model is trained again: on rows without a label, else in place of the last
+    one of their key.
     """
     if request.mimetype not in TYPES:
         raise UnsupportedMediaType(f"send labels as {', '.join(TYPES)}")
@@ -85,7 +89,7 @@ def outcomes(name: str) -> Any:
         content_type=request.mimetype,
         store=parts().store,
         artifacts=parts().artifacts,
-        settings=parts().settings,
+        reader=parts().labels,
         now=now(),
     )
     answer = OutcomesAnswer(

@@ -121,6 +121,7 @@ def serve(
     from scheduler.artifacts import ArtifactStore
     from scheduler.carbon.sources import make_source
     from scheduler.ingestion import Ingestor
+    from scheduler.late_reader import LateReader
     from scheduler.predictor import Predictor
     from scheduler.service import Service
     from scheduler.store import Store
@@ -138,6 +139,7 @@ def serve(
     artifacts = ArtifactStore(settings.resolved_artifacts_url)
     ingestor = Ingestor(store, artifacts, settings)
     predictor = Predictor(artifacts, settings)
+    labels = LateReader(settings)
     service = None
     if with_scheduler:
         service = Service(store, artifacts, settings, ingestor=ingestor, intensity=intensity)
@@ -149,6 +151,7 @@ def serve(
         predictor=predictor,
         settings=settings,
         intensity=intensity,
+        labels=labels,
     )
     listener = Listener(
         app,
@@ -180,6 +183,7 @@ def serve(
         else:
             service.stop()
         predictor.stop()
+        labels.stop()
         store.close()
     log.info("stopped")
     return 0

@@ -7,16 +7,17 @@ import hashlib
 import io
 import json
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from automl.errors import DataError
 from scheduler.artifacts import ArtifactStore
-from scheduler.child import call
-from scheduler.config import Settings
+from scheduler.child import Channel, error_line
 from scheduler.errors import Conflict, Gone
+from scheduler.late_reader import LateReader
 from scheduler.reading import key_of, parts_of, source_of
 from scheduler.records import DatasetState, Model
 from scheduler.records_schedules import Outcomes
@@ -25,8 +26,9 @@ from scheduler.store import Store
 JSON, CSV, LINES = "application/json", "text/csv", "application/x-ndjson"
 TYPES = (JSON, CSV, LINES, "application/jsonl")
 LABELS_FILE = "labels.parquet"
-READ_SECONDS = 300.0
 MAX_TEXT = 1000
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)  # before any data base that labels come from
+AHEAD = timedelta(days=1)  # of this machine's clock: others' are wrong by less
 MAX_BYTES = 2**30  # of what is kept; what comes is bounded by the request
 
 
@@ -37,7 +39,7 @@ def take_outcomes(
     content_type: str,
     store: Store,
     artifacts: ArtifactStore,
-    settings: Settings,
+    reader: LateReader,
     now: datetime,
 ) -> tuple[Outcomes, dict[str, Any], bool]:
     """Keep labels of the rows that a model was made for; they count when it is trained again.
@@ -52,7 +54,7 @@ def take_outcomes(
     ------
     DataError
         ``no_key``: the rows have no key to go by; ``invalid_outcomes`` and ``unknown_label``,
-        with the row.
+        with row and field; ``duplicate_key``: the same key and time twice.
     Gone, Conflict
         The data were deleted; ``dataset_not_ready``.
     """
@@ -79,8 +81,7 @@ def take_outcomes(
     with artifacts.staging() as folder, artifacts.staging() as scratch:
         source = scratch / "body"
         source.write_bytes(body)
-        counts: dict[str, Any] = call(
-            "scheduler.late:read_outcomes",
+        counts = reader.read(
             {
                 "source": str(source),
                 "content_type": content_type,
@@ -91,10 +92,8 @@ def take_outcomes(
                     "target": request["target"],
                 },
                 "positive": request.get("positive"),
-            },
-            memory_bytes=settings.child_memory_bytes,
-            cpu_seconds=READ_SECONDS,
-            wall_seconds=READ_SECONDS,
+                "now": now.isoformat(),
+            }
         )
         with (folder / LABELS_FILE).open("rb") as file:
             artifacts.put_stream(name, iter(lambda: file.read(2**20), b""), max_bytes=MAX_BYTES)
@@ -119,19 +118,30 @@ def take_outcomes(
     return found, counts, kept
 
 
+def serve(channel: Channel) -> None:
+    """Read labels, order by order, until the starter hangs up; in a child."""
+    while True:
+        order = channel.read_line()
+        try:
+            channel.write_line({"result": read_outcomes(**order)})
+        except Exception as error:
+            channel.write_line(error_line(error))
+
+
 def read_outcomes(
     source: str,
     content_type: str,
     destination: str,
     rows: Mapping[str, Any],
     positive: Any,
+    now: str,
 ) -> dict[str, int]:
     """Read labels, check them against the rows, and write them as Parquet; in a child.
 
     Raises
     ------
     DataError
-        ``invalid_outcomes``, ``unknown_label``.
+        ``invalid_outcomes``, ``unknown_label``, ``duplicate_key``.
     """
     import numpy as np
     import pyarrow as pa
@@ -147,17 +157,31 @@ def read_outcomes(
     if pa.types.is_boolean(target.type):
         known |= {"1": "true", "0": "false", "True": "true", "False": "false"}
     found: list[tuple[str, str, datetime | None]] = []
-    for number, (key, label, at) in enumerate(_read(Path(source), content_type), start=1):
-        text = _label(label, known)
-        if text is None:
+    first: dict[tuple[str, datetime | None], int] = {}
+    latest = datetime.fromisoformat(now) + AHEAD
+    for number, (given, said, when) in enumerate(_read(Path(source), content_type), start=1):
+        key, at = _key(given, number), _moment(when, number, latest)
+        label = _label(said, known)
+        if label is None:
             raise DataError(
-                f"row {number:,} has a label that the target has nowhere",
+                f"outcome {number:,} has a label that the target has nowhere",
                 code="unknown_label",
                 row=number,
+                details={"field": "label"},
             )
-        found.append((_key(key, number), text, _moment(at, number)))
+        if first.setdefault((key, at), number) != number:
+            raise DataError(
+                f"outcome {number:,} has the key of outcome {first[key, at]:,}, and neither says "
+                "that it was known later",
+                code="duplicate_key",
+                row=number,
+                details={"field": "key", "first_row": first[key, at]},
+            )
+        found.append((key, label, at))
     if not found:
-        raise DataError("there is no outcome in it", code="invalid_outcomes")
+        raise DataError(
+            "there is no outcome in it", code="invalid_outcomes", details={"field": "outcomes"}
+        )
     table = pa.table([*map(list, zip(*found, strict=True))], schema=SCHEMA)
     path = Path(destination) / LABELS_FILE
     pq.write_table(table, path)
@@ -166,13 +190,13 @@ def read_outcomes(
     places, which = late.places(keys, missing)
     before = labels(target, wanted(positive))[places]
     after = labels(as_target(list(late.labels[which]), target.type), wanted(positive))
-    said = labels(as_target(list(late.labels), target.type), wanted(positive))
-    same: dict[tuple[str, datetime | None], set[str]] = {}
-    for key, label, at in found:
-        same.setdefault((key, at), set()).add(label)
+    told = labels(as_target(list(late.labels), target.type), wanted(positive))
+    same: dict[str, set[str]] = {}
+    for key, label, _ in found:
+        same.setdefault(key, set()).add(label)
     return {
         "n_labels": len(late.keys),
-        "n_positive": int((said == 1).sum()),
+        "n_positive": int((told == 1).sum()),
         "n_unknown_keys": late.count_unknown(keys),
         "n_conflicting": sum(len(one) > 1 for one in same.values()),
         "n_replaced": int(((before >= 0) & (before != after)).sum()),
@@ -193,7 +217,9 @@ def _read(source: Path, content_type: str) -> Iterator[tuple[Any, Any, Any]]:
         items = whole.get("outcomes") if isinstance(whole, dict) and len(whole) == 1 else None
         if not isinstance(items, list):
             raise DataError(
-                'the body is not an object {"outcomes": [...]}', code="invalid_outcomes"
+                'the body is not an object {"outcomes": [...]}',
+                code="invalid_outcomes",
+                details={"field": "outcomes"},
             )
         yield from _of_objects(enumerate(items, start=1))
         return
@@ -222,14 +248,30 @@ def _of_csv(text: str) -> Iterator[tuple[Any, Any, Any]]:
 
 def _of_objects(items: Iterable[tuple[int, Any]]) -> Iterator[tuple[Any, Any, Any]]:
     for number, one in items:
+        if isinstance(one, _Twice):
+            raise _invalid(number, f"has {one.name} twice", one.name)
         if not isinstance(one, dict) or not {"key", "label"} <= set(one) <= {"key", "label", "at"}:
             raise _invalid(number, "is not an object of key, label and, if need be, at")
         yield one["key"], one["label"], one.get("at")
 
 
+class _Twice:
+    """Stands for an object that has a field twice: which of both is meant?"""
+
+    def __init__(self, name: str) -> None:
+        self.name = name if name in ("key", "label", "at") else "a field"
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> Any:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    return _Twice(Counter(name for name, _ in pairs).most_common(1)[0][0])
+
+
 def _parsed(text: str, number: int | None) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text, object_pairs_hook=_unique)
     except (ValueError, RecursionError):
         if number is None:
             raise DataError("the body is not JSON", code="invalid_outcomes") from None
@@ -240,17 +282,25 @@ def _key(value: Any, number: int) -> str:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise _invalid(number, "has a key that is neither text nor a whole number")
+        raise _invalid(number, "has a key that is neither text nor a whole number", "key")
     text = str(value).strip()
     if not text or len(text) > MAX_TEXT:
-        raise _invalid(number, "has an empty key, or one of more than 1,000 characters")
+        raise _invalid(number, "has an empty key, or one of more than 1,000 characters", "key")
+    if "\0" in text or any("\ud800" <= one <= "\udfff" for one in text):
+        raise _invalid(number, "has a key with a NUL character or half a character in it", "key")
     return text
 
 
 def _label(value: Any, known: Mapping[str, str]) -> str | None:
-    """A label as the target spells it; None where it has no such value."""
+    """A label as the target spells it; None where it has no such value.
+
+    JSON's true and false are labels of a target of truths, spelled so or as 1 and 0; among other
+    numbers a 1 need not mean true.
+    """
     if isinstance(value, bool):
-        texts = [str(value).lower(), str(int(value))]
+        texts = [str(value).lower()]
+        if set(known) <= {"0", "1"}:
+            texts.append(str(int(value)))
     elif isinstance(value, int | float):
         texts = [str(value), _whole(str(value))]
     elif isinstance(value, str):
@@ -269,15 +319,24 @@ def _whole(text: str) -> str:
         return text
 
 
-def _moment(value: Any, number: int) -> datetime | None:
+def _moment(value: Any, number: int, latest: datetime) -> datetime | None:
     if value is None:
         return None
     try:
         found = datetime.fromisoformat(value)
-        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
-    except (TypeError, ValueError, OverflowError):
-        raise _invalid(number, "has a time `at` that is not ISO 8601") from None
+    except (TypeError, ValueError):
+        raise _invalid(number, "has a time that is not ISO 8601", "at") from None
+    if found.tzinfo is None:
+        raise _invalid(number, "has a time without its offset, Z or one like +01:00", "at")
+    if not EARLIEST <= found <= latest:
+        raise _invalid(number, "has a time before 1970, or one that is still to come", "at")
+    return found.astimezone(UTC)
 
 
-def _invalid(number: int, what: str) -> DataError:
-    return DataError(f"outcome {number:,} {what}", code="invalid_outcomes", row=number)
+def _invalid(number: int, what: str, field: str | None = None) -> DataError:
+    return DataError(
+        f"outcome {number:,} {what}",
+        code="invalid_outcomes",
+        row=number,
+        details=None if field is None else {"field": field},
+    )

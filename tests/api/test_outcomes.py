@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import os
+import signal
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from scheduler.late import _label
 from scheduler.records import JobState
 from tests.api.parts import Site, build
 from tests.contracts.records import a_model
+
+T1, T2 = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00+01:00"
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +43,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         model=a_model(job, name="late-y"),
     )
     yield site
+    site.app.extensions["frugal"].labels.stop()
     site.predictor.stop()  # type: ignore[attr-defined]
     site.store.close()
 
@@ -76,8 +83,8 @@ def test_all_forms_say_the_same(real: Site) -> None:
 
 
 def test_unknown_conflicting_and_replaced_labels_are_counted(real: Site) -> None:
-    rows = [(9, 0), (1, 0), (9999, 1), (510, 1), (510, 0)]
-    body = "key,label\n" + "".join(f"{key},{label}\n" for key, label in rows)
+    rows = [(9, 0, ""), (1, 0, ""), (9999, 1, ""), (510, 1, T1), (510, 0, T2)]
+    body = "key,label,at\n" + "".join(f"{key},{label},{at}\n" for key, label, at in rows)
     answer = outcomes(real, body.encode(), "text/csv").json
     assert answer["n_labels"] == 4
     assert answer["n_unknown_keys"] == 1
@@ -118,6 +125,92 @@ def test_what_cannot_be_read_is_told_and_nothing_is_kept(
     assert answer.json.get("row") == row
     assert "maybe" not in answer.text  # no value of a cell
     assert real.artifacts.names() == before
+
+
+def one(**changes: Any) -> dict[str, Any]:
+    return {"outcomes": [{"key": 500, "label": 1}, {"key": 501, "label": 1, **changes}]}
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "field"),
+    [
+        (one(at="2026-01-01T00:00:00"), "invalid_outcomes", "at"),
+        (one(at="2026-01-01"), "invalid_outcomes", "at"),
+        (one(at="2999-01-01T00:00:00Z"), "invalid_outcomes", "at"),
+        (one(at="0001-01-01T00:00:00+14:00"), "invalid_outcomes", "at"),
+        (one(at="1969-12-31T23:59:59Z"), "invalid_outcomes", "at"),
+        (one(at="2026-02-30T00:00:00Z"), "invalid_outcomes", "at"),
+        (one(at=1.7e9), "invalid_outcomes", "at"),
+        (one(key="a\0b"), "invalid_outcomes", "key"),
+        (one(key="\ud800"), "invalid_outcomes", "key"),
+        (one(key=True), "invalid_outcomes", "key"),
+        (one(key=500), "duplicate_key", "key"),
+        (one(key="500", label=0), "duplicate_key", "key"),
+        (one(label="true"), "unknown_label", "label"),
+        (one(label=[1]), "unknown_label", "label"),
+        (b'{"outcomes": [{"key": 1, "label": 1}, {"key": 2, "key": 3, "label": 1}]}',
+         "invalid_outcomes", "key"),
+        (b'{"outcomes": [{"key": 1, "label": 1}, {"key": 2, "label": 0, "label": 1}]}',
+         "invalid_outcomes", "label"),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_with_the_second_is_told_with_its_field(
+    real: Site, body: Any, code: str, field: str
+) -> None:
+    before = real.artifacts.names()
+    given = {"data": body} if isinstance(body, bytes) else {"data": json.dumps(body)}
+    answer = real.post("/v1/models/late-y/outcomes", content_type="application/json", **given)
+    assert (answer.status_code, answer.json["code"]) == (422, code), answer.text
+    assert answer.json["row"] == 2
+    assert [(e["field"], e["row"]) for e in answer.json["errors"]] == [(field, 2)]
+    assert real.artifacts.names() == before
+
+
+def test_a_body_with_its_list_twice_is_refused(real: Site) -> None:
+    body = b'{"outcomes": [{"key": 1, "label": 1}], "outcomes": []}'
+    answer = real.post("/v1/models/late-y/outcomes", data=body, content_type="application/json")
+    assert (answer.status_code, answer.json["errors"][0]["field"]) == (422, "outcomes")
+
+
+def test_a_key_with_two_times_has_a_history(real: Site) -> None:
+    answer = outcomes(real, one(key=500, label=0, at=T1))
+    assert (answer.status_code, answer.json["n_labels"], answer.json["n_conflicting"]) == (
+        201,
+        1,
+        1,
+    )
+
+
+@pytest.mark.parametrize(
+    ("values", "label", "expected"),
+    [
+        (["0", "1"], True, "1"),
+        (["0", "1"], False, "0"),
+        (["0", "1", "2"], True, None),
+        (["no", "yes"], True, None),
+        (["false", "true"], True, "true"),
+        (["1", "2"], True, None),
+        (["0.0", "1.0"], 1, None),
+        (["0", "1"], "1.0", "1"),
+    ],
+)
+def test_truths_are_labels_only_where_nothing_else_can_be_meant(
+    values: list[str], label: Any, expected: str | None
+) -> None:
+    assert _label(label, {value: value for value in values}) == expected
+
+
+def test_the_process_that_reads_labels_stays_and_a_killed_one_is_replaced(real: Site) -> None:
+    """A start for each request took over a CPU-second."""
+    reader = real.app.extensions["frugal"].labels
+    assert outcomes(real, one(key=590)).status_code == 201
+    [pid] = reader.pids()
+    assert outcomes(real, one(label="maybe")).status_code == 422
+    assert outcomes(real, one(key=591)).status_code == 201
+    assert reader.pids() == [pid]
+    os.kill(pid, signal.SIGKILL)
+    assert outcomes(real, one(key=592)).status_code == 201
+    assert reader.pids() != [pid]
 
 
 def test_other_types_and_models(real: Site) -> None:

@@ -16,6 +16,7 @@ from scheduler.config import Settings
 from scheduler.execution import execute
 from scheduler.ingestion import Ingestor
 from scheduler.late import take_outcomes
+from scheduler.late_reader import LateReader
 from scheduler.local_days import DailyWindow
 from scheduler.records import DatasetState, Job, JobState, Model, StoredDataset
 from scheduler.records_schedules import Run, Schedule, ScheduleState
@@ -143,15 +144,19 @@ class Nights:
 
     def outcomes(self, rows: dict[int, int]) -> Any:
         body = "key,label\n" + "".join(f"{key},{label}\n" for key, label in rows.items())
-        return take_outcomes(
-            self.store.get_model(self.project, NAME),
-            body.encode(),
-            content_type="text/csv",
-            store=self.store,
-            artifacts=self.artifacts,
-            settings=self.settings,
-            now=self.now,
-        )
+        reader = LateReader(self.settings)
+        try:
+            return take_outcomes(
+                self.store.get_model(self.project, NAME),
+                body.encode(),
+                content_type="text/csv",
+                store=self.store,
+                artifacts=self.artifacts,
+                reader=reader,
+                now=self.now,
+            )
+        finally:
+            reader.stop()
 
     def night(self, schedule: Schedule) -> Run:
         """Turn the clock to the next due moment and let the service do all there is to do."""
