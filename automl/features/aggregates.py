@@ -55,11 +55,10 @@ class FittedAggregates:
             for one in wanted
         }
         starts = [window.start(table, spans) for window in self.windows]
-        columns = {name: table.columns.column(name) for name in self.reads}
         for block in blocks(starts[0], spans.end):
             time = block.take(table.time) / (SECONDS_PER_DAY if table.dated else 1.0)
-            for name, column in columns.items():
-                values = block.numbers(column)
+            for name in self.reads:
+                values = block.numbers(table, name)
                 of = self._of(name, values, time, block, starts, set(wanted))
                 if name in self.dates:
                     _before(spans.cut_off[block.rows], of)

@@ -29,6 +29,8 @@ class Kind:
 KINDS: dict[str, Kind] = {
     "recency": Kind(module="recency", group="Recency", fitted="FittedRecency"),
     "aggregates": Kind(module="aggregates", group="Aggregates", fitted="FittedAggregates"),
+    "categories": Kind(module="categories", group="Categories", fitted="FittedCategories"),
+    "conditional": Kind(module="conditional", group="Conditional", fitted="FittedConditional"),
     "rolling": Kind(module="rolling", group="Rolling", fitted="FittedRolling", roles=("series",)),
 }
 

@@ -7,7 +7,7 @@ company. `ufunc.reduceat` over interleaved starts and ends sees a stretch's own 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from automl.features.values import numbers
-from automl.relations.tables import Floats, Integers
+from automl.errors import DataError
+from automl.features.values import Codes, codes, numbers
+from automl.relations.tables import EventTable, Floats, Integers
 
 Booleans = npt.NDArray[np.bool_]
 
@@ -60,10 +61,10 @@ class Stretches:
     def max(self, values: Floats) -> Floats:
         return self._reduced(np.maximum, values, np.nan)
 
-    def first(self, values: Floats) -> Floats:
+    def first(self, values: npt.NDArray[Any]) -> Floats:
         return self._at(values, self.start)
 
-    def last(self, values: Floats) -> Floats:
+    def last(self, values: npt.NDArray[Any]) -> Floats:
         return self._at(values, self.end - 1)
 
     def spread(self, values: Floats) -> Floats:
@@ -88,7 +89,7 @@ class Stretches:
         total: Integers = before[self.end] - before[self.start]
         return total
 
-    def _at(self, values: Floats, at: Integers) -> Floats:
+    def _at(self, values: npt.NDArray[Any], at: Integers) -> Floats:
         found = np.full(len(self.start), np.nan)
         some = self.start < self.end
         found[some] = values[at[some]]
@@ -151,9 +152,31 @@ class Block:
             part = part.chunk(0) if part.num_chunks == 1 else part.combine_chunks()
         return part
 
-    def numbers(self, column: pa.ChunkedArray) -> Floats:
-        """A column as float64 with NaN for missing; dates in seconds since 1970."""
-        return numbers(self.arrow(column))
+    def numbers(self, table: EventTable, name: str) -> Floats:
+        """A column as float64 with NaN for missing; dates in seconds since 1970.
+
+        Raises
+        ------
+        DataError
+            ``wrong_type`` where it has something else than when the features were decided.
+        """
+        try:
+            return numbers(self.arrow(table.columns.column(name)))
+        except (TypeError, pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            raise _wrong_type(table, name, "numbers or dates") from None
+
+    def codes(self, table: EventTable, name: str, levels: Sequence[str | int]) -> Codes:
+        """A column as positions in `levels` (`len(levels)`: another, -1: missing).
+
+        Raises
+        ------
+        DataError
+            ``wrong_type`` as for `numbers`.
+        """
+        try:
+            return codes(self.arrow(table.columns.column(name)), levels)
+        except (TypeError, pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            raise _wrong_type(table, name, "levels") from None
 
     def since(self, start: Integers) -> Stretches:
         """The last part of each stretch, from these rows of the table (shape (n_entities,)) on."""
@@ -169,6 +192,17 @@ class Block:
         """First row of the table of each stretch."""
         first = self.whole.start if self.at is None else self.at[self.whole.start]
         return first + self.low
+
+
+def _wrong_type(table: EventTable, name: str, wanted: str) -> DataError:
+    found = table.columns.schema.field(name).type
+    return DataError(
+        f"column {name!r} of table {table.name!r} has the type {found}; the features were decided "
+        f"on {wanted}",
+        code="wrong_type",
+        column=name,
+        details={"table": table.name, "type": str(found)},
+    )
 
 
 def blocks(start: Integers, end: Integers, *, size: int = BLOCK) -> Iterator[Block]:

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from automl.relations.tables import EventTable, Floats, Integers
+from automl.relations.tables import EventTable, Floats
+
+Codes = npt.NDArray[np.int32]
 
 Sort = Literal["number", "date", "text", "other"]
 
@@ -49,12 +52,14 @@ def numbers(values: pa.Array) -> Floats:
     >>> numbers(pa.array([True, None])).tolist()
     [1.0, nan]
     """
+    types = pa.types
     if sort_of(values.type) == "date":
-        values = pc.divide(
-            pc.cast(pc.cast(values, pa.timestamp("us")), pa.int64()).cast("double"), 1e6
-        )
-    elif pa.types.is_boolean(values.type):
+        micros = pc.cast(pc.cast(values, pa.timestamp("us")), pa.int64())
+        values = pc.divide(pc.cast(micros, pa.float64()), 1e6)
+    elif types.is_boolean(values.type):
         values = pc.cast(values, pa.uint8())
+    elif sort_of(values.type) != "number" and not types.is_null(values.type):
+        raise TypeError(f"{values.type} where numbers are needed")
     found = np.asarray(
         pc.cast(values, pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float64
     )
@@ -63,18 +68,29 @@ def numbers(values: pa.Array) -> Floats:
     return found + 0.0 if finite.all() else np.where(finite, found + 0.0, np.nan)
 
 
-def codes(values: pa.Array, levels: Sequence[str]) -> Integers:
-    """Texts as positions in `levels`; `len(levels)` is any other, -1 missing.
+def codes(values: pa.Array, levels: Sequence[str | int]) -> Codes:
+    """Levels as their positions; `len(levels)` is any other, -1 missing.
 
     >>> codes(pa.array(["b", "z", None]), ["a", "b"]).tolist()
     [1, 2, -1]
     """
-    if pa.types.is_dictionary(values.type):
+    types = pa.types
+    if types.is_null(values.type):
+        return np.full(len(values), -1, dtype=np.int32)
+    if types.is_dictionary(values.type):
         words = codes(values.dictionary, levels)
         at = values.indices
         known = np.asarray(at.fill_null(0).to_numpy(zero_copy_only=False), dtype=np.int64)
-        found = words[known] if len(words) else np.full(len(known), -1, dtype=np.int64)
-        return np.where(np.asarray(at.is_null()), -1, found)
+        found = words[known] if len(words) else np.full(len(known), -1, dtype=np.int32)
+        return np.where(_missing(at), np.int32(-1), found)
+    if not isinstance(levels[0] if levels else "", str) and sort_of(values.type) != "number":
+        raise TypeError(f"{values.type} where whole numbers are needed")
+    if isinstance(levels[0] if levels else 0, str) and sort_of(values.type) != "text":
+        raise TypeError(f"{values.type} where texts are needed")
     at = pc.index_in(values, value_set=pa.array(levels, type=values.type))
-    found = np.asarray(at.fill_null(len(levels)).to_numpy(zero_copy_only=False), dtype=np.int64)
-    return np.where(np.asarray(values.is_null()), -1, found)
+    found = np.asarray(at.fill_null(len(levels)).to_numpy(zero_copy_only=False), dtype=np.int32)
+    return np.where(_missing(values), np.int32(-1), found) if values.null_count else found
+
+
+def _missing(values: pa.Array) -> npt.NDArray[np.bool_]:
+    return np.asarray(values.is_null().to_numpy(zero_copy_only=False), dtype=np.bool_)
