@@ -183,7 +183,7 @@ class _Race:
         """Compute a group for the sample, judge it, and keep it or not."""
         with measure(self.meter) as reading:
             featurizer = Featurizer.fit(self.relations, groups=[name], seed=self.seed)
-            frame = featurizer.transform(self.relations)
+            frame = featurizer.transform(self.relations).reset_index(drop=True)
             told = self._decided(name, frame, seconds=seconds)
         decision = replace(told, cost=reading.cost)
         self.decisions.append(decision)

@@ -86,6 +86,14 @@ def test_the_same_seed_chooses_the_same(bank):
     assert [one.gain for one in first.decisions] == [one.gain for one in second.decisions]
 
 
+def test_rows_that_were_taken_from_others(bank):
+    relations, dataset = bank
+    rows = np.arange(len(dataset.y))[::-1][:1000].copy()
+    some = Dataset(X=dataset.X.iloc[rows].reset_index(drop=True), y=dataset.y[rows])
+    found = chosen(relations.take(rows), some, meter=METER, seed=0, groups=["payments.aggregates"])
+    assert found.decisions[0].kept
+
+
 def test_stopped_before_the_second_group(bank):
     relations, dataset = bank
     told: list[object] = []
