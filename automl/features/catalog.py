@@ -31,6 +31,13 @@ KINDS: dict[str, Kind] = {
     "aggregates": Kind(module="aggregates", group="Aggregates", fitted="FittedAggregates"),
     "categories": Kind(module="categories", group="Categories", fitted="FittedCategories"),
     "conditional": Kind(module="conditional", group="Conditional", fitted="FittedConditional"),
+    "shape": Kind(module="shape", group="Shape", fitted="FittedShape", roles=("events", "series")),
+    "convolutions": Kind(
+        module="convolutions",
+        group="Convolutions",
+        fitted="FittedConvolutions",
+        roles=("series",),
+    ),
     "rolling": Kind(module="rolling", group="Rolling", fitted="FittedRolling", roles=("series",)),
 }
 

@@ -116,7 +116,10 @@ def _peak(mean: Floats) -> int:
     if not len(low) or low[0] + 1 >= len(mean) - 1:
         return 0
     first = max(int(low[0]), LEAST_ROWS)
+    if first + 1 >= len(mean):
+        return 0
     inner = mean[first:-1]
     tops = np.flatnonzero((inner > mean[first - 1 : -2]) & (inner >= mean[first + 1 :])) + first
+    tops = tops[mean[tops] >= LEAST_CORRELATION]
     # Every multiple of a season has a peak as well, by chance a higher one.
     return int(tops[mean[tops] >= NEARLY * mean[tops].max()][0]) if len(tops) else 0

@@ -3,7 +3,6 @@
 import json
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -11,40 +10,8 @@ from hypothesis import strategies as st
 
 from automl.features.rolling import FittedRolling, Rolling
 from automl.features.seasons import Season
-from automl.relations.tables import EventTable, Floats, Relations
-
-HOUR = 3600.0
-
-
-def points(series: list[Floats], *, step: float = HOUR, gaps: float = 0.0) -> Relations:
-    """One entity per point of each series, its cut-off just after it."""
-    rng = np.random.default_rng(5)
-    subject = np.repeat(np.arange(len(series)), [len(one) for one in series])
-    time = np.concatenate([np.arange(len(one)) * step for one in series] or [np.zeros(0)])
-    values = np.concatenate([*series, np.zeros(0)])
-    if gaps:
-        values = np.where(rng.random(len(values)) < gaps, np.nan, values)
-    table = EventTable(
-        name="t",
-        role="series",
-        subject=subject.astype(np.int64),
-        time=time,
-        columns=pa.table({"x": pa.array(values, from_pandas=True)}),
-    )
-    return Relations(
-        rows=pd.DataFrame(index=range(len(values))),
-        subjects={"t": subject.astype(np.int64)},
-        cut_off=time + step / 2,
-        tables={"t": table},
-    )
-
-
-def walks(seed: int, lengths: list[int]) -> list[Floats]:
-    rng = np.random.default_rng(seed)
-    return [
-        np.round(1e4 + np.cumsum(rng.normal(size=n)) + 3 * np.sin(np.arange(n) / 24 * 2 * np.pi), 2)
-        for n in lengths
-    ]
+from automl.relations.tables import EventTable, Floats
+from tests.automl.features.series import HOUR, check_alone, points, walks
 
 
 def plain(past: Floats, what: str, window: int, season: int) -> float:
@@ -117,29 +84,7 @@ def test_every_feature_against_a_plain_loop(gaps):
 def test_a_row_alone_and_among_others_has_the_same_bytes(seed, lengths):
     relations = points(walks(seed, [80, *lengths]), gaps=0.1)
     fitted = Rolling(windows=(4, 16)).fit(relations.tables["t"], relations.spans("t"), seed=0)
-    whole = fitted.transform(relations.tables["t"], relations.spans("t"))
-    rng = np.random.default_rng(seed)
-    for at in rng.choice(relations.n_rows, 5):
-        one = relations.take(np.array([at]))
-        spans = one.spans("t")
-        # As a request brings it: nothing but the rows that may be seen.
-        part = slice(int(spans.start[0]), int(spans.end[0]))
-        table = relations.tables["t"]
-        alone = EventTable(
-            name="t",
-            role="series",
-            subject=np.zeros(part.stop - part.start, dtype=np.int64),
-            time=table.time[part],
-            columns=table.columns.slice(part.start, part.stop - part.start),
-        )
-        online = Relations(
-            rows=one.rows,
-            subjects={"t": np.zeros(1, dtype=np.int64)},
-            cut_off=one.cut_off,
-            tables={"t": alone},
-        )
-        again = fitted.transform(alone, online.spans("t"))
-        assert [c[:1].tobytes() for c in again] == [c[at : at + 1].tobytes() for c in whole]
+    check_alone(fitted, relations, seed=seed)
 
 
 def test_what_is_at_or_after_the_cut_off_changes_nothing():
