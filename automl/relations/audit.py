@@ -11,6 +11,7 @@ from automl.relations.events import Counts
 from automl.relations.keys import KeyIndex
 from automl.relations.spec import TableSpec
 from automl.relations.tables import EventTable, Floats, Integers, Relations
+from automl.relations.times import refuse_unreadable
 
 MOST_ORPHANS = 0.05
 MOST_FUTURE = 0.01
@@ -30,10 +31,20 @@ def audit_events(counts: Counts, spec: TableSpec, *, points_to: str) -> list[dic
     ------
     DataError
         ``orphan_events`` above 5 % of the rows, unless the spec says to drop them;
-        ``future_events`` above 1 %.
+        ``future_events`` above 1 %; ``time_format`` where more than 5 % of the times are not
+        written as the spec says.
     """
     told = []
     name, rows = spec.name, counts.rows
+    if spec.time is not None:
+        refuse_unreadable(
+            n_unreadable=counts.unreadable,
+            n_rows=rows,
+            first=counts.first_unreadable,
+            time_format=spec.time_format,
+            table=name,
+            column=spec.time,
+        )
     if counts.orphans:
         detail = (
             f"{counts.orphans:,} of {rows:,} rows of '{name}' belong to nothing in '{points_to}'"

@@ -69,16 +69,26 @@ def seconds_of(text: str) -> float:
     return float(read)
 
 
-def after_first(cut_off: CutOff, events: EventTable, subjects: Integers) -> CutOffs:
+def after_first(cut_off: CutOff, first: Floats, *, dated: bool) -> CutOffs:
     """So long after each entity's first event: days for dates, else units of the time.
+
+    Parameters
+    ----------
+    first : array of shape (n_entities,), float64; inf where there is no event
 
     An entity without any event has no first one, and nothing is known of it: minus infinity.
     """
     assert cut_off.after_first is not None
-    length = cut_off.after_first * (SECONDS_PER_DAY if events.dated else 1.0)
+    length = cut_off.after_first * (SECONDS_PER_DAY if dated else 1.0)
+    values = np.where(np.isfinite(first), first + length, -np.inf)
+    return CutOffs(values=values, dated=dated)
+
+
+def first_times(events: EventTable, subjects: Integers) -> Floats:
+    """The time of each entity's first event; inf where there is none."""
     start, end = events.starts(subjects), events.ends(subjects)
-    first = np.append(events.time, np.inf)[np.minimum(start, len(events.time))]
-    return CutOffs(values=np.where(start < end, first + length, -np.inf), dated=events.dated)
+    found = np.append(events.time, np.inf)[np.minimum(start, len(events.time))]
+    return np.where(start < end, found, np.inf)
 
 
 def _of_column(cut_off: CutOff, rows: pa.Table, *, table: str) -> CutOffs:

@@ -10,10 +10,12 @@ import pyarrow.compute as pc
 
 from automl.data.target import matches
 from automl.errors import DataError
+from automl.relations.keys import Bools
+from automl.relations.order import sorting, taken
 from automl.relations.paths import Route
 from automl.relations.spec import TableSpec
 from automl.relations.tables import EventTable, Floats, Integers
-from automl.relations.times import Times, is_dated, read_times, refuse_unreadable
+from automl.relations.times import Times, is_dated, read_times
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +131,7 @@ def event_rows(
     )
 
 
-def selected(table: pa.Table, spec: TableSpec) -> np.ndarray[tuple[int], np.dtype[np.bool_]] | None:
+def selected(table: pa.Table, spec: TableSpec) -> Bools | None:
     """Which rows `spec.where` wants; None is all of them."""
     chosen = None
     for name, value in spec.where.items():
@@ -169,54 +171,20 @@ def in_order(rows: EventRows, spec: TableSpec) -> EventTable:
         early = rank < spec.first
         order, subject, time = order[early], subject[early], time[early]
     kept = [name for name in rows.columns.column_names if name not in spec.exclude]
+    columns = {name: taken(rows.columns.column(name), order) for name in kept}
+    # rows without a time of their own have one where a table in between has times
+    role = (
+        "events" if spec.role == "static" and len(time) and np.isfinite(time).any() else spec.role
+    )
     return EventTable(
         name=spec.name,
-        role=spec.role,
+        role=role,
         subject=subject,
         time=time,
-        columns=rows.columns.select(kept).take(pa.array(order)).combine_chunks(),
+        columns=pa.table(columns),
         dated=rows.dated,
         message=spec.message,
     )
-
-
-def sorting(subject: Integers, time: Floats, columns: pa.Table) -> Integers:
-    """The order by subject, time, then the columns one after another; missing values last."""
-    order = np.lexsort((time, subject))
-    s, t = subject[order], time[order]
-    same = (s[1:] == s[:-1]) & (t[1:] == t[:-1])
-    for name in columns.column_names:
-        if not same.any():
-            break
-        # only rows that are still alike: runs of them, each a group
-        tied = np.zeros(len(order), dtype=bool)
-        tied[1:] |= same
-        tied[:-1] |= same
-        at = np.flatnonzero(tied)
-        group = np.cumsum(~np.append(False, same))[at]
-        values = columns.column(name).take(pa.array(order[at]))
-        if pa.types.is_nested(values.type):
-            continue
-        rank = pc.rank(values, tiebreaker="dense").to_numpy()
-        by = np.lexsort((rank, group))
-        order[at] = order[at][by]
-        ranks = np.zeros(len(order), dtype=np.int64)
-        ranks[at] = rank[by]
-        same &= ranks[1:] == ranks[:-1]
-    return order.astype(np.int64)
-
-
-def refuse_times(counts: Counts, spec: TableSpec) -> None:
-    """Raise ``time_format`` where more than 5 % of a table's times cannot be read."""
-    if spec.time is not None:
-        refuse_unreadable(
-            n_unreadable=counts.unreadable,
-            n_rows=counts.rows,
-            first=counts.first_unreadable,
-            time_format=spec.time_format,
-            table=spec.name,
-            column=spec.time,
-        )
 
 
 def _times(table: pa.Table, spec: TableSpec, *, from_row: int, at_file: Integers | None) -> Times:

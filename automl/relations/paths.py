@@ -199,18 +199,39 @@ def is_unique(index: KeyIndex) -> bool:
     return index.n_keys == int((index.codes >= 0).sum())
 
 
-def look_up(
-    rows: pa.Table, columns: Sequence[str], table: str, found: Integers, looked: pa.Table
-) -> pa.Table:
-    """Rows with the columns of a lookup beside their own, called `table.column`.
+@dataclass(frozen=True, kw_only=True)
+class Lookup:
+    """A table with one row for each key, whose columns are joined to another's rows.
 
     Parameters
     ----------
-    found : row of the lookup for each row; -1 where there is none, and values are missing
-    looked : the lookup without its key; what it looked up itself keeps its name
+    table : its name; its columns are called `table.column`
+    columns : of the other table, by which its rows are found
+    index : of its own keys
+    looked : its columns without the key; what it looked up itself keeps its name
     """
-    at = pa.array(found, mask=found < 0)
-    for name in looked.column_names:
-        called = name if "." in name else f"{table}.{name}"
-        rows = rows.append_column(called, looked.column(name).take(at))
-    return rows
+
+    table: str
+    columns: tuple[str, ...]
+    index: KeyIndex
+    looked: pa.Table
+
+    def join(self, rows: pa.Table, *, into: str) -> tuple[pa.Table, int]:
+        """Rows with these columns beside their own, and how many found nothing: no values.
+
+        Raises
+        ------
+        DataError
+            ``key_type_mismatch``.
+        """
+        keys = [rows.column(name) for name in self.columns]
+        codes = self.index.find(keys, names=self.columns, table=into)
+        place = np.full(self.index.n_keys + 1, -1, dtype=np.int64)
+        place[self.index.codes] = np.arange(len(self.index.codes))
+        place[-1] = -1
+        found = place[codes]
+        at = pa.array(found, mask=found < 0)
+        for name in self.looked.column_names:
+            called = name if "." in name else f"{self.table}.{name}"
+            rows = rows.append_column(called, self.looked.column(name).take(at))
+        return rows, int((found < 0).sum())

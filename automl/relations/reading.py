@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -10,9 +11,11 @@ import pyarrow.parquet as pq
 
 from automl.data.options import ReadingLimits, ReadingOptions
 from automl.data.tables import ingest
+from automl.errors import DataError
 from automl.relations.spec import TableSpec
 
 MAGIC = b"PAR1"
+TIMESTAMP = pa.timestamp("us", "UTC")
 # Longer texts than this need offsets of 64 bits.
 MOST_TEXT_BYTES = 2**30
 
@@ -59,7 +62,7 @@ def plain_type(kind: pa.DataType, *, n_bytes: int = 0) -> pa.DataType | None:
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return pa.large_string() if n_bytes > MOST_TEXT_BYTES else pa.string()
     if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        return pa.timestamp("us", "UTC")
+        return TIMESTAMP
     if pa.types.is_decimal(kind):
         return pa.float64()
     if pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
@@ -67,3 +70,50 @@ def plain_type(kind: pa.DataType, *, n_bytes: int = 0) -> pa.DataType | None:
     if pa.types.is_null(kind):
         return pa.float64()
     return None
+
+
+def described(table: pa.Table) -> dict[str, str]:
+    """Columns and their types, as JSON has them."""
+    return {one.name: str(one.type) for one in table.schema}
+
+
+def fitted(
+    table: pa.Table | None, types: Mapping[str, str], *, needed: Sequence[str], table_name: str
+) -> pa.Table:
+    """A table with these columns of these types; those that are missing have no values.
+
+    Parameters
+    ----------
+    table : None has no rows
+    types : as `described` tells them
+    needed : columns that must be there
+
+    Raises
+    ------
+    DataError
+        ``column_not_found``; ``column_type`` where a value cannot be of the type.
+    """
+    came = pa.table({}) if table is None else plain(table)
+    columns = {}
+    for name, text in types.items():
+        kind = TIMESTAMP if text == str(TIMESTAMP) else pa.type_for_alias(text)
+        if name in came.column_names:
+            try:
+                columns[name] = came.column(name).cast(kind)
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+                raise DataError(
+                    f"'{table_name}.{name}' has values that are no {text}",
+                    code="column_type",
+                    table=table_name,
+                    column=name,
+                ) from error
+        elif name in needed:
+            raise DataError(
+                f"table '{table_name}' has no column '{name}'",
+                code="column_not_found",
+                table=table_name,
+                column=name,
+            )
+        else:
+            columns[name] = pa.chunked_array([pa.nulls(came.num_rows, kind)])
+    return pa.table(columns)
