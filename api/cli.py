@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from enum import StrEnum
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from scheduler.config import Settings
-    from scheduler.store import Store
+from api.cli_carbon import carbon_app
+from api.cli_schedules import schedules_app
+from api.cli_shared import AsJson, DataDir, plain_errors, read_settings, tell
+from api.cli_tokens import token_app
 
 app = typer.Typer(
     name="frugal",
@@ -26,88 +23,14 @@ app = typer.Typer(
     epilog="Settings are environment variables, e.g. FRUGAL_PORT=9000 frugal serve. "
     "Exit codes: 0 done, 1 refused or failed, 2 wrong usage.",
 )
-token_app = typer.Typer(help="Tokens of the service's users.", no_args_is_help=True)
 app.add_typer(token_app, name="token")
-
-DataDir = Annotated[
-    Path | None,
-    typer.Option("--data-dir", help="Folder of the service's data (default $FRUGAL_DATA_DIR)."),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-
-
-# Who works on the machine itself is no token: the audit says so.
-OPERATOR = "operator"
-
-
-class Role(StrEnum):
-    """As `api.roles` has them, without importing it."""
-
-    viewer = "viewer"
-    analyst = "analyst"
-    approver = "approver"
-    admin = "admin"
+app.add_typer(schedules_app, name="schedules")
+app.add_typer(carbon_app, name="carbon")
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; ends the interpreter with the exit code."""
     app(args=arguments)
-
-
-@contextlib.contextmanager
-def plain_errors() -> Iterator[None]:
-    """One sentence to stderr and exit code 1 for what is no fault of ours; no traceback."""
-    import pydantic
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from automl.errors import FrugalError
-
-    try:
-        yield
-    except FrugalError as error:
-        typer.secho(f"{error} ({error.code})", fg="red", err=True)
-    except pydantic.ValidationError as error:
-        for item in error.errors(include_input=False, include_url=False):
-            name = "FRUGAL_" + "_".join(str(part) for part in item["loc"]).upper()
-            typer.secho(f"{name}: {item['msg']}", fg="red", err=True)
-    except SQLAlchemyError as error:
-        typer.secho(f"the database does not answer: {type(error).__name__}", fg="red", err=True)
-    except OSError as error:
-        place = f": {error.filename}" if error.filename else ""
-        typer.secho(f"{error.strerror or error}{place}", fg="red", err=True)
-    else:
-        return
-    raise typer.Exit(1)
-
-
-def read_settings(data_dir: Path | None = None, **given: Any) -> Settings:
-    """Settings of the environment; options given on the command line win."""
-    from scheduler.config import Settings
-
-    options = {"data_dir": data_dir, **given}
-    return Settings(**{name: value for name, value in options.items() if value is not None})
-
-
-@contextlib.contextmanager
-def opened_store(data_dir: Path | None) -> Iterator[Store]:
-    """The store of the settings, which must exist already; closed at the end."""
-    from scheduler.store import Store
-
-    settings = read_settings(data_dir)
-    if not settings.database_url and not (settings.data_dir / "frugal.db").is_file():
-        typer.secho(
-            f"no service has run in {settings.data_dir.absolute()}; "
-            "give --data-dir or FRUGAL_DATA_DIR",
-            fg="red",
-            err=True,
-        )
-        raise typer.Exit(1)
-    store = Store(settings.resolved_database_url)
-    try:
-        store.migrate()
-        yield store
-    finally:
-        store.close()
 
 
 @app.command(epilog="Examples:  frugal serve   |   frugal serve --port 9000 --data-dir /srv/frugal")
@@ -201,89 +124,3 @@ def version(as_json: AsJson = False) -> None:
 
     number = installed("frugal-automl")
     tell({"version": number}, as_json, f"frugal {number}")
-
-
-@token_app.command("add", epilog="Example:  frugal token add analyst --days 90")
-def token_add(
-    name: Annotated[str, typer.Argument(help="What the token is for.")],
-    project: Annotated[
-        str | None,
-        typer.Option(help="Project it belongs to; made if new (default: the first)."),
-    ] = None,
-    days: Annotated[int | None, typer.Option(min=1, help="Valid so long (default always).")] = None,
-    role: Annotated[
-        Role,
-        typer.Option(
-            help="What it may do: viewer reads and predicts, analyst also uploads and searches, "
-            "approver also promotes, deletes and reads the audit, admin everything."
-        ),
-    ] = Role.analyst,
-    data_dir: DataDir = None,
-    as_json: AsJson = False,
-) -> None:
-    """Make a token and print it, once: only its hash is kept."""
-    with plain_errors(), opened_store(data_dir) as store:
-        now = datetime.now(UTC)
-        expires = None if days is None else now + timedelta(days=days)
-        wanted = [item for item in store.list_projects() if project in (None, item.name)]
-        owner = wanted[0] if wanted else store.add_project(project or "default", now=now)
-        secret, token = store.add_token(
-            owner.id, name=name, now=now, expires_at=expires, role=role.value, actor=OPERATOR
-        )
-        values = {"id": token.id, "project": owner.name, "name": name, "role": token.role}
-        values["token"] = secret
-        tell(values, as_json, secret)
-
-
-@token_app.command("list", epilog="Example:  frugal token list --json")
-def token_list(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """List tokens, without their secrets."""
-    with plain_errors(), opened_store(data_dir) as store:
-        tokens = store.list_tokens()
-        names = {project.id: project.name for project in store.list_projects()}
-        if as_json:
-            values = [
-                {
-                    "id": token.id,
-                    "project": names[token.project_id],
-                    "name": token.name,
-                    "role": token.role,
-                    "created_at": token.created_at.isoformat(),
-                    "expires_at": token.expires_at and token.expires_at.isoformat(),
-                    "revoked_at": token.revoked_at and token.revoked_at.isoformat(),
-                }
-                for token in tokens
-            ]
-            typer.echo(json.dumps(values))
-            return
-        from rich.console import Console
-        from rich.table import Table
-
-        table = Table(
-            "id", "name", "role", "project", "made", "state", box=None, header_style="dim"
-        )
-        now = datetime.now(UTC)
-        for token in tokens:
-            expired = token.expires_at is not None and token.expires_at <= now
-            state = "revoked" if token.revoked_at else "expired" if expired else "valid"
-            made = f"{token.created_at:%Y-%m-%d}"
-            table.add_row(token.id, token.name, token.role, names[token.project_id], made, state)
-        Console().print(table)
-
-
-@token_app.command(
-    "revoke", epilog="Example:  frugal token revoke 5f0c54f1c1e04b0e9d2f6a1b7c3d8e90"
-)
-def token_revoke(
-    token_id: Annotated[str, typer.Argument(help="Id of the token, as `frugal token list` shows.")],
-    data_dir: DataDir = None,
-) -> None:
-    """Make a token invalid, at once."""
-    with plain_errors(), opened_store(data_dir) as store:
-        store.revoke_token(token_id, now=datetime.now(UTC), actor=OPERATOR)
-        typer.echo(f"revoked {token_id}")
-
-
-def tell(values: Any, as_json: bool, sentence: str) -> None:
-    """Print JSON or a sentence."""
-    typer.echo(json.dumps(values, default=str) if as_json else sentence)

@@ -16,9 +16,8 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.util.retry import Retry
 
+from api.client_calls import CarbonCalls, Json, ScheduleCalls
 from automl.errors import FrugalError
-
-Json = dict[str, Any]
 
 ATTEMPTS = 5
 BACKOFF_SECONDS = 0.25  # doubles with each attempt
@@ -69,7 +68,7 @@ class _Bearer(AuthBase):
         return request
 
 
-class FrugalClient:
+class FrugalClient(ScheduleCalls, CarbonCalls):
     """Talks to one service as one project.
 
     Reading is retried when the service is busy or away for a moment; so is submitting a job, with
@@ -187,10 +186,6 @@ class FrugalClient:
     def plan(self, request: Mapping[str, Any]) -> Json:
         """When a job would run and what that saves, without submitting it."""
         return self._json("POST", "/v1/plans", json=dict(request))
-
-    def zones(self) -> Json:
-        """The zones of the grid that a job may name."""
-        return self._json("GET", "/v1/zones")
 
     def jobs(self, *, state: str | None = None) -> list[Json]:
         """Every job of the project, newest first."""
@@ -355,7 +350,7 @@ class FrugalClient:
     def _json(self, method: str, path: str, **request: Any) -> Json:
         headers = {"Accept": "application/json", **request.pop("headers", {})}
         with self._request(method, path, headers=headers, **request) as response:
-            value: Json = response.json()
+            value: Json = {} if response.status_code == 204 else response.json()
             return value
 
     def _request(self, method: str, path: str, **request: Any) -> requests.Response:

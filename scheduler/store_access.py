@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import delete, exc, insert, select, update
 
+from automl.errors import DataError
 from scheduler.errors import Conflict, IdempotencyKeyReused
 from scheduler.records import Project, Token
 from scheduler.store_audit import append_audit
@@ -18,11 +19,23 @@ from scheduler.tables import idempotency_keys, projects, tokens
 
 # A request that reserved a key and is silent for so long has died; the next one takes it over.
 RESERVATION_SECONDS = 120
+MAX_NAME = 200  # characters of what a token or a project is called
 
 
 def sha256_text(text: str) -> str:
     """SHA-256 of a text in hexadecimal: what is kept of a secret or a key of the client."""
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def check_name(name: str, *, field: str) -> None:
+    """Raise DataError ``invalid_name`` for what is no name to list and to keep in the audit."""
+    if not name.strip() or len(name) > MAX_NAME or not name.isprintable():
+        raise DataError(
+            f"the {'name' if field == 'name' else field + ' name'} has 1 to {MAX_NAME} printable "
+            "characters",
+            code="invalid_name",
+            details={"field": field},
+        )
 
 
 def _token(row: AnyRow) -> Token:
@@ -35,7 +48,11 @@ class AccessStore(Database):
     """Projects, tokens and idempotency keys."""
 
     def add_project(self, name: str, *, now: datetime) -> Project:
-        """A new tenant. Raises Conflict `project_exists` when the name is taken."""
+        """A new tenant.
+
+        Raises DataError `invalid_name`; Conflict `project_exists` when the name is taken.
+        """
+        check_name(name, field="project")
         project = Project(id=uuid.uuid4().hex, name=name, created_at=now)
         with self.write() as connection:
             try:
@@ -68,8 +85,9 @@ class AccessStore(Database):
 
         That it was made, and by whom, goes to the audit.
 
-        Raises UnknownRecord when there is no such project.
+        Raises DataError `invalid_name`; UnknownRecord when there is no such project.
         """
+        check_name(name, field="name")
         secret = f"frugal_{secrets.token_urlsafe(32)}"
         known_id(project_id, noun="project")
         token = Token(

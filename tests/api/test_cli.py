@@ -51,12 +51,26 @@ def test_help_has_every_verb_and_imports_nothing_heavy() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
-    for verb in ("serve", "demo", "backup", "restore", "token", "version"):
+    for verb in (
+        "serve", "demo", "backup", "restore", "token", "schedules", "carbon", "version"
+    ):  # fmt: skip
         assert verb in done.stdout
 
 
 @pytest.mark.parametrize(
-    "verb", ["serve", "demo", "backup", "restore", "token add", "token list", "token revoke"]
+    "verb",
+    [
+        "serve",
+        "demo",
+        "backup",
+        "restore",
+        *(f"token {verb}" for verb in ("add", "list", "revoke")),
+        *(
+            f"schedules {verb}"
+            for verb in ("list", "add", "show", "runs", "pause", "resume", "delete")
+        ),
+        *(f"carbon {verb}" for verb in ("ledger", "now", "zones")),
+    ],
 )
 def test_every_verb_has_help_with_an_example(verb: str) -> None:
     result = frugal(*verb.split(), "--help")
@@ -106,6 +120,9 @@ def test_a_token_of_another_project(data_dir: Path, store: Store) -> None:
     [
         (["token", "list", "--data-dir", "{tmp}/nowhere"], "no service has run"),
         (["token", "revoke", "nonsense", "--data-dir", "{tmp}"], "token"),
+        (["token", "add", "x" * 10_000, "--data-dir", "{tmp}"], "1 to 200 printable"),
+        (["token", "add", "x", "--project", "y" * 201, "--data-dir", "{tmp}"], "project name"),
+        (["token", "add", "a\nb", "--data-dir", "{tmp}"], "invalid_name"),
         (["restore", "{tmp}/nowhere", "--data-dir", "{tmp}/new"], "nowhere"),
     ],
 )

@@ -8,10 +8,11 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
+from automl.errors import DataError
 from scheduler.errors import Conflict, IdempotencyKeyReused, UnknownRecord
 from scheduler.store import Store
 from tests.contracts.conftest import NOW, at
-from tests.contracts.records import a_job, a_tenant, new_id, submit
+from tests.contracts.records import a_dataset, a_job, a_tenant, new_id, submit
 
 
 def test_a_token_is_found_by_its_secret_only(store: Store) -> None:
@@ -26,6 +27,18 @@ def test_a_token_is_found_by_its_secret_only(store: Store) -> None:
     assert len(secret) >= 40
     assert store.list_tokens(project.id) == [token]
     assert store.list_tokens(new_id()) == []
+
+
+@pytest.mark.parametrize("name", ["", " ", "x" * 201, "a\0b", "a\nb", "\ud800"])
+def test_a_name_can_be_shown(store: Store, name: str) -> None:
+    with pytest.raises(DataError) as error:
+        store.add_project(name, now=NOW)
+    assert (error.value.code, error.value.details) == ("invalid_name", {"field": "project"})
+    project = store.add_project("x" * 200, now=NOW)
+    with pytest.raises(DataError) as error:
+        store.add_token(project.id, name=name, now=NOW)
+    assert error.value.details == {"field": "name"}
+    assert not store.has_tokens()
 
 
 def test_an_expired_or_revoked_token_is_none(store: Store) -> None:
@@ -62,8 +75,9 @@ def test_times_come_back_aware_and_in_utc(store: Store) -> None:
 
 
 def test_text_that_one_database_cannot_keep_is_kept_alike(store: Store) -> None:
-    store.add_project("a\0b\ud800", now=NOW)
-    assert store.list_projects()[0].name == "a\ufffdb\ufffd"
+    project = store.add_project("bank", now=NOW)
+    kept, _ = store.add_dataset(a_dataset(project.id, name="a\0b\ud800"))
+    assert store.get_dataset(project.id, kept.id).name == "a\ufffdb\ufffd"
 
 
 def test_a_key_stands_for_one_request_and_one_job(store: Store) -> None:

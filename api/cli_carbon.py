@@ -1,0 +1,120 @@
+"""`frugal carbon`: what a service's work took and emitted, and how clean the grid is now."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from api.cli_shared import HERE, AsJson, Token, Url, minute, service, show_table
+
+carbon_app = typer.Typer(
+    help="What a running service's work took and emitted, and the grid.", no_args_is_help=True
+)
+
+
+class Group(StrEnum):
+    """As `scheduler.ledger.GROUPS` has them, without importing it."""
+
+    job = "job"
+    dataset = "dataset"
+    phase = "phase"
+    day = "day"
+    schedule = "schedule"
+
+
+@carbon_app.command("ledger", epilog="Example:  frugal carbon ledger --by day --from 2026-11-01")
+def ledger(
+    by: Annotated[Group | None, typer.Option(help="Sum by this (default: single lines).")] = None,
+    first_day: Annotated[str | None, typer.Option("--from", help="First day, in UTC.")] = None,
+    last_day: Annotated[
+        str | None, typer.Option("--to", help="Last day, in UTC, included.")
+    ] = None,
+    job: Annotated[str | None, typer.Option(help="Id of a job.")] = None,
+    dataset: Annotated[str | None, typer.Option(help="Id of a data set.")] = None,
+    schedule: Annotated[str | None, typer.Option(help="Id of a schedule.")] = None,
+    phase: Annotated[str | None, typer.Option(help="E.g. search or refit.")] = None,
+    url: Url = HERE,
+    token: Token = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show the bill of the token's project: energy, emissions, and what waiting saved."""
+    asked = {
+        "from": first_day,
+        "to": last_day,
+        "job": job,
+        "dataset": dataset,
+        "schedule": schedule,
+        "phase": phase,
+    }
+    with service(url, token) as client:
+        chosen = {name: value for name, value in asked.items() if value is not None}
+        found = client.ledger(group_by=None if by is None else by.value, **chosen)
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    columns = ("day", "phase", "job") if by is None else (by.value,)
+    figures = ("kwh", "grams_per_kwh", "gco2e", "saved_by_later_gco2e")
+    rows = [
+        (
+            *((one["day"], one["phase"], one["job"]) if by is None else (one["key"] or "(none)",)),
+            *(_number(one[name]) for name in figures),
+        )
+        for one in found["items"]
+    ]
+    total = found["total"]
+    if rows:
+        rows.append(
+            ("total", *[""] * (len(columns) - 1), *(_number(total[name]) for name in figures))
+        )
+    show_table(
+        (*columns, "kWh", "g/kWh", "gCO2e", "saved by waiting, g"),
+        rows,
+        empty="nothing was spent that fits",
+    )
+
+
+def _number(value: float | None) -> str:
+    """Four digits; below 0 a wait was dirtier, and is shown so.
+
+    >>> _number(0.00012345), _number(-2.5), _number(None)
+    ('0.0001234', '-2.5', '')
+    """
+    return "" if value is None else f"{value:.4g}"
+
+
+@carbon_app.command("now", epilog="Example:  frugal carbon now --zone DE")
+def now(
+    zone: Annotated[str | None, typer.Option(help="Zone (default: the service's own).")] = None,
+    url: Url = HERE,
+    token: Token = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show the newest carbon intensity that is known of a zone, and whose it is."""
+    with service(url, token) as client:
+        found = client.intensity(zone)
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    estimated = ", estimated" if found["is_estimated"] else ""
+    typer.echo(
+        f"{found['zone']}: {found['grams_per_kwh']:.0f} g/kWh from {minute(found['start'])} to "
+        f"{minute(found['end'])} ({found['source']}, {found['factor_type']}{estimated})"
+    )
+
+
+@carbon_app.command("zones", epilog="Example:  frugal carbon zones --json")
+def zones(url: Url = HERE, token: Token = "", as_json: AsJson = False) -> None:
+    """List the zones that a job may name; those with a profile differ by hour without a network."""
+    with service(url, token) as client:
+        found = client.zones()
+    if as_json:
+        typer.echo(json.dumps(found))
+        return
+    show_table(
+        ("zone", "name", "profile"),
+        [(one["code"], one["name"], "yes" if one["profile"] else "") for one in found["items"]],
+        empty="",
+    )
