@@ -13,9 +13,12 @@ from scheduler.emissions import Emissions, Rates, Stretch, by_day, moved
 from scheduler.ledger import INGEST, LedgerLine
 from scheduler.records import Job, StoredDataset
 
-# Half of the hours of a live feed are known an hour after their end, 99 of 100 within 3.5 hours;
-# some are mended the day after.
-SETTLE_AFTER = (timedelta(minutes=90), timedelta(hours=6), timedelta(hours=30))
+# A meter on the premises knows an interval when it ends, a grid's feed of quarters soon after; half
+# of the hours of other feeds are known an hour after their end, 99 of 100 within 3.5 hours, and
+# some are mended the day after. Bills of the same ten minutes share one request to the feed.
+SETTLE_AFTER = tuple(
+    timedelta(minutes=minutes) for minutes in (1, 5, 15, 30, 60, 90, 150, 210, 360, 1800)
+)
 # Savings below this share of the emissions are rounding.
 NOISE = 1e-9
 NOW = "now"
@@ -28,20 +31,25 @@ class Price:
     """What the work of a job emitted, and what it would have from its submission on.
 
     `phases` has the reading of the data set too, under ``ingest``; `actual`, `earlier` and the
-    ledger's `lines` do not: it is not the job's to wait, and it is billed once.
+    ledger's `lines` do not: it is not the job's to wait, and it is billed once. It took place in
+    the service's own zone, `home`, wherever the job was planned for.
     """
 
     zone: str
+    home: str
     rates: Rates
+    ingest: Rates | None
     phases: Mapping[str, Emissions]
     actual: Emissions
-    earlier_gco2e: float
+    earlier: Emissions
     lines: Lines
     later: Mapping[str, Any]
     settle_at: datetime | None
 
-    def intensity(self, of: Emissions) -> dict[str, Any]:
-        """The intensity of some of it, see `intensity_of`."""
+    def intensity(self, of: Emissions, *, phase: str = "") -> dict[str, Any]:
+        """The intensity of some of it, or of a phase, see `intensity_of`."""
+        if phase == INGEST and self.ingest is not None:
+            return intensity_of(of, self.ingest, zone=self.home)
         return intensity_of(of, self.rates, zone=self.zone)
 
 
@@ -63,13 +71,12 @@ def intensity_of(of: Emissions, rates: Rates, *, zone: str) -> dict[str, Any]:
 
 
 def spans_of(stretches: Sequence[Stretch], job: Job) -> list[tuple[datetime, datetime]]:
-    """The spans of time whose intensities a job's bill needs."""
-    spans = [(one.start, one.end) for one in stretches if one.phase == INGEST]
+    """The spans of time whose intensities a job's bill needs, beside the reading of its data."""
     work = [one for one in stretches if one.phase != INGEST]
     known = [*work, *moved(work, job.submitted_at)]
     ends = [job.submitted_at, *(one.end for one in known)]
     starts = [job.submitted_at, *(one.start for one in known)]
-    return [*spans, (min(starts), max(ends))]
+    return [(min(starts), max(ends))]
 
 
 def ingest_of(stored: StoredDataset) -> Stretch | None:
@@ -91,7 +98,15 @@ def finite(cost: Cost) -> Cost:
 
 
 def price_of(
-    job: Job, stretches: Sequence[Stretch], rates: Rates, *, zone: str, now: datetime, live: bool
+    job: Job,
+    stretches: Sequence[Stretch],
+    rates: Rates,
+    *,
+    zone: str,
+    now: datetime,
+    live: bool,
+    ingest: Rates | None = None,
+    home: str = "",
 ) -> Price:
     """Price a job's stretches, and the same joules uninterrupted from its submission on.
 
@@ -99,36 +114,40 @@ def price_of(
     ----------
     rates : over `spans_of(stretches, job)`
     live : whether a source is configured that may know more later
+    ingest : rates over the reading of the data set in the service's zone, `home`; None where
+        there was none
     """
     phases: dict[str, Emissions] = {}
     days: dict[tuple[str, str], tuple[Emissions, float]] = {}
+    earlier = Emissions()
     work = [one for one in stretches if one.phase != INGEST]
     at_submission = dict(zip(map(id, work), moved(work, job.submitted_at), strict=True))
     for stretch in stretches:
         if stretch.phase == INGEST:
-            phases[INGEST] = phases.get(INGEST, Emissions()) + rates.price(stretch)
+            phases[INGEST] = phases.get(INGEST, Emissions()) + _of(ingest).price(stretch)
             continue
-        earlier = rates.price(at_submission[id(stretch)]).gco2e
+        at_once = rates.price(at_submission[id(stretch)])
+        earlier += at_once
         for day, part in by_day(stretch):
             share = part.seconds / stretch.seconds if stretch.seconds else 1.0
             before, sooner = days.get((stretch.phase, day), (Emissions(), 0.0))
             priced = rates.price(part)
-            days[stretch.phase, day] = before + priced, sooner + share * earlier
+            days[stretch.phase, day] = before + priced, sooner + share * at_once.gco2e
             phases[stretch.phase] = phases.get(stretch.phase, Emissions()) + priced
     actual = sum((one for one, _ in days.values()), start=Emissions())
-    earlier_gco2e = sum((sooner for _, sooner in days.values()), start=0.0)
     end = max((one.end for one in work), default=job.submitted_at)
-    settle_at = settle_at_of(actual, end=end, now=now) if live else None
+    settle_at = settle_at_of(actual + earlier, end=end, now=now) if live else None
+    compared = are_alike(actual, earlier)
     price = Price(
         zone=zone,
+        home=home or zone,
         rates=rates,
+        ingest=ingest,
         phases=phases,
         actual=actual,
-        earlier_gco2e=earlier_gco2e,
+        earlier=earlier,
         lines=(),
-        later=_later(
-            job, work, actual, earlier_gco2e, rates=rates, provisional=settle_at is not None
-        ),
+        later=_later(job, work, actual, earlier, rates=rates, provisional=settle_at is not None),
         settle_at=settle_at,
     )
     lines = tuple(
@@ -142,11 +161,27 @@ def price_of(
             project_id=job.project_id,
             dataset_id=job.dataset_id,
             schedule_id=job.schedule_id,
-            gco2e_at_submission=sooner,
+            gco2e_at_submission=sooner if compared else None,
         )
         for (phase, day), (one, sooner) in sorted(days.items())
     )
     return replace(price, lines=lines)
+
+
+def _of(ingest: Rates | None) -> Rates:
+    if ingest is None:
+        raise ValueError("a data set was read, and no rates are given for it")
+    return ingest
+
+
+def are_alike(actual: Emissions, earlier: Emissions) -> bool:
+    """Whether two emissions compare: all of both is priced by one source.
+
+    An hour that a feed has measured and one for which a profile stands in differ by the two
+    sources more than by the hours.
+    """
+    used = [{name for name, joules in one.sources.items() if joules} for one in (actual, earlier)]
+    return len(set.union(*used)) <= 1
 
 
 def line_of(emitted: Emissions, rates: Rates, *, zone: str, **about: Any) -> LedgerLine:
@@ -194,15 +229,19 @@ def _later(
     job: Job,
     work: Sequence[Stretch],
     actual: Emissions,
-    earlier_gco2e: float,
+    earlier: Emissions,
     *,
     rates: Rates,
     provisional: bool,
 ) -> dict[str, Any]:
-    """What waiting saved, below 0 where it was dirtier, beside what was planned."""
+    """What waiting saved, below 0 where it was dirtier, beside what was planned.
+
+    None of it where the two are not priced by the same source.
+    """
     plan = job.plan or {}
-    saved = earlier_gco2e - actual.gco2e
-    if abs(saved) < NOISE * max(actual.gco2e, earlier_gco2e):
+    compared = are_alike(actual, earlier)
+    saved = earlier.gco2e - actual.gco2e
+    if abs(saved) < NOISE * max(actual.gco2e, earlier.gco2e):
         saved = 0.0
     asked = (job.request.get("when") or {}).get("policy")
     start = min((one.start for one in work), default=None)
@@ -217,14 +256,18 @@ def _later(
     return {
         "policy": plan.get("policy") or asked or NOW,
         "planned_saving_gco2e": plan.get("saving_gco2e"),
-        "saved_gco2e": saved,
+        "saved_gco2e": saved if compared else None,
         "gco2e": actual.gco2e,
-        "gco2e_at_submission": earlier_gco2e,
-        "dirtier": saved < 0,
+        "gco2e_at_submission": earlier.gco2e if compared else None,
+        "dirtier": saved < 0 if compared else None,
         "waited_seconds": waited,
         "paused_seconds": max(paused, 0.0),
         "share_estimated": actual.share_estimated,
         # One standard deviation of a difference of two estimates; readings have none that we know.
-        "error_gco2e": kwh * error if error is not None and actual.share_estimated else None,
+        "error_gco2e": (
+            kwh * error if compared and error is not None and actual.share_estimated else None
+        ),
+        # By whom the hours that were and those from the submission on are priced.
+        "sources": sorted({*actual.sources, *earlier.sources}),
         "provisional": provisional,
     }

@@ -135,7 +135,7 @@ def so_far(price: Price) -> dict[str, Any]:
 
 
 def _line(name: str, emitted: Emissions, price: Price) -> dict[str, Any]:
-    intensity = price.intensity(emitted)
+    intensity = price.intensity(emitted, phase=name)
     line = bill(name, emitted.cost, grams_per_kwh=intensity["grams_per_kwh"])
     exact = {"gco2e": emitted.gco2e, "gco2e_text": readable(emitted.gco2e)}
     return {**line, **exact, "intensity": intensity}
@@ -254,6 +254,12 @@ def _emitted(found: Mapping[str, Any]) -> list[str]:
         f" ({intensity['signal']}, {intensity['factor_type']}, as known on {issued} UTC);"
         f" {intensity['share_estimated']:.0%} of the energy has an estimated intensity."
     ]
+    ingest = next((one for one in found["phases"] if one["name"] == "ingest"), None)
+    if ingest is not None and ingest["intensity"]["zone"] != intensity["zone"]:
+        lines.append(
+            f"The data set was read in zone {ingest['intensity']['zone']}, where the service runs,"
+            f" at {ingest['intensity']['grams_per_kwh']:.4g} g/kWh."
+        )
     if intensity.get("error_grams") is not None and intensity["share_estimated"]:
         lines.append(
             f"An estimated difference of two hours is off by {intensity['error_grams']:.3g} g/kWh"
@@ -262,7 +268,14 @@ def _emitted(found: Mapping[str, Any]) -> list[str]:
     saved = later["saved_gco2e"]
     waited = later["waited_seconds"] + later["paused_seconds"]
     than = f"than the same joules begun at the submission and not interrupted ({waited:.0f} s of"
-    if saved < 0:
+    if saved is None:
+        until = "until then" if later["provisional"] else "so"
+        lines.append(
+            f"The hours that were and those from the submission on are priced by several sources"
+            f" ({'; '.join(later['sources'])}), which do not compare: {until} it is not told what"
+            " waiting saved."
+        )
+    elif saved < 0:
         lines.append(f"Dirtier: it emitted {readable(-saved)} more {than} waiting).")
     elif saved > 0:
         lines.append(f"It emitted {readable(saved)} less {than} waiting).")

@@ -16,8 +16,9 @@ from scheduler.carbon.sources import make_source
 from scheduler.carbon.typical import Typical
 from scheduler.carbon.zones import known_zone
 from scheduler.config import Settings
-from scheduler.emissions import Emissions, Stretch, rates_of
+from scheduler.emissions import Emissions, Rates, Stretch, rates_of
 from scheduler.errors import StoreUnavailable
+from scheduler.ledger import INGEST
 from scheduler.pricing import (
     Price,
     ingest_lines,
@@ -66,9 +67,29 @@ class Prices:
         """What a job's stretches emitted, as known at `now`."""
         asked = (job.plan or {}).get("zone") or (job.request.get("when") or {}).get("zone")
         zone = known_zone(str(asked or self.zone))
-        spans = spans_of(stretches, job)
-        rates = rates_of(self.source, self.typical, zone=zone, spans=spans, now=now)
-        return price_of(job, stretches, rates, zone=zone, now=now, live=self.live)
+        rates = self._rates(zone, spans_of(stretches, job), now=now)
+        home = known_zone(self.zone)
+        read = [(one.start, one.end) for one in stretches if one.phase == INGEST]
+        return price_of(
+            job,
+            stretches,
+            rates,
+            zone=zone,
+            now=now,
+            live=self.live,
+            ingest=self._rates(home, read, now=now) if read else None,
+            home=home,
+        )
+
+    def of_ingest(self, stretch: Stretch, *, now: datetime) -> tuple[Rates, str]:
+        """The intensities while a data set was read, and where that was: here."""
+        home = known_zone(self.zone)
+        return self._rates(home, [(stretch.start, stretch.end)], now=now), home
+
+    def _rates(
+        self, zone: str, spans: Sequence[tuple[datetime, datetime]], *, now: datetime
+    ) -> Rates:
+        return rates_of(self.source, self.typical, zone=zone, spans=spans, now=now)
 
 
 def bill_so_far(job: Job, store: Store, *, zone: str, now: datetime) -> dict[str, Any]:
@@ -158,14 +179,18 @@ def _settle_job(store: Store, prices: Prices, job: Job, *, now: datetime) -> boo
     )
     if written:
         log.info(
-            "job %s: %s, %.4g gCO2e, waiting saved %.4g g%s",
+            "job %s: %s, %.4g gCO2e, saved by waiting: %s%s",
             job.id,
             job.state,
             price.actual.gco2e,
-            price.later["saved_gco2e"],
+            _said(price.later["saved_gco2e"]),
             ", priced again later" if price.settle_at else "",
         )
     return written
+
+
+def _said(grams: float | None) -> str:
+    return "not told yet" if grams is None else f"{grams:.4g} g"
 
 
 def all_stretches(
@@ -181,9 +206,7 @@ def _settle_dataset(store: Store, prices: Prices, dataset: StoredDataset, *, now
     stretch = ingest_of(dataset)
     if stretch is None:
         return False
-    zone = known_zone(prices.zone)
-    spans = [(stretch.start, stretch.end)]
-    rates = rates_of(prices.source, prices.typical, zone=zone, spans=spans, now=now)
+    rates, zone = prices.of_ingest(stretch, now=now)
     emitted = rates.price(stretch)
     again = settle_at_of(emitted, end=stretch.end, now=now) if prices.live else None
     lines = ingest_lines(dataset, stretch, rates, zone=zone)

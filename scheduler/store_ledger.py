@@ -147,7 +147,10 @@ class LedgerStore(Database):
         return True
 
     def unsettled_jobs(self, *, now: datetime, limit: int) -> list[Job]:
-        """Jobs that ended without a receipt, and those whose prices are to be looked up again."""
+        """Jobs that ended without a receipt, and those whose prices are to be looked up again.
+
+        At most `limit` of each.
+        """
         without = and_(jobs.c.receipt.is_(null()), jobs.c.finished_at.is_not(None))
         # Not DISTINCT: SQLite would read the whole ledger in the order of its key.
         again = (
@@ -160,7 +163,7 @@ class LedgerStore(Database):
                 select(jobs).where(without).order_by(jobs.c.finished_at).limit(limit)
             ).all()
             lines = connection.scalars(again.limit(_LINES_PER_JOB * limit)).all()
-            ids = list(dict.fromkeys(lines))[: max(limit - len(rows), 0)]
+            ids = list(dict.fromkeys(lines))[:limit]  # beside those that cannot be billed now
             if ids:
                 rows = [*rows, *connection.execute(select(jobs).where(jobs.c.id.in_(ids)))]
         return [to_job(row) for row in rows]

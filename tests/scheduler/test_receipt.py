@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ import pytest
 from automl.cost import Cost
 from automl.trial import Candidate, Proposal, Trial
 from scheduler.carbon.series import IntensitySeries
-from scheduler.emissions import Stretch, rates_of
+from scheduler.emissions import Rates, Stretch, rates_of
 from scheduler.pricing import Price, price_of, spans_of
 from scheduler.receipt import priced, receipt
 from scheduler.records import Job, JobState
@@ -68,9 +68,14 @@ def price(
 ) -> Price:
     job = a_job(**changes)
     now = max([one.end for one in work], default=NOON) + late
-    source, spans = Known(known), spans_of(work, job)
-    rates = rates_of(source, daily(), zone="FR", spans=spans, now=now)
-    return price_of(job, work, rates, zone="FR", now=now, live=live)
+    rates = rates_of(Known(known), daily(), zone="FR", spans=spans_of(work, job), now=now)
+    return price_of(job, work, rates, zone="FR", now=now, live=live, ingest=read(known, now=now))
+
+
+def read(known: IntensitySeries | None, *, now: datetime) -> Rates:
+    """What is known of the hour in which the data set was read."""
+    spans = [(WORK[0].start, WORK[0].end)]
+    return rates_of(Known(known), daily(), zone="FR", spans=spans, now=now)
 
 
 def trial(number: int, n_rows: int, *, model: str = "linear", error: str | None = None) -> Trial:
@@ -154,6 +159,39 @@ def test_a_wait_that_turned_out_dirtier_says_so() -> None:
     assert "25200 s of waiting" in line
 
 
+def test_an_hour_by_the_feed_and_one_by_the_profile_are_not_compared() -> None:
+    """The feed's level is four times the profile's: it looks dirtier, or cleaner, by that alone."""
+    known = grid({}, otherwise=400)
+    work = [stretch("search", 1.5, 2.5), stretch("refit", 2.5, 2.6)]
+    upto = known.between(NOON - 2 * DAY, NOON + 2 * HOUR)
+    plan = {"policy": "low_carbon", "saving_gco2e": 0.5}
+    for live in (True, False):  # until it is known, and where it will never be
+        paid = price(upto, work=work, live=live, late=timedelta(0), plan=plan)
+        later = paid.later
+        assert later["provisional"] is live
+        assert later["saved_gco2e"] is later["dirtier"] is later["gco2e_at_submission"] is None
+        assert later["sources"] == ["measured", "typical"]
+        assert {one.saved_by_later for one in paid.lines} == {None}
+        bill = made(paid)
+        assert any("not told what waiting saved" in line for line in bill["method"])
+        assert not any("Dirtier" in line or "less than the same" in line for line in bill["method"])
+    settled = price(known, work=work, live=True, plan=plan).later
+    assert (settled["saved_gco2e"], settled["dirtier"], settled["provisional"]) == (0, False, False)
+    # By the profile alone both are known alike.
+    guessed = price(None, work=work, live=True, plan=plan).later
+    assert guessed["provisional"]
+    assert guessed["saved_gco2e"] < 0  # it rises by the hour
+
+
+def test_the_hours_of_the_submission_are_looked_up_again_too() -> None:
+    known = grid({})
+    holed = replace(known, readings=tuple(one for one in known.readings if one.start != NOON))
+    paid = price(holed, live=True)
+    assert paid.actual.estimated_joules == 0
+    assert paid.later["saved_gco2e"] is None
+    assert paid.settle_at is not None
+
+
 def test_the_same_hour_saves_nothing_and_is_not_dirtier() -> None:
     work = [stretch("search", 0.1, 0.4), stretch("refit", 0.4, 0.41)]
     later = later_of(grid({0: 123.456}), work=work)
@@ -187,10 +225,16 @@ def test_the_error_of_estimates_stands_beside_the_saving(known: IntensitySeries 
     profile.known = replace(profile.known, error_grams=20.0)
     job = a_job()
     rates = rates_of(Known(known), profile, zone="FR", spans=spans_of(WORK, job), now=NOON + DAY)
-    paid = price_of(job, WORK, rates, zone="FR", now=NOON + DAY, live=False)
+    ingest = read(known, now=NOON + DAY)
+    paid = price_of(
+        job, WORK, rates, zone="FR", now=NOON + DAY, live=False, ingest=ingest, home="DE"
+    )
     bill = made(paid)
     assert bill["levers"]["later"]["error_gco2e"] == pytest.approx(4.1 * 36 / 3.6e6 * 20)
     assert bill["intensity"]["error_grams"] == 20.0
+    zones = [one["intensity"]["zone"] for one in bill["phases"]]
+    assert zones == ["DE", "FR", "FR", "FR"]
+    assert any("read in zone DE, where the service runs" in line for line in bill["method"])
 
 
 def test_lines_of_the_ledger_are_the_work_by_phase_and_day() -> None:
@@ -219,8 +263,10 @@ def test_estimates_of_a_live_source_are_looked_up_again_some_times() -> None:
     known = grid({}).between(NOON - 2 * DAY, NOON + 6 * HOUR)
     end = NOON + 10 * HOUR
     for late, again in (
-        (timedelta(0), end + 1.5 * HOUR),
-        (2 * HOUR, end + 6 * HOUR),
+        (timedelta(0), end + HOUR / 60),
+        (HOUR / 60, end + HOUR / 12),
+        (2 * HOUR, end + 2.5 * HOUR),
+        (4 * HOUR, end + 6 * HOUR),
         (6 * HOUR, end + 30 * HOUR),
         (30 * HOUR, None),
     ):

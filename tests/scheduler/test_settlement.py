@@ -137,8 +137,9 @@ def test_prices_not_known_yet_are_looked_up_again(store: Store, prices: Prices) 
     assert first is not None
     assert first["levers"]["later"]["provisional"]
     assert first["intensity"]["share_estimated"] > 0.9
-    assert settle(store, prices, now=end + HOUR) == 0
-    settle(store, prices, now=end + 2 * HOUR)
+    assert settle(store, prices, now=end + timedelta(seconds=59)) == 0
+    assert settle(store, prices, now=end + timedelta(seconds=60)) == 1
+    settle(store, prices, now=end + 4 * HOUR)
     settle(store, prices, now=end + 6 * HOUR)
     second = store.job(job.id).receipt
     assert second is not None
@@ -149,6 +150,64 @@ def test_prices_not_known_yet_are_looked_up_again(store: Store, prices: Prices) 
     assert total.n_lines == 2
     assert total.gco2e == pytest.approx(600)
     assert settle(store, prices, now=end + timedelta(days=9)) == 0
+
+
+def test_a_bill_is_settled_as_soon_as_the_feed_has_the_hours(
+    store: Store,
+) -> None:
+    """A meter's values of five minutes are there when these end, not an hour and a half later."""
+
+    class Meter(Known):
+        def history(
+            self, zone: str, start: datetime, end: datetime, *, now: datetime
+        ) -> IntensitySeries:
+            known = now.replace(minute=now.minute // 5 * 5, second=0, microsecond=0)
+            return super().history(zone, start, end, now=now).between(start, known)
+
+    meter = Meter(series([200.0] * 96, start=NOON - timedelta(days=2)))
+    prices = Prices(source=meter, typical=daily(), zone="FR", live=True)
+    job = begun(store)
+    end = NOON + 2 * HOUR + timedelta(minutes=1)
+    store.finish_job(job.id, epoch=1, state=JobState.FAILED, now=end, problem={"code": "x"})
+    now, step = end, timedelta(seconds=15)
+    while now < end + timedelta(minutes=8):
+        settle(store, prices, now=now)
+        bill = store.job(job.id).receipt
+        assert bill is not None
+        if not bill["levers"]["later"]["provisional"]:
+            break
+        now += step
+    assert now - end <= timedelta(minutes=5)
+    assert bill["intensity"]["share_estimated"] < 1e-6  # of the data set, read days before
+
+
+def test_bills_that_cannot_be_made_do_not_keep_others_from_being_priced_again(
+    store: Store, prices: Prices
+) -> None:
+    job = begun(store)
+    end = NOON + 2 * HOUR
+    store.finish_job(job.id, epoch=1, state=JobState.FAILED, now=end, problem={"code": "x"})
+    settle(store, prices, now=end)
+    tenant = a_tenant(store, "other", now=NOON)
+    for _ in range(3):
+        other = submit(store, tenant, submitted_at=NOON, plan={"zone": "nowhere"})
+        store.request_cancel(tenant.project_id, other.id, now=NOON)
+    found = store.unsettled_jobs(now=end + 9 * HOUR, limit=3)
+    assert job.id in [one.id for one in found]
+
+
+def test_the_reading_of_data_has_one_zone_in_all_bills(store: Store) -> None:
+    """A job that is planned for another zone's grid does not move the reading that was here."""
+    tenant = a_tenant(store, now=NOON - timedelta(days=1))
+    submit(store, tenant, submitted_at=NOON, plan={"policy": "now", "zone": "FR"})
+    job = claim(store, now=NOON)
+    store.finish_job(job.id, epoch=1, state=JobState.CANCELLED, now=NOON + HOUR)
+    settle(store, Prices(source=daily(), typical=daily(), zone="DE", live=False), now=NOON + HOUR)
+    bill = store.job(job.id).receipt
+    assert bill is not None
+    lines, _ = store.ledger_lines(job.project_id, LedgerFilter(phase="ingest"), limit=9)
+    assert {one.intensity["zone"] for one in lines} == {"DE"}
+    assert {one["name"]: one["intensity"]["zone"] for one in bill["phases"]} == {"ingest": "DE"}
 
 
 def test_a_wait_that_turned_out_dirtier_is_told_once_it_is_sure(
