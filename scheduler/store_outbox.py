@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, exc, insert, select, update
 
 from scheduler.records import Job, JobState, Json
 from scheduler.store_engine import Database
@@ -29,6 +30,7 @@ class Call:
 
 FAILURES = {JobState.FAILED: "job.failed", JobState.QUARANTINED: "job.quarantined"}
 DIRTIER = "job.dirtier_than_planned"
+_EVENTS = uuid.UUID("6f1d7d0a-6b0f-4c1e-9f3e-2f5b8a4f7c11")  # a namespace of our own
 
 
 def calls_of(job: Job, *, settled: bool = False) -> list[Call]:
@@ -59,24 +61,33 @@ def calls_of(job: Job, *, settled: bool = False) -> list[Call]:
         "later": dict(later) or None,
     }
     return [
-        Call(project_id=job.project_id, url=str(url), payload={"event": event, **about})
+        Call(
+            # The same whoever tells it: of two services that settle one bill, one writes it.
+            id=uuid.uuid5(_EVENTS, f"{job.id} {event}").hex,
+            project_id=job.project_id,
+            url=str(url),
+            payload={"event": event, **about},
+        )
         for event in told
     ]
 
 
 def insert_calls(connection: Connection, calls: Sequence[Call], *, now: datetime) -> None:
-    """Write calls within the transaction of what they tell of; they are due at once."""
+    """Write calls within the transaction of what they tell of; they are due at once.
+
+    One whose id is there already was told of before, and nothing is written.
+    """
     for call in calls:
-        connection.execute(
-            insert(outbox).values(
-                id=call.id or uuid.uuid4().hex,
-                project_id=call.project_id,
-                created_at=now,
-                url=call.url,
-                payload=dict(call.payload),
-                next_at=now,
-            )
+        new = insert(outbox).values(
+            id=call.id or uuid.uuid4().hex,
+            project_id=call.project_id,
+            created_at=now,
+            url=call.url,
+            payload=dict(call.payload),
+            next_at=now,
         )
+        with suppress(exc.IntegrityError), connection.begin_nested():
+            connection.execute(new)
 
 
 class OutboxStore(Database):

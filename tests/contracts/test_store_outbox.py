@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 from scheduler.records import JobState
 from scheduler.store import Store
-from scheduler.store_outbox import Call
+from scheduler.store_outbox import Call, calls_of
 from tests.contracts.conftest import NOW
 from tests.contracts.records import Tenant, a_tenant, claim, submit
 
@@ -57,6 +59,24 @@ def test_a_failure_is_told_in_the_transaction_that_ends_the_job(store: Store) ->
     assert call.payload["event"] == "job.failed"
     assert call.payload["problem"]["code"] == "out_of_memory"
     assert call.payload["state"] == "FAILED"
+
+
+def test_what_two_services_settle_at_once_is_told_once(
+    make_store: Callable[..., Store], store: Store
+) -> None:
+    tenant = a_tenant(store)
+    ended(store, tenant, state=JobState.DONE)
+    (job,), _ = store.list_jobs(tenant.project_id, limit=9)
+    later = {"planned_saving_gco2e": 1.0, "dirtier": True, "provisional": False}
+    bill = {"levers": {"later": later}}
+    for own in (store, make_store()):
+        calls = calls_of(replace(job, receipt=bill), settled=True)
+        assert own.settle(job.id, receipt=bill, lines=(), settle_at=None, calls=calls, now=NOW)
+    (call,) = take(store)
+    assert call.payload["event"] == "job.dirtier_than_planned"
+    store.end_call(call.id, now=NOW)
+    store.settle(job.id, receipt=bill, lines=(), settle_at=None, calls=calls, now=NOW)
+    assert take(store, now=NOW + timedelta(days=9)) == []
 
 
 def test_a_job_that_took_three_workers_with_it_is_told_of_once(store: Store) -> None:
