@@ -102,15 +102,17 @@ class Retraining:
         for schedule in self._store.due_schedules(now):
             self._open(schedule, now)
         n_jobs = 0
-        for _ in range(MOST_DECIDED):
+        for n_decided in range(MOST_DECIDED):
             if self._stopping.is_set():
                 break
+            # Each decision takes its time: the lease of the next one begins when it is claimed.
+            at = now if n_decided == 0 else max(now, self._clock())
             claimed = self._store.claim_run(
-                owner=self._owner, lease_seconds=self._settings.lease_seconds, now=now
+                owner=self._owner, lease_seconds=self._settings.lease_seconds, now=at
             )
             if claimed is None:
                 break
-            n_jobs += self._decide(*claimed, now)
+            n_jobs += self._decide(*claimed, at)
         return n_jobs
 
     def start(self) -> None:

@@ -191,7 +191,7 @@ def test_files_of_a_folder_are_appended_before_the_decision(nights: Nights, tmp_
     assert run.state is RunState.SKIPPED, run.decision
     assert run.decision["numbers"]["n_new_rows"] == 60
     names = [one.name for one in nights.store.series(nights.project, base_of(nights))]
-    assert names == ["bank.csv", "in/day-0.csv", "in/day-1.csv"]
+    assert names == ["bank.csv", "day-0.csv", "day-1.csv"]
 
 
 def test_a_file_that_cannot_be_read_in_fails_its_night_and_is_read_once(

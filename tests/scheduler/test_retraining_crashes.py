@@ -186,6 +186,30 @@ def test_a_death_at_every_call_of_a_night(
     assert n_deaths >= 10
 
 
+def test_each_run_is_claimed_by_the_clock_of_its_own_moment(
+    schedule: Schedule,
+    store: Store,
+    artifacts: ArtifactStore,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """After a decision of twenty minutes the next lease does not begin twenty minutes ago."""
+    store.add_schedule(replace(schedule, id=uuid.uuid4().hex), actor="test")
+    clock = [DUE]
+    leases = []
+
+    def decided(self: Retraining, own: Schedule, run: Run, now: datetime) -> bool:
+        assert run.lease_until is not None
+        leases.append((run.lease_until - clock[0]).total_seconds())
+        clock[0] += timedelta(minutes=20)
+        self._skip(own, run, "nothing is new", now)
+        return False
+
+    monkeypatch.setattr(Retraining, "_decided", decided)
+    Retraining(store, artifacts, settings, Reader(), clock=lambda: clock[0]).due(DUE)
+    assert leases == [settings.lease_seconds] * 2
+
+
 @pytest.mark.parametrize("after", [False, True])
 def test_a_death_at_every_call_of_a_promotion(
     schedule: Schedule,

@@ -182,7 +182,7 @@ def test_a_long_job_makes_way_for_one_whose_deadline_is_near(
 def test_a_running_job_is_asked_so_early_that_its_trial_can_end_first(
     service: Service, store: Store, executor: ManualExecutor, submit: Callable[..., Job]
 ) -> None:
-    """Asked at the last tick only, one job of a year of a thousand made another miss its deadline."""
+    """Asked at the last tick only, one of a thousand made another miss its deadline."""
     long = submit(Source([400.0] * 30), hours=4, finish_by=NOW + 20 * HOUR)
     service.tick(NOW)
     store.heartbeat(long.id, epoch=1, lease_seconds=9 * 3600, now=NOW)
