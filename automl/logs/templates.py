@@ -4,7 +4,7 @@ A tree of fixed depth groups like messages, after He, Zhu, Zheng and Lyu, "Drain
 Parsing Approach with Fixed Depth Tree", ICWS 2017. It differs in three ways. What varies is masked
 first, so the tree sees each distinct masked message once, not each line. The distinct ones come to
 it in order of their counts, not of the file, so batches may come in any order. And where messages
-of a group differ in one word with few values in many lines ("opened", "closed"), the group is split.
+of a group differ in one word with few values in many lines ("opened", "closed"), it is split.
 """
 
 from __future__ import annotations
