@@ -119,6 +119,7 @@ class FittedCategories:
         found[f"{prefix}.entropy.{widest}"] = entropy
         found[f"{prefix}.distinct.{widest}"] = different
         found[f"{prefix}.changes.{widest}"] = _changes(code, whole)
+        found[f"{prefix}.missing.{widest}"] = whole.total(kept_before(code < 0)) / whole.count
         return {name: values for name, values in found.items() if name in wanted}
 
     def only(self, columns: Sequence[str]) -> Self:
@@ -247,7 +248,7 @@ def names_of_levels(table: str, of: Levels, windows: Sequence[Window]) -> list[s
     prefix, widest = f"{table}.{of.column}", windows[0].name
     if not of.levels:
         return [f"{prefix}.distinct.{widest}", f"{prefix}.distinct_share.{widest}"]
-    names = [f"{prefix}.{what}.{widest}" for what in ("entropy", "distinct", "changes")]
+    names = [f"{prefix}.{what}.{widest}" for what in ("entropy", "distinct", "changes", "missing")]
     for label in labels_of(of):
         names += [f"{prefix}.share[{label}].{window.name}" for window in windows]
         names += [

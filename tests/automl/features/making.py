@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from automl.features.windows import Window
 from automl.relations.tables import EventTable, Relations
 
 
@@ -22,7 +23,7 @@ def event_table(
 ) -> EventTable:
     """Sort rows by subject, then time, then as they came."""
     order = np.lexsort((np.arange(len(subject)), np.asarray(time), np.asarray(subject)))
-    table = pa.table({key: pa.array(values) for key, values in columns.items()})
+    table = pa.table(dict(columns))
     return EventTable(
         name=name,
         role=about.pop("role", "events"),
@@ -72,3 +73,28 @@ def random_relations(
         subjects=rng.integers(0, n_subjects + 3, n_rows).tolist(),
         cut_off=(rng.integers(0, days + 5, n_rows) * day).tolist(),
     )
+
+
+def visible(relations: Relations, row: int, window: Window | None = None) -> pd.DataFrame:
+    """The events of an entity row before its cut-off, by a plain filter; `time` among them."""
+    (table,) = relations.tables.values()
+    frame = table.columns.to_pandas()
+    frame["time"] = table.time
+    cut_off = relations.cut_off[row] - relations.gap * (86_400.0 if table.dated else 1.0)
+    frame = frame[table.subject == relations.subjects[table.name][row]]
+    frame = frame[frame["time"] < cut_off]
+    if window is not None and window.length is not None:
+        frame = frame[frame["time"] >= cut_off - window.length]
+    if window is not None and window.rows is not None:
+        frame = frame.tail(window.rows)
+    return frame
+
+
+def compare(found: pd.DataFrame, expected: list[dict[str, float]]) -> None:
+    """Every feature of every row, or an error that names the feature."""
+    truth = pd.DataFrame(expected)
+    assert set(found.columns) <= set(truth.columns), set(found.columns) - set(truth.columns)
+    for name in found.columns:
+        np.testing.assert_allclose(
+            found[name].to_numpy(), truth[name].to_numpy(), rtol=2e-5, atol=1e-5, err_msg=name
+        )
