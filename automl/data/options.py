@@ -12,6 +12,19 @@ from zoneinfo import ZoneInfo
 from automl.errors import DataError
 
 COLUMN_TYPES = ("string", "integer", "number", "boolean", "timestamp")
+LOG_FORMATS = (
+    "common",
+    "combined",
+    "apache_error",
+    "syslog",
+    "hdfs",
+    "bgl",
+    "log4j",
+    "jsonl",
+    "key_message",
+    "iso_message",
+    "columns",
+)
 # The directives whose text we can check again after parsing: C's strptime turns 31/02 into 2 March.
 DATE_DIRECTIVES = "dmYyHMSbBpITzfj"
 # Text encodings only: Python also knows codecs that decompress (zlib) or rewrite (idna).
@@ -47,6 +60,16 @@ class ReadingOptions:
     types : mapping of column to one of string, integer, number, boolean, timestamp
     key : str, optional
         The column that names the entity; it must then be unique.
+    log_format : one of `LOG_FORMATS`, optional
+        The file is a raw log: its lines become the columns time, key, level, component, message
+        and line, as far as the format has them.
+    log_columns : mapping, optional
+        For the format columns: the position of each column among the words of a line, from 0 (a
+        list of neighbours where a time is two words). For jsonl: what columns are called there.
+    entity_prefix : str, optional
+        How the words of a message begin that name a line's entities, e.g. ``blk_``.
+    log_year : int, optional
+        Of the first line of a syslog, which has no years.
     """
 
     format: Literal["csv", "parquet", "jsonl"] | None = None
@@ -61,6 +84,10 @@ class ReadingOptions:
     non_finite: Literal["error", "null"] = "error"
     types: Mapping[str, str] = field(default_factory=dict)
     key: str | None = None
+    log_format: str | None = None
+    log_columns: Mapping[str, int | str | list[int]] | None = None
+    entity_prefix: str | None = None
+    log_year: int | None = None
 
     def __post_init__(self) -> None:
         _require(self.format in (None, "csv", "parquet", "jsonl"), "format")
@@ -86,6 +113,19 @@ class ReadingOptions:
             all(isinstance(k, str) and v in COLUMN_TYPES for k, v in self.types.items()), "types"
         )
         _require(self.key is None or (isinstance(self.key, str) and bool(self.key)), "key")
+        _require(self.log_format is None or self.log_format in LOG_FORMATS, "log_format")
+        _require(self.log_format is None or self.format is None, "format")
+        _require(self.log_columns is None or isinstance(self.log_columns, Mapping), "log_columns")
+        _require(self.log_columns is None or self.log_format in ("columns", "jsonl"), "log_columns")
+        _require(
+            self.entity_prefix is None
+            or (isinstance(self.entity_prefix, str) and self.log_format is not None),
+            "entity_prefix",
+        )
+        _require(
+            self.log_year is None or (type(self.log_year) is int and 1970 <= self.log_year < 2200),
+            "log_year",
+        )
 
     @classmethod
     def from_json(cls, options: Mapping[str, Any]) -> Self:

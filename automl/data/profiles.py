@@ -132,6 +132,7 @@ class Profiler:
         self.columns = [ColumnProfile(plan) for plan in plans]
         self.options = options
         self.n_rows = 0
+        self.notes: list[dict[str, str]] = []  # what the reader says of the file
         self._repeats = RepeatCounter()
 
     def update(self, table: pa.Table) -> None:
@@ -190,7 +191,7 @@ class Profiler:
             "format": dialect.format,
             "dialect": dialect.to_json(),
             "columns": columns,
-            "warnings": [*self._warnings(dialect), *_suspected(columns)],
+            "warnings": [*self._warnings(dialect), *self.notes, *_suspected(columns)],
             "duplicate_rows": self._repeats.repeats(),
             "duplicate_rows_is_approximate": not self._repeats.exact,
             "target_candidates": rank_targets(columns, n_rows=self.n_rows),

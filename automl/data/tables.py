@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from automl.data import delimited, jsonlines, parquet
+from automl.data import delimited, jsonlines, loglines, parquet
 from automl.data.columns import ARROW, ColumnPlan, Widening, misfit_error, share_tokens
 from automl.data.dialect import Dialect
 from automl.data.formats import DecodedStream, Format, detect
@@ -23,7 +23,12 @@ from automl.errors import DataError
 __all__ = ["ReadingLimits", "ReadingOptions", "ingest", "inspect"]
 
 ROWS_FILE = "rows.parquet"
-READERS: dict[str, ModuleType] = {"csv": delimited, "parquet": parquet, "jsonl": jsonlines}
+READERS: dict[str, ModuleType] = {
+    "csv": delimited,
+    "parquet": parquet,
+    "jsonl": jsonlines,
+    "log": loglines,
+}
 GROUP_ROWS = 131_072
 GROUP_BYTES = 64 * 2**20
 MAX_RESTARTS = 24
@@ -37,7 +42,7 @@ def inspect(source: Path, *, options: ReadingOptions, limits: ReadingLimits) -> 
     DataError
         Every fault that the first bytes show; ``unsupported_format`` is meant for status 415.
     """
-    form = detect(source, declared=options.format, limits=limits)
+    form = _detected(source, options=options, limits=limits)
     if form.name == "parquet" and form.compressed:
         return Dialect(format="parquet", compressed=True, names=())
     dialect, _ = _examine(source, form, options=options, limits=limits)
@@ -75,6 +80,16 @@ def ingest(
     return profile
 
 
+def _detected(source: Path, *, options: ReadingOptions, limits: ReadingLimits) -> Format:
+    """The format by the first bytes; a log is one because it is declared to be."""
+    form = detect(source, declared=options.format, limits=limits)
+    if options.log_format is None:
+        return form
+    if form.name == "parquet":
+        raise DataError("the file is Parquet, not a log as declared", code="unsupported_format")
+    return Format(name="log", compressed=form.compressed)
+
+
 def _examine(
     source: Path, form: Format, *, options: ReadingOptions, limits: ReadingLimits
 ) -> tuple[Dialect, list[ColumnPlan]]:
@@ -95,7 +110,7 @@ def _examine(
 def _ingest(
     source: Path, part: Path, *, options: ReadingOptions, limits: ReadingLimits
 ) -> dict[str, Any]:
-    form = detect(source, declared=options.format, limits=limits)
+    form = _detected(source, options=options, limits=limits)
     with _seekable(source, form, part.parent, limits=limits) as path:
         dialect, plans = _examine(path, form, options=options, limits=limits)
         for _ in range(MAX_RESTARTS):
@@ -167,6 +182,7 @@ def _write(
                 tables, n_rows, n_bytes = [], 0, 0
         if tables:
             writer.write_table(pa.concat_tables(tables), row_group_size=GROUP_ROWS)
+    profiler.notes = list(getattr(reading, "notes", ()))
     if profiler.n_rows == 0:
         raise DataError("the table has no rows", code="no_rows")
     return profiler
