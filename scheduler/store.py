@@ -20,6 +20,7 @@ from scheduler.store_pauses import PauseStore
 from scheduler.store_predictions import PredictionStore
 from scheduler.store_promotions import PromotionStore
 from scheduler.store_queue import QueueStore
+from scheduler.store_runs import RunStore
 from scheduler.store_schedules import ScheduleStore
 from scheduler.store_trials import LeaderboardSort, TrialStore
 
@@ -39,6 +40,7 @@ class Store(
     LedgerStore,
     OutboxStore,
     ScheduleStore,
+    RunStore,
     PromotionStore,
     OutcomeStore,
     PredictionStore,
