@@ -15,7 +15,7 @@ from api.card import ANOMALY_RANKING
 from api.context import parts
 from api.models import model_of, unless_deleted
 from api.schemas import CurvesQuery
-from api.schemas_answers import Bin, CostPoint, CurvesAnswer, GainPoint, RecallPoint
+from api.schemas_models import Bin, CostPoint, CurvesAnswer, GainPoint, RecallPoint
 from automl.errors import DataError
 from scheduler.records import Model
 

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from api.client import FrugalClient, JobEvent, Json
+from api.client import FrugalClient, JobEvent
+from api.client_calls import Json
 from api.local_service import LocalService
 from automl.errors import FrugalError
 

@@ -14,8 +14,8 @@ from flask import Response
 from api.auth import negotiated, produces
 from api.context import parts, project_id
 from api.schemas import LeaderboardQuery
-from api.schemas_answers import LeaderboardAnswer, LeaderboardRow
 from api.schemas_jobs import SCORE_NAMES
+from api.schemas_leaderboard import LeaderboardAnswer, LeaderboardRow
 from automl.search.pareto import Point, pareto_front
 from automl.trial import RUNGS
 from scheduler.carbon.typical import yearly_mean

@@ -20,7 +20,7 @@ from api.context import actor, now, parts, project_id
 from api.errors import UnsupportedMediaType
 from api.pagination import cursor
 from api.schemas import ModelQuery, PageQuery, PredictQuery
-from api.schemas_answers import ModelAnswer, ModelsAnswer, PredictionsAnswer
+from api.schemas_models import ModelAnswer, ModelsAnswer, PredictionsAnswer
 from automl.errors import DataError
 from scheduler.errors import Corrupt, UnknownRecord
 from scheduler.records import Model

@@ -10,7 +10,7 @@ from flask import request
 from api.context import actor, now, parts, project_id
 from api.errors import UnsupportedMediaType
 from api.models import known_name
-from api.schemas_answers import ModelAnswer
+from api.schemas_models import ModelAnswer
 from api.schemas_schedules import (
     OutcomesAnswer,
     PromoteRequest,

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from api.schemas_answers import CurvesAnswer
+from api.schemas_models import CurvesAnswer
 from automl.search.curves import curves
 from tests.api.parts import Site
 
