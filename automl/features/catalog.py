@@ -6,6 +6,7 @@ import importlib
 from dataclasses import dataclass
 
 from automl.features.group import FittedGroup, Group
+from automl.features.values import Sort, names_of
 from automl.relations.tables import EventTable
 
 
@@ -18,19 +19,37 @@ class Kind:
     module : of `automl.features`
     group, fitted : names of its classes
     roles : of tables that it can be computed from
+    per : sorts of columns of which it needs some
+        Its cost is then that of one column, times how many there are; at most `most` are used.
     """
 
     module: str
     group: str
     fitted: str
     roles: tuple[str, ...] = ("events", "series", "log", "static")
+    per: tuple[Sort, ...] = ()
+    most: int = 1_000
+
+    def columns(self, table: EventTable) -> int:
+        """How many columns of a table it works on; 1 where columns do not matter to it."""
+        return min(len(names_of(table, *self.per)), self.most) if self.per else 1
 
 
 KINDS: dict[str, Kind] = {
     "recency": Kind(module="recency", group="Recency", fitted="FittedRecency"),
-    "aggregates": Kind(module="aggregates", group="Aggregates", fitted="FittedAggregates"),
-    "categories": Kind(module="categories", group="Categories", fitted="FittedCategories"),
-    "conditional": Kind(module="conditional", group="Conditional", fitted="FittedConditional"),
+    "aggregates": Kind(
+        module="aggregates", group="Aggregates", fitted="FittedAggregates", per=("number", "date")
+    ),
+    "categories": Kind(
+        module="categories", group="Categories", fitted="FittedCategories", per=("text", "number")
+    ),
+    "conditional": Kind(
+        module="conditional",
+        group="Conditional",
+        fitted="FittedConditional",
+        per=("text", "number"),
+        most=8,
+    ),
     "shape": Kind(module="shape", group="Shape", fitted="FittedShape", roles=("events", "series")),
     "convolutions": Kind(
         module="convolutions",
@@ -56,7 +75,9 @@ def fitted_of(kind: str) -> type[FittedGroup]:
 
 def kinds_for(table: EventTable) -> list[str]:
     """Kinds that could be computed from a table."""
-    return [name for name, kind in KINDS.items() if table.role in kind.roles]
+    return [
+        name for name, kind in KINDS.items() if table.role in kind.roles and kind.columns(table) > 0
+    ]
 
 
 def _module(kind: str) -> object:

@@ -161,7 +161,7 @@ class Categories:
     """Decides which columns have levels, and which of these are frequent enough to be named."""
 
     kind = "categories"
-    seconds_per_million = 0.3
+    seconds_per_million = 0.03
 
     def fit(self, table: EventTable, spans: Spans, *, seed: int) -> FittedCategories | None:
         """Levels and windows from training rows; None where no column has levels."""

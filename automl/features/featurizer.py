@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from automl.errors import DataError
-from automl.features.catalog import fitted_of, group_of, kinds_for
+from automl.features.catalog import KINDS, fitted_of, group_of, kinds_for
 from automl.features.group import FittedGroup
 from automl.relations.tables import Relations, Spans
 
@@ -144,9 +144,13 @@ def groups_of(relations: Relations) -> list[GroupOffer]:
     found = []
     for name, table in relations.tables.items():
         spans = relations.spans(name)
-        millions = float((spans.end - spans.start).sum()) / 1e6
+        lengths = spans.end - spans.start
         for kind in kinds_for(table):
             group = group_of(kind)
+            # Some groups look at the last values of a stretch only.
+            most = getattr(group, "most_values", None)
+            seen = lengths if most is None else np.minimum(lengths, most)
+            millions = float(seen.sum()) / 1e6 * KINDS[kind].columns(table)
             found.append(
                 GroupOffer(
                     name=f"{name}.{kind}",

@@ -105,7 +105,7 @@ class Recency:
     """Decides the windows; all statistics are computed."""
 
     kind = "recency"
-    seconds_per_million = 0.15
+    seconds_per_million = 0.035
 
     def fit(self, table: EventTable, spans: Spans, *, seed: int) -> FittedRecency | None:
         """Windows from training rows."""

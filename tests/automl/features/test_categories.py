@@ -15,7 +15,7 @@ DAY = 86_400.0
 
 def truth(made, row, windows, column, levels):
     prefix, whole = f"trans.{column}", visible(made, row)
-    found = {}
+    found: dict[str, float] = {}
     known = whole[whole[column].notna()]
     share = known[column].value_counts(normalize=True)
     share = share[share > 0]

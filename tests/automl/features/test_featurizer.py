@@ -13,7 +13,7 @@ from automl.errors import DataError
 from automl.features.featurizer import Featurizer, groups_of
 from automl.relations import tables
 from automl.relations.tables import EventTable, Relations
-from tests.automl.features.making import random_relations, relations
+from tests.automl.features.making import event_table, random_relations, relations
 
 GROUPS = ["trans.recency", "trans.aggregates", "trans.categories", "trans.conditional"]
 
@@ -161,6 +161,12 @@ def test_cheap_groups_come_first(made):
     costs = [offer.expected_seconds for offer in offers]
     assert costs == sorted(costs)
     assert min(costs) > 0
+    words = relations(
+        event_table(subject=[0], time=[0], columns={"x": ["a"]}), subjects=[0], cut_off=[5.0]
+    )
+    names = [offer.name for offer in groups_of(words)]
+    assert "trans.categories" in names
+    assert "trans.aggregates" not in names
 
 
 def test_nobody_with_events_gives_counts_of_zero(fitted, made):
