@@ -27,8 +27,8 @@ from api.auth import PRODUCES, PUBLIC
 from api.datasets import UPLOAD_TYPES
 from api.errors import PROBLEM
 from api.models import ROW_TYPES
-from scheduler.late import JSON
-from scheduler.late import TYPES as OUTCOME_TYPES
+from scheduler.late_bodies import JSON
+from scheduler.late_bodies import TYPES as OUTCOME_TYPES
 
 Json = dict[str, Any]
 

@@ -17,7 +17,8 @@ from api.schemas_schedules import (
     PromotionAnswer,
     PromotionsAnswer,
 )
-from scheduler.late import TYPES, take_outcomes
+from scheduler.late import take_outcomes
+from scheduler.late_bodies import TYPES
 
 promotions = APIBlueprint("promotions", __name__, url_prefix="/v1", tag="Models")
 

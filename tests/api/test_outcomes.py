@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from scheduler.late import _label
+from scheduler.late_bodies import label_text
 from scheduler.records import JobState
 from tests.api.parts import Site, build
 from tests.contracts.records import a_model
@@ -197,7 +197,7 @@ def test_a_key_with_two_times_has_a_history(real: Site) -> None:
 def test_truths_are_labels_only_where_nothing_else_can_be_meant(
     values: list[str], label: Any, expected: str | None
 ) -> None:
-    assert _label(label, {value: value for value in values}) == expected
+    assert label_text(label, {value: value for value in values}) == expected
 
 
 def test_the_process_that_reads_labels_stays_and_a_killed_one_is_replaced(real: Site) -> None:
