@@ -34,17 +34,9 @@ def audit_events(counts: Counts, spec: TableSpec, *, points_to: str) -> list[dic
         ``future_events`` above 1 %; ``time_format`` where more than 5 % of the times are not
         written as the spec says.
     """
+    refuse_times(counts, spec)
     told = []
     name, rows = spec.name, counts.rows
-    if spec.time is not None:
-        refuse_unreadable(
-            n_unreadable=counts.unreadable,
-            n_rows=rows,
-            first=counts.first_unreadable,
-            time_format=spec.time_format,
-            table=name,
-            column=spec.time,
-        )
     if counts.orphans:
         detail = (
             f"{counts.orphans:,} of {rows:,} rows of '{name}' belong to nothing in '{points_to}'"
@@ -87,6 +79,19 @@ def audit_events(counts: Counts, spec: TableSpec, *, points_to: str) -> list[dic
             )
         )
     return told
+
+
+def refuse_times(counts: Counts, spec: TableSpec) -> None:
+    """Raise ``time_format`` where more than 5 % of the times are not written as the spec says."""
+    if spec.time is not None:
+        refuse_unreadable(
+            n_unreadable=counts.unreadable,
+            n_rows=counts.rows,
+            first=counts.first_unreadable,
+            time_format=spec.time_format,
+            table=spec.name,
+            column=spec.time,
+        )
 
 
 def refuse_duplicates(

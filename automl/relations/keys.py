@@ -176,23 +176,26 @@ class _ColumnIndex:
 
     def __init__(self, key: KeyColumn, *, name: str, table: str) -> None:
         self.name, self.table, self.family = name, table, key.family
-        self._plain: _ColumnIndex | None = None
         self._texts: pa.Array | None = None
+        self._plain: _ColumnIndex | None = None
         if key.texts is None:
             assert key.values is not None
             self._numbers = _Numbers(key.values, key.valid)
         else:
-            self._numbers = _Numbers(text_hashes(key.texts).view(np.int64), key.valid)
-            first = _first_places(self._numbers.codes, self._numbers.n_keys)
-            self._texts = key.texts.take(pa.array(first))
-            again = self._texts.take(pa.array(self._numbers.codes[key.valid]))
-            if not pc.all(pc.equal(again, key.texts.filter(pa.array(key.valid)))).as_py():
+            first, second = _text_numbers(key.texts)
+            self._numbers = _Numbers(first, key.valid)
+            at = _first_places(self._numbers.codes, self._numbers.n_keys)
+            self._second = second[at]
+            if (self._second[self._numbers.codes[key.valid]] != second[key.valid]).any():
                 raise DataError(
                     f"two keys of '{table}.{name}' have the same 64-bit hash",
                     code="key_collision",
                     table=table,
                     column=name,
                 )
+            texts = key.texts.take(pa.array(at))
+            if pc.all(pc.match_substring_regex(texts, PLAIN_INTEGER), min_count=0).as_py():
+                self._texts = texts  # may be asked for integers
         self.codes, self.n_keys = self._numbers.codes, self._numbers.n_keys
 
     def find(self, column: pa.Array | pa.ChunkedArray, *, name: str, table: str) -> Integers:
@@ -207,10 +210,9 @@ class _ColumnIndex:
         if self.family == "text":
             if key.family == "text":
                 return self._find_texts(key)
-            if key.family != "integer" or not self._is_plain():
+            if key.family != "integer" or self._texts is None:
                 raise self._mismatch(key, name=name, table=table)
-            assert self._plain is not None
-            return self._plain.find(column, name=name, table=table)
+            return self._as_integers().find(column, name=name, table=table)
         if key.family == "text":
             if self.family != "integer" or not key.is_plain:
                 raise self._mismatch(key, name=name, table=table)
@@ -230,21 +232,18 @@ class _ColumnIndex:
 
     def _find_texts(self, key: KeyColumn) -> Integers:
         assert key.texts is not None
-        assert self._texts is not None
-        found = self._numbers.find(text_hashes(key.texts).view(np.int64), key.valid)
-        # a stranger with the hash of a key is no key
-        same = pc.equal(self._texts.take(pa.array(found, mask=found < 0)), key.texts)
-        return np.where(same.fill_null(False).to_numpy(zero_copy_only=False), found, -1)
+        first, second = _text_numbers(key.texts)
+        found = self._numbers.find(first, key.valid)
+        # a stranger with the hash of a key is no key: 128 bits agree
+        same = (found >= 0) & (np.append(self._second, 0)[found] == second)
+        return np.where(same, found, -1)
 
-    def _is_plain(self) -> bool:
-        assert self._texts is not None
-        everything = KeyColumn(
-            family="text", values=None, texts=self._texts, valid=np.ones(self.n_keys, dtype=bool)
-        )
-        if self._plain is None and everything.is_plain:
+    def _as_integers(self) -> _ColumnIndex:
+        if self._plain is None:
+            assert self._texts is not None
             numbers = key_column(self._texts.cast(pa.int64()))
             self._plain = _ColumnIndex(numbers, name=self.name, table=self.table)
-        return self._plain is not None
+        return self._plain
 
     def _mismatch(self, key: KeyColumn, *, name: str, table: str) -> DataError:
         words = {"integer": "integers", "float": "numbers", "time": "times", "text": "texts"}
@@ -256,6 +255,11 @@ class _ColumnIndex:
             column=name,
             details={"columns": [f"{table}.{name}", f"{self.table}.{self.name}"]},
         )
+
+
+def _text_numbers(texts: pa.Array) -> tuple[Integers, Integers]:
+    first, second = text_hashes(texts, n_lanes=2)
+    return first.view(np.int64), second.view(np.int64)
 
 
 def _paired(first: Integers, second: Integers, n_second: int) -> Integers:

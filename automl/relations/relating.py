@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from automl.errors import DataError
-from automl.relations.audit import audit_events, warning
+from automl.relations.audit import audit_events, refuse_times, warning
 from automl.relations.events import EventRows, event_rows, in_order, require, selected
 from automl.relations.hashing import row_hashes
 from automl.relations.keys import KeyIndex
@@ -138,7 +138,9 @@ def join_lookups(around: Around) -> None:
 def find_routes(around: Around) -> None:
     """How the rows of each table find their subjects; those next to the entities first."""
     for name in reversed(inwards(around.spec)):
-        around.routes[name] = _route(around, name)
+        points_to = around.spec.tables[name].link.table
+        if points_to not in around.streamed or around.kinds.get(name) != "lookup":
+            around.routes[name] = _route(around, name)
 
 
 def sort_events(around: Around, *, now: datetime | None = None) -> dict[str, EventTable]:
@@ -153,6 +155,8 @@ def sort_events(around: Around, *, now: datetime | None = None) -> dict[str, Eve
         if around.strict:
             points_to = about.link.table or around.spec.entities or ""
             around.warnings += audit_events(rows.counts, about, points_to=points_to)
+        else:
+            refuse_times(rows.counts, about)
         found[name] = in_order(rows, about)
         timed = about.is_timed or around.routes[name].known_from is not None
         around.kinds[name] = "events" if timed else "child"

@@ -81,8 +81,8 @@ def read_times(
     array = whole(column)
     dated = is_dated(time_format)
     if pa.types.is_timestamp(array.type) or pa.types.is_date(array.type):
-        values = _seconds(array)
-        dated = True
+        # a date is no number of anything
+        values = _seconds(array) if dated else np.full(n_rows, np.nan)
     elif time_format == "iso":
         values = _written_dates(array)
     elif time_format in DIGITS:
@@ -172,13 +172,13 @@ def _calendar(array: pa.Array, time_format: str) -> Floats:
             rf"^(?P<day>[0-9]{{{n_digits}}})"
             r"(?:[ T](?P<h>[0-9]{2}):(?P<m>[0-9]{2})(?::(?P<s>[0-9]{2}))?)?$",
         )
-        day = _floats(parts.field("day").cast(pa.float64()))
+        day = _digits(parts, "day")
         clock = sum(
-            _digits(parts.field(name)) * seconds
+            _digits(parts, name) * seconds
             for name, seconds in (("h", 3600.0), ("m", 60.0), ("s", 1.0))
         )
         clock = np.where(clock < SECONDS_PER_DAY, clock, np.nan)
-        day = np.where(_nothing(array) | _nothing(parts), np.nan, day)
+        day = np.where(_nothing(parts), np.nan, day)
     else:
         day = _numbers(array)
     whole_day = np.isfinite(day) & (day == np.rint(day)) & (day >= 0) & (day < 10.0**n_digits)
@@ -194,9 +194,11 @@ def _calendar(array: pa.Array, time_format: str) -> Floats:
     return np.where(fits, (first + date - 1) * SECONDS_PER_DAY + clock, np.nan)
 
 
-def _digits(texts: pa.Array) -> Floats:
-    empty = pc.equal(texts, "")
-    return np.nan_to_num(_floats(pc.if_else(empty, "0", texts).cast(pa.float64())))
+def _digits(parts: pa.Array, name: str) -> Floats:
+    """A part of texts that were taken apart; 0 where there is nothing."""
+    texts = pc.struct_field(parts, name)
+    empty = pc.equal(texts, "").fill_null(True)
+    return _floats(pc.if_else(empty, "0", texts).cast(pa.float64()))
 
 
 def _numbers(array: pa.Array) -> Floats:
