@@ -11,8 +11,8 @@ import pandas as pd
 
 from automl.errors import DataError
 from automl.features.catalog import KINDS, fitted_of, group_of, kinds_for
-from automl.features.group import FittedGroup
-from automl.relations.tables import Relations, Spans
+from automl.features.group import Column, FittedGroup
+from automl.relations.tables import EventTable, Relations, Spans
 
 VERSION = 1
 # Constants are looked for in at most so many rows.
@@ -84,7 +84,7 @@ class Featurizer:
         spans = {name: relations.spans(name) for name in self.reads()}
         found: dict[str, np.ndarray[Any, np.dtype[np.float32]]] = {}
         for group in self.groups:
-            columns = group.transform(relations.tables[group.table], spans[group.table])
+            columns = _computed(group, relations.tables[group.table], spans[group.table])
             found |= zip(group.columns, columns, strict=True)
         return pd.DataFrame(found, index=relations.rows.index, columns=self.columns, copy=False)
 
@@ -167,13 +167,28 @@ def _some(relations: Relations, seed: int) -> np.ndarray[Any, np.dtype[np.int64]
     return np.sort(chosen).astype(np.int64)
 
 
+def _computed(group: FittedGroup, table: EventTable, spans: Spans) -> list[Column]:
+    """A group's features, once for all rows that see the same stretch at the same cut-off.
+
+    Rows that share a subject, such as all of a day with its weather, are many times fewer.
+    """
+    seen = np.stack([spans.start, spans.end, spans.cut_off.view(np.int64)])
+    distinct, at = np.unique(seen, axis=1, return_inverse=True)
+    if 2 * distinct.shape[1] > seen.shape[1]:
+        return group.transform(table, spans)
+    few = Spans(
+        start=distinct[0], end=distinct[1], cut_off=np.ascontiguousarray(distinct[2]).view(float)
+    )
+    return [column[at] for column in group.transform(table, few)]
+
+
 def _varying(group: FittedGroup, relations: Relations, spans: Spans) -> FittedGroup:
     """Without features that are the same where they are known, and the second of two alike.
 
     That there are no events is told by their count, not by the NaN of everything else.
     """
     seen: dict[bytes, str] = {}
-    computed = group.transform(relations.tables[group.table], spans)
+    computed = _computed(group, relations.tables[group.table], spans)
     for name, values in zip(group.columns, computed, strict=True):
         known = values[~np.isnan(values)]
         if len(known) and (known != known[0]).any():
