@@ -19,6 +19,8 @@ from api import (
     schemas_emissions,
     schemas_jobs,
     schemas_knowledge,
+    schemas_leaderboard,
+    schemas_models,
     schemas_plans,
     schemas_relations,
     schemas_schedules,
@@ -95,6 +97,8 @@ def _schemas() -> Json:
         schemas_answers,
         schemas_emissions,
         schemas_knowledge,
+        schemas_leaderboard,
+        schemas_models,
         schemas_plans,
         schemas_schedules,
     ):
