@@ -58,6 +58,19 @@ KINDS: dict[str, Kind] = {
         roles=("series",),
     ),
     "rolling": Kind(module="rolling", group="Rolling", fitted="FittedRolling", roles=("series",)),
+    "templates": Kind(
+        module="templates", group="LogTemplates", fitted="FittedTemplates", roles=("log",)
+    ),
+    "sequences": Kind(
+        module="sequences", group="Sequences", fitted="FittedSequences", roles=("log",)
+    ),
+    "levels": Kind(
+        module="levels", group="LogLevels", fitted="FittedLevels", roles=("log", "events")
+    ),
+    "parameters": Kind(
+        module="parameters", group="Parameters", fitted="FittedParameters", roles=("log",)
+    ),
+    "words": Kind(module="words", group="Words", fitted="FittedWords", roles=("log", "events")),
 }
 
 

@@ -51,6 +51,7 @@ def templates_of(table: EventTable, spans: Spans) -> Templates | None:
     """
     if table.message is None or table.message not in table.columns.column_names:
         return None
+    _forget()
     for one in _fitted:
         if (
             one.columns() is table.columns
@@ -69,6 +70,7 @@ def codes_of(table: EventTable, spans: Spans, templates: Templates) -> Codes:
 
     A row's template depends on its message alone.
     """
+    _forget()
     for one in _assigned:
         if one.columns() is table.columns and one.templates == templates:
             break
@@ -86,6 +88,12 @@ def codes_of(table: EventTable, spans: Spans, templates: Templates) -> Codes:
         one.codes[at] = templates.assign(_taken(messages, at))
         one.done[at] = True
     return one.codes
+
+
+def _forget() -> None:
+    """Let go of what was kept for tables that are no more."""
+    _fitted[:] = [one for one in _fitted if one.columns() is not None]
+    _assigned[:] = [one for one in _assigned if one.columns() is not None]
 
 
 def seen(table: EventTable, spans: Spans) -> Booleans:

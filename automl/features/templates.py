@@ -14,7 +14,7 @@ from automl.features.windows import Window, choose_windows
 from automl.logs.templates import UNSEEN, Templates
 from automl.relations.tables import EventTable, Floats, Integers, Spans
 
-# Counts of so many of the most frequent templates; the rest shows in rarity and the number of kinds.
+# Counts of so many of the most frequent templates; the others show in the summaries.
 MAX_COUNTED = 60
 SUMMARIES = ("kinds", "rarity_mean", "rarity_max", "unseen", "unseen_share")
 

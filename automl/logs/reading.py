@@ -93,14 +93,18 @@ class LogReading:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Names of the columns in order: what the format has, and `line`."""
+        """Names of the columns in order: `line`, then what the format has.
+
+        It comes first since rows of one time are sorted by what is in them, column by column: so
+        they stay in the order of the file.
+        """
         names = ["level" if name == "priority" else name for name in self.form.columns]
         if not self.has_time and "time" in names:
             names.remove("time")
         if self.entity_prefix is not None:
             names = ["source" if name == "key" else name for name in names]
             names.insert(1 if names[0] == "time" else 0, "key")
-        return (*names, "line")
+        return ("line", *names)
 
 
 @dataclass(kw_only=True)
