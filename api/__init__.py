@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from apiflask import APIFlask
 
     from scheduler.artifacts import ArtifactStore
+    from scheduler.batches import Batches
     from scheduler.carbon.series import IntensitySource
     from scheduler.config import Settings
     from scheduler.ingestion import Ingestor
@@ -29,6 +30,7 @@ def create_app(
     settings: Settings,
     intensity: IntensitySource | None = None,
     labels: LateReader | None = None,
+    batches: Batches | None = None,
 ) -> APIFlask:
     """The WSGI application over these parts of the scheduler.
 
@@ -40,6 +42,7 @@ def create_app(
     # Imported here so that `api.client` does not bring a web framework with it.
     from api.application import build
     from api.context import Parts
+    from scheduler.batches import Batches
     from scheduler.late_reader import LateReader
 
     return build(
@@ -51,6 +54,7 @@ def create_app(
             predictor=predictor,
             labels=LateReader(settings) if labels is None else labels,
             settings=settings,
+            batches=batches or Batches(store, artifacts, settings),
             intensity=intensity,
         )
     )

@@ -22,6 +22,7 @@ from api.leaderboard import leaderboard
 from api.ledger import ledger
 from api.models import models
 from api.plans import plans
+from api.predictions import predictions
 from api.promotions import promotions
 from api.schedules import schedules
 from api.webhooks import webhooks
@@ -58,7 +59,7 @@ def build(parts: Parts) -> APIFlask:
     errors.install(app)
     events.install(app, http_threads=parts.settings.http_threads)
     documents.install(app)
-    routes = (datasets, jobs, events.events, leaderboard, models, curves, plans)
+    routes = (datasets, jobs, events.events, leaderboard, models, predictions, curves, plans)
     nightly = (promotions, schedules, audit)
     for blueprint in (
         *routes,

@@ -12,6 +12,7 @@ from scheduler.config import Settings
 
 if TYPE_CHECKING:
     from scheduler.artifacts import ArtifactStore
+    from scheduler.batches import Batches
     from scheduler.carbon.series import IntensitySource
     from scheduler.ingestion import Ingestor
     from scheduler.late_reader import LateReader
@@ -33,6 +34,7 @@ class Parts:
     predictor: Predictor
     labels: LateReader
     settings: Settings
+    batches: Batches
     intensity: IntensitySource | None = None  # None: there is no forecast, everything runs at once
 
 

@@ -7,6 +7,7 @@ import json
 import re
 import unicodedata
 import uuid
+from collections.abc import Collection
 from typing import Any
 
 from apiflask import APIBlueprint
@@ -15,6 +16,7 @@ from flask import request
 from api.card import ANOMALY_RANKING
 from api.context import actor, now, parts, project_id
 from api.datasets import ready
+from api.declared import completed
 from api.errors import BadRequest
 from api.pagination import cursor
 from api.plans import check_zone, planned
@@ -47,6 +49,7 @@ def submit(json_data: JobRequest, headers_data: SubmitHeaders) -> Any:
     """
     key = _idempotency_key()
     asked = json_data.model_dump(mode="json")
+    said = json_data.model_fields_set
     store = parts().store
     if key is not None:
         fingerprint = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
@@ -56,7 +59,7 @@ def submit(json_data: JobRequest, headers_data: SubmitHeaders) -> Any:
             return _accepted(job, replayed=True)
     accepted = False
     try:
-        job = _admit(asked, key)
+        job = _admit(asked, key, said=said)
         accepted = True
     finally:
         if key is not None and not accepted:
@@ -67,13 +70,14 @@ def submit(json_data: JobRequest, headers_data: SubmitHeaders) -> Any:
     return _accepted(job, replayed=False)
 
 
-def _admit(asked: JsonObject, key: str | None) -> Job:
-    """Check the request against the data and store the job."""
+def _admit(asked: JsonObject, key: str | None, *, said: Collection[str]) -> Job:
+    """Check the request against the data and store the job; `said` are the fields that came."""
     store = parts().store
     if asked["webhook"] is not None:
         checked_url(asked["webhook"], parts().settings.webhook_hosts)
     check_zone(asked["when"])
     dataset = ready(store.get_dataset(project_id(), asked["dataset"]))
+    asked = completed(asked, dataset, said=said)
     model = None if asked["warm_start_from"] is None else _named(asked["warm_start_from"])
     admission = parts().ingestor.admit(asked, dataset)
     if model is not None:

@@ -100,6 +100,7 @@ def _schemas() -> Json:
         schemas_leaderboard,
         schemas_models,
         schemas_plans,
+        schemas_relations,
         schemas_schedules,
     ):
         for model in vars(module).values():

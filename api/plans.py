@@ -9,6 +9,7 @@ from apiflask import APIBlueprint
 
 from api.context import now, parts, project_id
 from api.datasets import ready
+from api.declared import completed
 from api.errors import about
 from api.schemas_plans import PlanAnswer, PlanRequest, ZoneAnswer, ZonesAnswer
 from automl.errors import DataError
@@ -33,6 +34,8 @@ def create(json_data: PlanRequest) -> Any:
     asked = json_data.model_dump(mode="json")
     if asked["dataset"] is not None:
         dataset = ready(parts().store.get_dataset(project_id(), asked["dataset"]))
+        if dataset.spec is not None:
+            asked = completed(asked, dataset, said=json_data.model_fields_set)
         admission = parts().ingestor.admit(asked, dataset)
     else:
         counts = {name: asked[name] for name in ("n_rows", "n_positive", "n_columns")}

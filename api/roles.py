@@ -25,6 +25,8 @@ ROLE_OF: Mapping[str, str] = {
     "models.get": VIEWER,
     "models.card": VIEWER,
     "models.predict": VIEWER,
+    "predictions.index": VIEWER,
+    "predictions.get": VIEWER,
     "curves.show": VIEWER,
     "promotions.index": VIEWER,
     "plans.create": VIEWER,
@@ -47,6 +49,10 @@ ROLE_OF: Mapping[str, str] = {
     "jobs.pause": ANALYST,
     "jobs.resume": ANALYST,
     "models.export": ANALYST,
+    # Unlike single predictions, they are kept.
+    "predictions.create": ANALYST,
+    "predictions.content": ANALYST,
+    "predictions.delete": ANALYST,
     "promotions.outcomes": ANALYST,
     # A schedule that promotes by itself is an approver's, also to pause and to delete: its routes
     # ask for that in addition.

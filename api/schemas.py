@@ -39,6 +39,12 @@ class Body(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True)
 
 
+class LogText(Body):
+    """Lines of a raw log."""
+
+    log: str
+
+
 class RowsRequest(Body):
     """Rows to predict, each an object of columns; null is missing.
 
@@ -46,6 +52,14 @@ class RowsRequest(Body):
     """
 
     rows: list[dict[str, str | int | float | bool | None]]
+    tables: dict[str, list[dict[str, str | int | float | bool | None]] | LogText] = Field(
+        {},
+        description="of a model of several tables: what is around the rows, by name; a table that "
+        "is left out has no rows. A raw log may be sent as its lines",
+    )
+    now: str | None = Field(
+        None, description="ISO date and time of the cut-off, where the spec has one for all rows"
+    )
 
 
 class Query(BaseModel):
@@ -166,8 +180,15 @@ class LedgerQuery(PageQuery):
     )
     dataset: str | None = Field(None, pattern=ID_PATTERN)
     schedule: str | None = Field(None, pattern=ID_PATTERN)
-    phase: Literal["ingest", "features", "search", "refit", "predict", "unfinished"] | None = Field(
-        None, description="unfinished: what a process took that did not end its phase"
+    phase: (
+        Literal[
+            "ingest", "worth", "features", "search", "refit", "predict", "challenge", "unfinished"
+        ]
+        | None
+    ) = Field(
+        None,
+        description="worth: deciding whether a schedule trains, under an id of the run; unfinished:"
+        " what a process took that did not end its phase",
     )
     first_day: Day | None = Field(None, alias="from", description="first day, in UTC")
     last_day: Day | None = Field(None, alias="to", description="last day, in UTC, included")

@@ -88,6 +88,14 @@ NEED_LABELS = (
 MODEL_REFERENCE = r"^[a-z0-9][a-z0-9_.-]{0,99}(/[1-9][0-9]{0,9})?$"
 
 
+# Stands for a target that was left out, which no column can be called.
+UNSAID = ""
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
 class Objective(Body):
     """What a good model is."""
 
@@ -192,10 +200,13 @@ class JobRequest(Body):
 
     dataset: str = Field(min_length=1, max_length=64, description="id of a data set")
     target: ColumnName | None = Field(
-        description="column that says whether the event happened; null, said and not left out: "
-        "there are no labels at all, rows are ranked by how odd they are and the oddest alert_rate "
-        "of them alerted. Nothing is searched then, no probability is claimed, and fields about "
-        "labels or the search are refused"
+        UNSAID,
+        json_schema_extra=_without_default,
+        description="column that says whether the event happened; may be left out where the data "
+        "set is of several tables and says it itself. Null, said and not left out: there are no "
+        "labels at all, rows are ranked by how odd they are and the oddest alert_rate of them "
+        "alerted. Nothing is searched then, no probability is claimed, and fields about labels or "
+        "the search are refused",
     )
     positive: Annotated[
         Label | Annotated[list[Label], Field(min_length=1, max_length=100)] | None,

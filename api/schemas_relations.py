@@ -5,12 +5,15 @@ What the fields mean together, and whether they fit each other, `automl.relation
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from datetime import datetime
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import ConfigDict, Field
 
 from api.schemas import Body
+from api.schemas_answers import Answer, CostAnswer, JsonObject
 from api.schemas_jobs import NO_NUL, ColumnName, ColumnNames, Integer, Label
+from scheduler.records import Batch, Model
 
 MAX_TABLES = 64
 MAX_KEY_COLUMNS = 8
@@ -86,6 +89,11 @@ class TableBody(Body):
     first: Annotated[int, Field(ge=1, le=2**31), Integer] | None = Field(
         None, description="only so many first rows of each entity"
     )
+    orphans: Literal["refuse", "drop"] = Field(
+        "refuse",
+        description="what happens when more than 5 % of the rows belong to nothing in the table "
+        "they point to: the data set is INVALID, or they are left out",
+    )
     reading: dict[str, Any] = Field(
         {}, description="how its raw file is read: the options of an upload"
     )
@@ -145,3 +153,64 @@ class AssembleRequest(Body):
     def declared(self) -> dict[str, Any]:
         """The spec as `automl.relations.spec.Spec.from_json` reads it: what was said, no more."""
         return self.spec.model_dump(mode="json", exclude_unset=True)
+
+
+class PredictionsRequest(Body):
+    """Every row of a data set is to be predicted."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {"dataset": "5f0c54f1c1e04b0e9d2f6a1b7c3d8e90", "format": "parquet"}
+        }
+    )
+
+    dataset: str = Field(min_length=1, max_length=64, description="id of a data set")
+    format: Literal["csv", "parquet"] = "parquet"
+
+
+class BatchAnswer(Answer):
+    """Predictions for every row of a data set."""
+
+    id: str
+    model: str | None = Field(description="null once the model was deleted")
+    model_version: int | None
+    dataset: str
+    format: Literal["csv", "parquet"]
+    state: Literal["RUNNING", "DONE", "FAILED", "DELETED"]
+    created_at: datetime
+    finished_at: datetime | None
+    n_rows: int | None
+    bytes: int | None
+    content: str | None = Field(description="where the file is, once it is DONE")
+    report: JsonObject | None = Field(
+        description="n_alerts, and by table the bytes that were read of it"
+    )
+    problem: JsonObject | None = Field(description="why it FAILED")
+    cost: CostAnswer | None
+
+    @classmethod
+    def of(cls, batch: Batch, model: Model | None) -> BatchAnswer:
+        done = batch.artifact is not None
+        return cls(
+            id=batch.id,
+            model=None if model is None else model.name,
+            model_version=None if model is None else model.version,
+            dataset=batch.dataset_id,
+            format="csv" if batch.format == "csv" else "parquet",
+            state=cast(Any, batch.state),
+            created_at=batch.created_at,
+            finished_at=batch.finished_at,
+            n_rows=batch.n_rows,
+            bytes=batch.bytes,
+            content=f"/v1/predictions/{batch.id}/content" if done else None,
+            report=None if batch.report is None else dict(batch.report),
+            problem=None if batch.problem is None else dict(batch.problem),
+            cost=None if batch.cost is None else CostAnswer.of(batch.cost),
+        )
+
+
+class BatchesAnswer(Answer):
+    """One page of predictions of whole data sets."""
+
+    items: list[BatchAnswer]
+    next_cursor: str | None

@@ -119,6 +119,7 @@ def serve(
     # Not at the top: `frugal --help` must be quick.
     from api import create_app
     from scheduler.artifacts import ArtifactStore
+    from scheduler.batches import Batches
     from scheduler.carbon.sources import make_source
     from scheduler.ingestion import Ingestor
     from scheduler.late_reader import LateReader
@@ -139,10 +140,13 @@ def serve(
     artifacts = ArtifactStore(settings.resolved_artifacts_url)
     ingestor = Ingestor(store, artifacts, settings)
     predictor = Predictor(artifacts, settings)
+    batches = Batches(store, artifacts, settings)
     labels = LateReader(settings)
     service = None
     if with_scheduler:
-        service = Service(store, artifacts, settings, ingestor=ingestor, intensity=intensity)
+        service = Service(
+            store, artifacts, settings, ingestor=ingestor, batches=batches, intensity=intensity
+        )
     app = create_app(
         store=store,
         artifacts=artifacts,
@@ -152,6 +156,7 @@ def serve(
         settings=settings,
         intensity=intensity,
         labels=labels,
+        batches=batches,
     )
     listener = Listener(
         app,
@@ -183,6 +188,7 @@ def serve(
         else:
             service.stop()
         predictor.stop()
+        batches.stop()
         labels.stop()
         store.close()
     log.info("stopped")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from math import inf
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from automl.meta.likeness import TableSketch
     from automl.search.run import SearchResult
     from automl.search.start import Start
+    from scheduler.featuring import Featured
 
 log = logging.getLogger(__name__)
 
@@ -170,6 +172,7 @@ def _searched(work: Work) -> Job:
     from automl.search.champion import PREDICT_ROWS, predict_cost, row_milliseconds
     from automl.search.ledger import is_ensemble
     from automl.search.run import search
+    from scheduler.challenge import challenged
 
     job, request = work.job, work.job.request
     stored = data_of(work)
@@ -177,7 +180,7 @@ def _searched(work: Work) -> Job:
     own: list[Cost] = []
     with reference_of(constants_of(work.meter)) as codecarbon:
         with measure(work.meter) as loading:
-            dataset = _load(work, stored)
+            dataset, around = _load(work, stored)
             head = dataset.X.head(PREDICT_ROWS).copy()
             shape = dataset.n_rows, dataset.X.shape[1]
             knowledge = knowledge_for(job, settings=work.settings, artifacts=work.artifacts)
@@ -210,10 +213,19 @@ def _searched(work: Work) -> Job:
             knowledge=knowledge,
             start=start,
         )
+        if around is not None:
+            found = replace(found, champion=around.crowned(found.champion))
         with measure(work.meter) as predicting:
             predict = predict_cost(found.champion, head, meter=work.meter)
             one_row = row_milliseconds(found.champion, head)
+            if around is not None:
+                more, slower = around.in_use(found.champion, meter=work.meter)
+                predict, one_row = predict + more, one_row + slower
         on_phase("predict", predicting.cost)
+        with measure(work.meter) as judging:
+            challenge = challenged(work, found.champion)
+        if challenge is not None:
+            on_phase("challenge", judging.cost)
     own_cpu = loading.cost.cpu_seconds + sum(one.cpu_seconds for one in own) - replayed
     price, bill = billed(
         work,
@@ -226,7 +238,17 @@ def _searched(work: Work) -> Job:
         start=found.start,
         brute_joules=brute_joules(found.stop, grams_per_kwh=work.intensity.grams_per_kwh),
     )
-    done = register(work, found, bill, stored, row_milliseconds=one_row, price=price)
+    tables = None if around is None else around.about(found.champion)
+    done = register(
+        work,
+        found,
+        bill | (tables or {}),
+        stored,
+        row_milliseconds=one_row,
+        price=price,
+        tables=tables,
+        challenge=challenge,
+    )
     raced = found.start is None or found.start["kind"] == "first"
     if done.state is JobState.DONE and raced:
         _learn(work, found, knowledge, shape=shape, sketch=sketch)
@@ -280,19 +302,25 @@ def _start(work: Work) -> Start | None:
     )
 
 
-def _load(work: Work, stored: StoredDataset) -> Dataset:
+def _load(work: Work, stored: StoredDataset) -> tuple[Dataset, Featured | None]:
+    """The rows to learn from, and what is computed of the tables around them, if there are any."""
     from automl.data.loading import load
     from scheduler.challenge import training_rows
+    from scheduler.featuring import featured
 
     admission = work.job.request.get("admission") or {}
     excluded = [entry["column"] for entry in admission.get("excluded", ())]
+    rows = rows_of(work, stored)
     dataset = load(
-        rows_of(work, stored),
+        rows,
         work.job.request,
         excluded=excluded,
         group_identical=bool(admission.get("group_identical")),
     )
-    return training_rows(work, dataset)
+    if stored.spec is None:
+        return training_rows(work, dataset), None
+    dataset, around = featured(work, stored, dataset, rows)
+    return training_rows(work, dataset), around
 
 
 def budget_of(request: Mapping[str, Any], *, grams_per_kwh: float) -> Budget:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -40,8 +40,9 @@ def serve(
 ) -> None:
     """Answer requests until the starter hangs up.
 
-    A request is a JSON line ``{"content_type", "accept", "reasons", "length"}`` and so many bytes;
-    so is the answer, ``{"result": {"content_type", "report", "length"}}``, or an error line alone.
+    A request is a JSON line ``{"content_type", "accept", "reasons", "now", "length"}`` and so many
+    bytes; so is the answer, ``{"result": {"content_type", "report", "length"}}``, or an error line
+    alone.
 
     Raises
     ------
@@ -50,6 +51,7 @@ def serve(
     """
     from automl.data.options import ReadingLimits, ReadingOptions
     from automl.search.anomaly_files import load_model
+    from automl.search.champion import Champion
 
     champion = load_model(folder, sha256=sha256)
     most = ReadingLimits(**limits)
@@ -59,21 +61,33 @@ def serve(
         request = channel.read_line()
         body = channel.read_exactly(request["length"])
         try:
-            frame = rows_of(
-                body,
-                request["content_type"],
-                champion=champion,
-                types=types,
-                limits=most,
-                options=options,
-                max_rows=max_rows,
-            )
+            events = None
+            if isinstance(champion, Champion) and champion.tables is not None:
+                frame, events = around_of(
+                    body,
+                    request["content_type"],
+                    champion=champion,
+                    limits=most,
+                    max_rows=max_rows,
+                    now=request["now"],
+                )
+            else:
+                frame = rows_of(
+                    body,
+                    request["content_type"],
+                    champion=champion,
+                    types=types,
+                    limits=most,
+                    options=options,
+                    max_rows=max_rows,
+                )
             content, report = answer(
                 champion,
                 frame,
                 about=about,
                 accept=request["accept"],
                 n_reasons=request.get("reasons", 0),
+                events=events,
             )
         except Exception as error:
             channel.write_line(error_line(error))
@@ -119,6 +133,64 @@ def rows_of(
         raise
 
 
+def around_of(
+    body: bytes,
+    content_type: str,
+    *,
+    champion: Champion,
+    limits: ReadingLimits,
+    max_rows: int,
+    now: str,
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """Return rows with the features of the tables sent with them, and what became of those.
+
+    JSON has the tables beside the rows; any other body has rows only, and no events then.
+
+    Raises
+    ------
+    DataError
+        As `rows_of`; ``unknown_table``, ``missing_columns``, and those of putting tables together.
+    """
+    import pandas as pd
+
+    from automl.data.bodies import read_tables
+
+    around = champion.tables
+    assert around is not None
+    try:
+        sent = read_tables(
+            body,
+            content_type,
+            limits=limits,
+            types=around.readable(),
+            options={name: cell_options(one) for name, one in around.reading.items()},
+            entities=around.entities,
+            max_rows=max_rows,
+        )
+    except DataError as error:
+        if error.code in _WRONG_TYPE:
+            error.code = "wrong_type"
+        raise
+    tables = {**sent.tables}
+    for name, text in sent.logs.items():
+        tables[name] = around.lines(name, text, limits=limits)
+    rows = tables.pop(around.entities)
+    if not rows.num_rows:
+        return pd.DataFrame(), {}
+    absent = [name for name in around.needed(champion.own_columns) if name not in rows.column_names]
+    if absent:
+        raise missing(absent)
+    relations = around.relations(rows, tables, now=around.moment(sent.now, asked=now))
+    return around.featured(relations), around.told(relations, tables)
+
+
+def cell_options(options: Mapping[str, Any]) -> ReadingOptions:
+    """Return how further cells of a table are read, by the options of its upload."""
+    from automl.data.options import ReadingOptions, for_more_rows
+
+    return ReadingOptions.from_json(for_more_rows(options, profile={}))
+
+
 def answer(
     champion: Champion | AnomalyRanker,
     frame: pd.DataFrame,
@@ -126,6 +198,7 @@ def answer(
     about: Mapping[str, Any],
     accept: str,
     n_reasons: int = 0,
+    events: Mapping[str, Any] | None = None,
 ) -> tuple[bytes, dict[str, Any]]:
     """Return probabilities and alerts in the order of the rows, and how the rows look.
 
@@ -158,10 +231,12 @@ def answer(
         checked = champion.check(frame)
         _refuse(checked)
         report |= {name: checked[name] for name in report if name in checked}
+        if events is not None:
+            report["tables"] = dict(events)
         report["drift"] = checked["out_of_range_share"] > DRIFT_SHARE or (
             max(checked["unseen_categories"].values(), default=0) > UNSEEN_SHARE * len(frame)
         )
-    scores, alert = _scored(champion, frame)
+    scores, alert = scored(champion, frame)
     why: list[tuple[Reason, ...]] = []
     if n_reasons:
         from automl.search.reasons import reasons
@@ -200,7 +275,7 @@ def answer(
     return buffer.getvalue(), report
 
 
-def _scored(
+def scored(
     champion: Champion | AnomalyRanker, frame: pd.DataFrame
 ) -> tuple[dict[str, list[Any]], list[bool]]:
     """Each row's probability, or that there is none and its anomaly; and whether it is alerted."""
@@ -218,12 +293,7 @@ def _refuse(checked: Mapping[str, Any]) -> None:
     """Raise what stands against predicting these rows; names of columns only."""
     absent = checked["missing_columns"]
     if absent:
-        raise DataError(
-            f"{len(absent)} column(s) that the model needs are missing, first {absent[0]!r}",
-            code="missing_columns",
-            column=absent[0],
-            details={"columns": list(absent)},
-        )
+        raise missing(absent)
     for name, code, said in (
         ("unreadable", "wrong_type", "has cells of another type than the model was trained on"),
         ("non_finite", "non_finite", "has infinite numbers"),
@@ -237,3 +307,13 @@ def _refuse(checked: Mapping[str, Any]) -> None:
                 column=column,
                 details={"columns": list(found)},
             )
+
+
+def missing(columns: Sequence[str]) -> DataError:
+    """Return the error of rows that lack columns."""
+    return DataError(
+        f"{len(columns)} column(s) that the model needs are missing, first {columns[0]!r}",
+        code="missing_columns",
+        column=columns[0],
+        details={"columns": list(columns)},
+    )

@@ -11,6 +11,7 @@ from typing import Any
 
 from scheduler.artifacts import ArtifactStore
 from scheduler.child import Child, result_of
+from scheduler.clock import utc_now
 from scheduler.config import Settings
 from scheduler.errors import ChildDied, Gone, QueueFull
 from scheduler.records import Model
@@ -90,7 +91,8 @@ class Predictor:
         """
         warm = self._claim(model)
         try:
-            asked = {"content_type": content_type, "accept": accept, "reasons": n_reasons}
+            asked: dict[str, Any] = {"content_type": content_type, "accept": accept}
+            asked |= {"reasons": n_reasons, "now": utc_now().isoformat()}
             head, content = self._ask(warm, model, body, asked)
         finally:
             warm.used = time.monotonic()

@@ -25,10 +25,14 @@ def register(
     *,
     row_milliseconds: float,
     price: Price,
+    tables: Mapping[str, Any] | None = None,
+    challenge: Mapping[str, Any] | None = None,
 ) -> Job:
-    """Store the champion and end the job in one transaction with its model."""
-    from scheduler.challenge import challenged
+    """Store the champion and end the job in one transaction with its model.
 
+    `tables` is what is told of the tables around its rows, `challenge` how it did beside the
+    champion; None where there are none.
+    """
     profile = stored.profile or {}
     types = {one["name"]: one["type"] for one in profile.get("columns", ())}
     reading = for_more_rows(stored.options, profile=profile)
@@ -38,7 +42,6 @@ def register(
         sha256 = found.champion.save(folder)
         work.artifacts.put_folder(key, folder)
     job = work.job
-    challenge = challenged(work, found.champion)
     warned = {(one["code"], one.get("column")) for one in job.warnings}
     new = [one for one in found.warnings if (one["code"], one.get("column")) not in warned]
     warnings = [dict(warning) for warning in (*job.warnings, *new)]
@@ -70,6 +73,7 @@ def register(
             "lifetime": _life(found, grams_per_kwh=work.intensity.grams_per_kwh),
             "intensity": bill["intensity"],
             "warnings": warnings,
+            **(tables or {}),
         },
     )
     done = end(
@@ -86,7 +90,8 @@ def register(
             "stop": found.stop.to_json(),
             "knowledge": dict(found.champion.provenance.get("knowledge") or {})
             | {"suggestions": [one.to_json() for one in found.suggestions]},
-            **({} if challenge is None else {"challenge": challenge}),
+            **({} if challenge is None else {"challenge": dict(challenge)}),
+            **({} if tables is None else {"tables": dict(tables)}),
         },
         receipt=bill,
         ledger=price.lines,

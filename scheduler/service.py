@@ -22,6 +22,7 @@ from apscheduler.schedulers.background import BackgroundScheduler
 
 from automl.errors import FrugalError
 from scheduler.artifacts import ArtifactStore
+from scheduler.batches import Batches
 from scheduler.carbon.series import IntensitySource
 from scheduler.clerk import Clerk
 from scheduler.clock import Clock, utc_now
@@ -67,7 +68,7 @@ class Service:
     Parameters
     ----------
     executor : where jobs run; forked processes by default
-    ingestor : whose interrupted readings are resumed; one of its own by default
+    ingestor, batches : whose interrupted work is resumed; of its own by default
     intensity : by which waiting jobs are planned anew; without one their plans stay
     """
 
@@ -79,12 +80,14 @@ class Service:
         *,
         executor: JobExecutor | None = None,
         ingestor: Ingestor | None = None,
+        batches: Batches | None = None,
         intensity: IntensitySource | None = None,
         clock: Clock = utc_now,
     ) -> None:
         self._store, self._artifacts, self._settings = store, artifacts, settings
         self._executor = executor or make_executor("processes", nice=settings.job_nice)
         self._ingestor = ingestor or Ingestor(store, artifacts, settings, clock=clock)
+        self._batches = batches or Batches(store, artifacts, settings, clock=clock)
         self._intensity = intensity
         self._retraining = Retraining(
             store, artifacts, settings, self._ingestor, intensity=intensity, clock=clock
@@ -207,6 +210,7 @@ class Service:
             if self._stopping.is_set():
                 return
             self._ingestor.recover(now)
+            self._batches.recover(now)
             self._watch(now)
             hasten_urgent(
                 self._store,
@@ -388,6 +392,7 @@ class Service:
             time.sleep(0.02)
         self._executor.shutdown(cancel_futures=True)
         self._ingestor.stop()
+        self._batches.stop()
         self._clerk.stop()
         if self._lock_file is not None:
             self._lock_file.close()

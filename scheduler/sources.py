@@ -63,11 +63,14 @@ def sources_of(
 def tables_of(
     versions: Mapping[str, Sequence[StoredDataset]], artifacts: ArtifactStore
 ) -> dict[str, Any]:
-    """By table, the `parts` that its rows are in, and its `warnings`, as JSON. Raises Gone."""
+    """By table, the `parts` of its rows, the `options` they were read by and the `bytes` they are.
+
+    Raises Gone.
+    """
     return {
         name: {
             "parts": parts_of(ones, artifacts),
-            "n_rows": sum(one.n_rows or 0 for one in ones[-1:]),
+            "options": dict(ones[0].options),
             "bytes": sum(one.bytes_stored or 0 for one in ones),
         }
         for name, ones in versions.items()

@@ -111,6 +111,17 @@ class ModelStore(Database):
             answering = [served(connection, project_id, one.name) or one for one in items]
         return answering, items[-1].name if more else None
 
+    def known_model(self, project_id: str, model_id: str) -> Model | None:
+        """A model of this project, None once it was deleted."""
+        query = select(models).where(
+            models.c.id == model_id,
+            models.c.project_id == project_id,
+            models.c.deleted_at.is_(None),
+        )
+        with self.read() as connection:
+            row = connection.execute(query).first()
+        return None if row is None else to_model(row)
+
     def model_versions(self, project_id: str, name: str) -> list[Model]:
         """Every version of a name that was not deleted, newest first."""
         query = (

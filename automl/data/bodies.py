@@ -6,7 +6,7 @@ import json
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,6 +23,7 @@ from automl.data.series import to_series
 from automl.errors import DataError
 
 MAX_ROWS = 100_000  # in one call; more is a job for a batch
+MAX_EVENTS = 1_000_000  # of one table in one call
 MAX_DEPTH = 8
 CONTENT_TYPES = {
     "application/json": "json",
@@ -87,12 +88,102 @@ def _too_many(max_rows: int) -> DataError:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Sent:
+    """What came with a prediction request: tables by name, raw logs by name, and its moment."""
+
+    tables: dict[str, pa.Table]
+    logs: dict[str, str] = field(default_factory=dict)
+    now: str | None = None
+
+
+def read_tables(
+    body: bytes,
+    content_type: str,
+    *,
+    limits: ReadingLimits,
+    types: Mapping[str, Mapping[str, str]],
+    options: Mapping[str, ReadingOptions],
+    entities: str,
+    max_rows: int = MAX_ROWS,
+    max_events: int = MAX_EVENTS,
+) -> Sent:
+    """The rows of a prediction request and the tables around them.
+
+    Parameters
+    ----------
+    body : ``{"rows": [...], "tables": {name: [...] or {"log": text}}, "now": text}``; CSV, Parquet
+        and JSON Lines are rows without tables
+    types, options : by table, what its columns are and how its cells are read
+    entities : what the rows are called among the tables
+
+    Raises
+    ------
+    DataError
+        As `read_rows`; ``unknown_table`` for a table that the model does not know.
+    """
+    form = CONTENT_TYPES.get(content_type.split(";")[0].strip().lower())
+    if form is None:
+        raise DataError("the body is of a type that is not read", code="unsupported_format")
+
+    def chosen(name: str) -> ReadingOptions:
+        own = options.get(name, ReadingOptions())
+        return replace(own, key=None, types=dict(types.get(name, {})))
+
+    if form != "json":
+        with _as_file(body) as path:
+            rows = _file_rows(path, form, chosen(entities), limits=limits, max_rows=max_rows)
+        return Sent(tables={entities: rows})
+    document = _document(body)
+    around, now = document.get("tables") or {}, document.get("now")
+    if not isinstance(around, dict) or not isinstance(now, str | None):
+        what = "tables" if not isinstance(around, dict) else "now"
+        kind = "object of tables" if what == "tables" else "text of a date and time"
+        raise DataError(f'"{what}" of the body is no {kind}', code="jsonl", details={"field": what})
+    unknown = sorted(set(around) - (set(types) - {entities}))
+    if unknown:
+        raise DataError(
+            f"the model knows no table {unknown[0][:100]!r}",
+            code="unknown_table",
+            details={"field": "tables", "known": sorted(set(types) - {entities})},
+        )
+    tables, logs = {}, {}
+    for name, rows in {entities: document.get("rows"), **around}.items():
+        if name != entities and _is_log(rows):
+            logs[name] = rows["log"]
+            continue
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            said = "rows" if name == entities else f"tables.{name}"
+            raise DataError(
+                f'"{said}" of the body is no list of objects', code="jsonl", details={"field": said}
+            )
+        most = max_rows if name == entities else max_events
+        if len(rows) > most:
+            raise _too_many(most)
+        try:
+            tables[name] = _rows_table(rows, chosen(name), limits=limits)
+        except DataError as error:
+            error.table = error.table or name
+            raise
+    return Sent(tables=tables, logs=logs, now=now)
+
+
+def _is_log(rows: Any) -> bool:
+    return isinstance(rows, dict) and set(rows) == {"log"} and isinstance(rows["log"], str)
+
+
 def _json_rows(
     raw: bytes, options: ReadingOptions, *, limits: ReadingLimits, max_rows: int
 ) -> pa.Table:
     rows = _parse(raw)
     if len(rows) > max_rows:
         raise _too_many(max_rows)
+    return _rows_table(rows, options, limits=limits)
+
+
+def _rows_table(
+    rows: list[dict[str, Any]], options: ReadingOptions, *, limits: ReadingLimits
+) -> pa.Table:
     names = list(dict.fromkeys(name for row in rows for name in row))
     if len(names) > limits.max_columns:
         raise DataError(
@@ -117,6 +208,13 @@ def _json_rows(
 
 
 def _parse(raw: bytes) -> list[dict[str, Any]]:
+    rows = _document(raw).get("rows")
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise DataError('the body is not {"rows": [{...}, ...]}', code="jsonl")
+    return cast(list[dict[str, Any]], rows)
+
+
+def _document(raw: bytes) -> dict[str, Any]:
     def fail(what: str) -> DataError:
         return DataError(f"the body {what}", code="jsonl")
 
@@ -138,10 +236,9 @@ def _parse(raw: bytes) -> list[dict[str, Any]]:
         raise fail("is not JSON") from None
     except ValueError:  # Python's own limit on the digits of an integer
         raise fail("has a number of too many digits") from None
-    rows = document.get("rows") if isinstance(document, dict) else None
-    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+    if not isinstance(document, dict):
         raise fail('is not {"rows": [{...}, ...]}')
-    return cast(list[dict[str, Any]], rows)
+    return document
 
 
 def _widened(plans: list[ColumnPlan], widening: Widening) -> list[ColumnPlan]:

@@ -20,7 +20,7 @@ from automl.data.stored import StoredColumns
 from automl.data.target import labels, wanted
 from automl.errors import DataError
 
-__all__ = ["load", "load_rows", "read_rows"]
+__all__ = ["load", "load_rows", "places", "read_rows"]
 
 # More rows without a label than this are not learnt from.
 UNLABELLED_ROWS = 50_000
@@ -84,9 +84,8 @@ def load(
         features = [name for name in names if name not in left_out]
         needed = list(dict.fromkeys([target, *features, *filter(None, role_columns.values())]))
         y = labels(stored.read(target), wanted(request.get("positive")))
-        keep = np.flatnonzero(y >= 0)
+        keep, others = _places(y)
         everything = len(keep) == len(y)
-        others = _some(np.flatnonzero(y < 0), UNLABELLED_ROWS)
         series: dict[str, pd.Series[Any]] = {}
         unlabelled: dict[str, pd.Series[Any]] = {}
         for name in needed:
@@ -118,6 +117,15 @@ def load(
     )
 
 
+def places(
+    rows: Path, request: Mapping[str, Any]
+) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Which stored rows `load` takes: those with a label, and of the others its unlabelled."""
+    with pq.ParquetFile(rows) as file:
+        target = StoredColumns(file).read(request["target"])
+    return _places(labels(target, wanted(request.get("positive"))))
+
+
 def load_rows(rows: Path, request: Mapping[str, Any], *, excluded: Sequence[str]) -> pd.DataFrame:
     """The features of every stored row, for a job without a target.
 
@@ -131,6 +139,10 @@ def load_rows(rows: Path, request: Mapping[str, Any], *, excluded: Sequence[str]
         n_rows = file.metadata.num_rows
         series = {name: to_series(stored.read(name)) for name in names}
     return pd.DataFrame(series, index=pd.RangeIndex(n_rows), copy=False)
+
+
+def _places(y: npt.NDArray[np.int8]) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    return np.flatnonzero(y >= 0), _some(np.flatnonzero(y < 0), UNLABELLED_ROWS)
 
 
 def _some(rows: npt.NDArray[np.intp], n_rows: int) -> npt.NDArray[np.intp]:

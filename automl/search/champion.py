@@ -16,6 +16,7 @@ from automl.cost import Cost
 from automl.data.encoding import TableEncoder
 from automl.errors import DataError
 from automl.meters.base import Meter, measure
+from automl.search.around import Around
 from automl.search.calibration import Platt
 from automl.search.fitted import Fitted
 from automl.search.seen import Seen
@@ -73,11 +74,19 @@ class Champion:
     # Which rows its models have seen, for a search that starts from it: those of its own data,
     # and of older data where models of theirs are among its own.
     seen: tuple[Seen, ...] = ()
+    # What it makes of the tables around its rows; None where it reads one table only.
+    tables: Around | None = None
 
     @property
     def columns(self) -> list[str]:
-        """Names of the columns that it was given, in their order."""
+        """Names of the columns that it was given, in their order, computed ones too."""
         return [column["name"] for column in self.schema]
+
+    @property
+    def own_columns(self) -> list[str]:
+        """Those of them that a row brings itself."""
+        made = set() if self.tables is None else set(self.tables.made)
+        return [name for name in self.columns if name not in made]
 
     def decision(self, X: pd.DataFrame) -> Floats:
         """Logits at the true prevalence before calibration, shape (n_rows,).

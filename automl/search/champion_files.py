@@ -16,6 +16,7 @@ import numpy.typing as npt
 from automl.data.encoding import TableEncoder
 from automl.errors import DataError
 from automl.models import catalog
+from automl.search.around import FEATURIZER, Around
 from automl.search.calibration import Platt
 from automl.search.champion import Champion, Member
 from automl.search.curves import curves
@@ -91,6 +92,8 @@ def write(champion: Champion, folder: Path) -> str:
         drawn = curves(champion.out_of_fold, members=[one.trial for one in champion.members])
         # For machines: indents would make it three times as long.
         (folder / CURVES).write_text(json.dumps(drawn, allow_nan=False), encoding="utf-8")
+    if champion.tables is not None:
+        files += champion.tables.write(folder)
     manifest = {
         "format": FORMAT,
         "files": {name: digest((folder / name).read_bytes()) for name in sorted(files)},
@@ -129,6 +132,7 @@ def read(folder: Path, *, sha256: str | None) -> Champion:
             out_of_fold=out_of_fold,
             typical=_typical(state.get("typical"), len(encoder.names)),
             seen=_seen(folder) if SEEN in manifest["files"] else (),
+            tables=Around.read(folder) if FEATURIZER in manifest["files"] else None,
         )
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise corrupt(f"the model's files cannot be read ({type(error).__name__})") from error

@@ -29,6 +29,7 @@ BEYOND_SCHEMA = {
     "/v1/models/{name}/outcomes",
     "/v1/models/{name}/promote",
     "/v1/plans",
+    "/v1/predictions",
     "/v1/schedules",
 }
 CASES = 5  # per operation; there are 20

@@ -1,0 +1,161 @@
+"""What the child does that puts several tables together; nothing of it runs in the service."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from scheduler.reading import meter_of, source_of
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from automl.relations.assembling import Assembled
+    from automl.relations.layout import Layout
+    from automl.relations.spec import Spec
+
+LAYOUT = "relations"  # the folder beside the rows
+NOW = "now"
+
+
+def assemble(
+    spec: Mapping[str, Any],
+    tables: Mapping[str, Mapping[str, Any]],
+    destination: str,
+    limits: Mapping[str, int],
+    watts: Mapping[str, float | None],
+    now: str,
+) -> dict[str, Any]:
+    """Put tables together: entity rows as a plain table, and their events in buckets beside it.
+
+    Parameters
+    ----------
+    tables : by name, the files of its `parts`, and how many `bytes` they are
+    now : ISO; events at or after it are of the future
+
+    Returns
+    -------
+    dict
+        ``profile`` of the rows, whose ``relations`` are what the tables are to each other, and
+        ``cost``.
+
+    Raises
+    ------
+    DataError
+        What stands against it: the data set is INVALID.
+    """
+    from automl.data.options import ReadingLimits
+    from automl.meters.base import measure
+    from automl.relations.layout import Layout
+    from automl.relations.spec import Spec
+    from automl.relations.storing import store
+
+    folder = Path(destination)
+    moment = datetime.fromisoformat(now)
+    with measure(meter_of(watts)) as taken:
+        declared = Spec.from_json(spec)
+        files = {
+            name: source_of(one).write(folder / f"{name}.part") for name, one in tables.items()
+        }
+        types = {name: types_of(path) for name, path in files.items()}
+        most = ReadingLimits(**limits)
+        made = store(at_moment(declared, moment), files, folder / LAYOUT, now=moment, limits=most)
+        for name in files:
+            (folder / f"{name}.part").unlink(missing_ok=True)
+        layout = Layout.read(folder / LAYOUT)
+        profile = stored_rows(made.table, folder, key=key_of(made), limits=most)
+    before = {name: int(one["bytes"]) for name, one in tables.items()}
+    profile["bytes_in"] = sum(before.values())
+    reading = {name: dict(one.get("options") or {}) for name, one in tables.items()}
+    profile["relations"] = {
+        **about(made, as_said(made.spec, declared), layout, before=before),
+        "types": types,
+        "reading": reading,
+    }
+    return {"profile": profile, "cost": taken.cost.to_json()}
+
+
+def at_moment(spec: Spec, moment: datetime) -> Spec:
+    """The spec with the clock's time where its cut-off is ``now`` itself."""
+    if spec.cut_off.now != NOW:
+        return spec
+    return replace(spec, cut_off=replace(spec.cut_off, now=moment.isoformat()))
+
+
+def as_said(spec: Spec, declared: Spec) -> Spec:
+    """The spec with ``now`` as its cut-off where it was declared so: each prediction has its own.
+
+    It is another than the declared one where windows made the entities.
+    """
+    return replace(spec, cut_off=declared.cut_off) if declared.cut_off.now == NOW else spec
+
+
+def types_of(file: Path) -> dict[str, str]:
+    """The types of a stored table's columns, by name."""
+    import pyarrow.parquet as pq
+
+    from automl.data.versions import TYPE_NAMES
+
+    return {field.name: TYPE_NAMES.get(field.type, "string") for field in pq.read_schema(file)}
+
+
+def key_of(made: Assembled) -> str | None:
+    """The column that names a row: the entity's key, where it is one column and comes once."""
+    names = made.roles["key"]
+    once = made.report["n_entities"] == made.report["n_rows"]
+    return names[0] if len(names) == 1 and once else None
+
+
+def stored_rows(table: pa.Table, folder: Path, *, key: str | None, limits: Any) -> dict[str, Any]:
+    """Write entity rows as any upload is stored; returns their profile."""
+    import pyarrow.parquet as pq
+
+    from automl.data.options import ReadingOptions
+    from automl.data.tables import ingest
+
+    part = folder / "rows.part"
+    pq.write_table(table, part, compression="lz4")
+    try:
+        options = ReadingOptions(format="parquet", non_finite="null", key=key)
+        return ingest(part, folder, options=options, limits=limits)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def about(
+    made: Assembled,
+    spec: Spec,
+    layout: Layout,
+    *,
+    before: Mapping[str, int],
+) -> dict[str, Any]:
+    """What is told of the tables, and what a job on them takes as said, as JSON."""
+    tables = {}
+    for name, one in spec.tables.items():
+        told = dict(made.report["tables"].get(name) or {})
+        told |= {"role": one.role, "dataset": one.source.get("dataset")}
+        if name == spec.entities:
+            told |= {"kind": "entities", "rows": made.report["n_rows"]}
+        if name in layout.tables:
+            told["bytes"] = layout.tables[name].n_bytes
+        tables[name] = told
+    return {
+        "spec": spec.to_json(),
+        "n_entities": made.report["n_entities"],
+        "tables": tables,
+        "warnings": [
+            {key: value for key, value in one.items() if value is not None}
+            for one in made.report["warnings"]
+        ],
+        "storage": {
+            "bytes_before": sum(before.values()),
+            "bytes_after": sum(one.n_bytes for one in layout.tables.values()),
+        },
+        "roles": {name: list(columns) for name, columns in made.roles.items()},
+        "cut_off": spec.to_json().get("cut_off", {}),
+        "target": spec.target,
+        "positive": spec.positive,
+    }
