@@ -211,7 +211,8 @@ def _with_entities(
             link = Link(columns=key, table=called if key else None, to=key)
             # what tells the label is not to be learnt from
             left = tuple(dict.fromkeys([*about.exclude, *filter(None, [windows.label])]))
-            specs[name] = replace(about, link=link, exclude=left)
+            # a series too short for a window, or a line without a session, is nobody's
+            specs[name] = replace(about, link=link, exclude=left, orphans="drop")
         elif about.link.table == windows.table and set(about.link.to) == set(key):
             specs[name] = replace(about, link=replace(about.link, table=called))
         else:
