@@ -50,19 +50,50 @@ def new_to(champion: Model, dataset: StoredDataset, *, store: Store) -> dict[str
     }
 
 
+def since_judged(
+    last: Run | None, dataset: StoredDataset, late: Mapping[str, Any], *, store: Store
+) -> dict[str, Any] | None:
+    """What of the data and labels a schedule's last challenge knew, beside the champion's own.
+
+    Only what came since speaks for another one: else the same labels would, every night, until a
+    challenger wins by chance. None where no challenger was compared with anything yet.
+
+    Parameters
+    ----------
+    last : the schedule's last run that is DONE
+    late : what is new to the champion, by `new_to`
+    """
+    if last is None or last.job_id is None or (last.outcome or {}).get("challenge") is None:
+        return None
+    ids = [one.id for one in store.versions_of(dataset.project_id, dataset.id)]
+    if last.dataset_id not in ids:  # deleted since, or of other data
+        return None
+    then = store.job(last.job_id).request.get("retraining") or {}
+    known = {*late["before"]["labels"], *((then.get("labels") or {}).get("artifacts") or ())}
+    return {
+        "n_parts": max(late["before"]["n_parts"], ids.index(last.dataset_id) + 1),
+        "labels": [key for key in late["labels"]["artifacts"] if key in known],
+    }
+
+
 def appraised(
     run: Run,
     champion: Model,
     dataset: StoredDataset,
     late: Mapping[str, Any],
     *,
+    judged: Mapping[str, Any] | None = None,
     store: Store,
     artifacts: ArtifactStore,
     settings: Settings,
     clock: Clock,
     stopping: Callable[[], bool],
 ) -> dict[str, Any]:
-    """The numbers of the decision, from a child; the run is kept meanwhile."""
+    """The numbers of the decision, from a child; the run is kept meanwhile.
+
+    Counted from what was `judged` last, by `since_judged`, or else from the champion's training.
+    """
+    before = judged or late["before"]
     parts = parts_of(store.versions_of(dataset.project_id, dataset.id), artifacts)
     about = {"key": late["labels"]["key"], "target": late["labels"]["target"]}
     kept = clock()
@@ -85,14 +116,16 @@ def appraised(
                 **about,
             },
             "before": {
-                "parts": parts[: late["before"]["n_parts"]],
-                "labels": paths(artifacts, late["before"]["labels"]),
+                "parts": parts[: before["n_parts"]],
+                "labels": paths(artifacts, before["labels"]),
                 **about,
             },
             "champion": str(artifacts.path(champion.artifact)),
             "sha256": champion.sha256,
             "request": dict(store.job(champion.job_id).request),
             "training": store.observation(champion.id, day=TRAINING),
+            "judged": judged is not None,
+            "watts": settings.watts,
         },
         memory_bytes=settings.child_memory_bytes,
         cpu_seconds=ASSESS_SECONDS,

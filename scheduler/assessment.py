@@ -10,7 +10,7 @@ import numpy as np
 
 from scheduler.challenge import LEVEL, N_REPLICATES, Fresh, at_most, features, fresh_of
 from scheduler.drift import histograms, moved, score_histogram
-from scheduler.reading import source_of
+from scheduler.reading import meter_of, source_of
 from scheduler.work import objective_of
 
 if TYPE_CHECKING:
@@ -28,12 +28,18 @@ def assess(
     sha256: str,
     request: Mapping[str, Any],
     training: Mapping[str, Any] | None,
+    judged: bool,
+    watts: Mapping[str, float | None],
 ) -> dict[str, Any]:
-    """Compare the rows and labels of now with those that a champion was trained on.
+    """Compare the rows and labels of now with those that a champion was trained or judged on.
 
     Parameters
     ----------
     now, before : rows as `scheduler.reading.source_of` takes them
+    judged : a challenger was compared with the champion on what came until `before`: rows that
+        came since are held beside all of those, not beside those of the training alone, or the
+        same change would speak for a training every day
+    watts : of the meter
     champion, sha256 : folder and checksum of the champion
     request : of the job that made it
     training : histograms of its training, where they are known; they are reckoned else
@@ -44,17 +50,32 @@ def assess(
         ``n_new_labels, n_new_positive, n_corrected, n_new_rows``; ``drift`` with the most moved
         columns and the scores, None without new rows; ``decay`` with the champion's score then
         and now, None where it cannot be judged; ``histograms`` of the training and of the new
-        rows.
+        rows; ``cost`` of finding all this out, without the start of the process.
 
     Raises
     ------
     DataError
         ``corrupt_model``, and those of reading.
     """
+    from automl.meters.base import measure
     from automl.search.champion import Champion
 
-    rows, old_rows = source_of(now), source_of(before)
-    model = Champion.load(Path(champion), sha256=sha256)
+    with measure(meter_of(watts)) as spent:
+        rows, old_rows = source_of(now), source_of(before)
+        model = Champion.load(Path(champion), sha256=sha256)
+        found = _assessed(rows, old_rows, model, request, training, judged=judged)
+    return {**found, "cost": spent.cost.to_json()}
+
+
+def _assessed(
+    rows: Any,
+    old_rows: Any,
+    model: Champion,
+    request: Mapping[str, Any],
+    training: Mapping[str, Any] | None,
+    *,
+    judged: bool,
+) -> dict[str, Any]:
     found = fresh_of(rows, old_rows, request)
     objective = objective_of(request)
     columns = set(model.columns)
@@ -64,6 +85,11 @@ def assess(
         # one, which on a data set without any drift was an index of 2.5.
         scores = score_histogram(model.decision(seen))
         training = {"columns": histograms(seen), "scores": scores}
+    base = training
+    if judged:  # the same bins, of all rows up to then
+        seen = features(rows, columns, at_most(np.arange(found.n_before)))
+        scores = score_histogram(model.decision(seen), like=training["scores"])
+        base = {"columns": histograms(seen, like=training["columns"]), "scores": scores}
     drift: dict[str, Any] | None = None
     new: dict[str, Any] | None = None
     appended = at_most(np.arange(found.n_before, len(found.y)))
@@ -71,11 +97,11 @@ def assess(
         frame = features(rows, columns, appended)
         counted = histograms(frame, like=training["columns"])
         new = {"columns": counted, "scores": None}
-        told = moved(training["columns"], counted)
+        told = moved(base["columns"], counted)
         drift = {"columns": told[:MOST_TOLD], "n_columns": len(told), "scores": None}
         scores = score_histogram(model.decision(frame), like=training["scores"])
         new["scores"] = scores
-        drift["scores"] = moved({"score": training["scores"]}, {"score": scores})[0]
+        drift["scores"] = moved({"score": base["scores"]}, {"score": scores})[0]
     return {
         "n_new_rows": len(found.y) - found.n_before,
         "n_new_labels": found.n_new,

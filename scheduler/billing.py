@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from scheduler.work import Work
 
 UNFINISHED = "unfinished"
-ORDER = ("features", "search", "refit", "predict", UNFINISHED)
+ORDER = ("features", "search", "refit", "predict", "challenge", UNFINISHED)
 ENSEMBLE = "ensemble"  # its cost is that of its members, who stand in the bill themselves
 
 

@@ -200,20 +200,17 @@ def line_of(emitted: Emissions, rates: Rates, *, zone: str, **about: Any) -> Led
 
 def ingest_lines(stored: StoredDataset, stretch: Stretch, rates: Rates, *, zone: str) -> Lines:
     """The lines of reading a data set in, under the data set's own id."""
+    about = {"job_id": stored.id, "project_id": stored.project_id, "dataset_id": stored.id}
+    return own_lines(stretch, rates, zone=zone, **about)
+
+
+def own_lines(stretch: Stretch, rates: Rates, *, zone: str, **about: Any) -> Lines:
+    """The lines of work that is of no job: one for each day; `about` is what it is of."""
     days: dict[str, Emissions] = {}
     for day, part in by_day(stretch):
         days[day] = days.get(day, Emissions()) + rates.price(part)
     return tuple(
-        line_of(
-            one,
-            rates,
-            zone=zone,
-            job_id=stored.id,
-            phase=INGEST,
-            day=day,
-            project_id=stored.project_id,
-            dataset_id=stored.id,
-        )
+        line_of(one, rates, zone=zone, phase=stretch.phase, day=day, **about)
         for day, one in days.items()
     )
 

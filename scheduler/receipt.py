@@ -230,6 +230,10 @@ def _measured(
             f"{attempts} processes worked on this job; of one that was killed only finished trials"
             " and ended phases are in the bill."
         )
+    if "challenge" in phases:
+        lines.append(
+            "Challenge is what it took to hold it beside the champion, on the rows kept for that."
+        )
     if "predict" in phases:
         lines.append("Predict is what it took to measure the champion in use, by 1,000 rows twice.")
     lines.append(

@@ -14,10 +14,12 @@ from collections.abc import Iterable, Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, Protocol
 
+from automl.cost import Cost
 from automl.errors import DataError, FrugalError
-from scheduler.appraisal import appraised, new_to, paths
+from scheduler.appraisal import appraised, new_to, paths, since_judged
 from scheduler.artifacts import ArtifactStore
 from scheduler.carbon.series import IntensitySource
+from scheduler.carbon.typical import Typical
 from scheduler.challenger import outcome_of, plan_of, request_of
 from scheduler.child import where
 from scheduler.clock import Clock, utc_now
@@ -36,6 +38,7 @@ from scheduler.local_days import DailyWindow, local_time, time_zone
 from scheduler.planning import placed
 from scheduler.records import DatasetState, Job, JobState, Json, Model, StoredDataset
 from scheduler.records_schedules import Run, RunState, Schedule, ScheduleState
+from scheduler.settlement import Prices, bill_appraisal
 from scheduler.store import Store
 from scheduler.store_outbox import Call
 from scheduler.store_outcomes import TRAINING
@@ -92,6 +95,9 @@ class Retraining:
     ) -> None:
         self._store, self._artifacts, self._settings = store, artifacts, settings
         self._ingestor, self._intensity, self._clock = ingestor, intensity, clock
+        self._prices = Prices(
+            source=intensity or Typical(), typical=Typical(), zone=settings.zone, live=False
+        )
         self._owner = f"retraining:{uuid.uuid4().hex[:12]}"
         self._stopping = threading.Event()
 
@@ -198,11 +204,14 @@ class Retraining:
             )
             self._skip(schedule, run, because, now, dataset=dataset)
             return False
+        judged = since_judged(last, dataset, late, store=store)
+        began = self._clock()
         numbers = appraised(
             run,
             champion,
             dataset,
             late,
+            judged=judged,
             store=store,
             artifacts=self._artifacts,
             settings=self._settings,
@@ -211,7 +220,18 @@ class Retraining:
         )
         found = verdict(numbers, gate, days=days)
         histograms = numbers.pop("histograms")
+        if judged is not None and last is not None:
+            numbers["since"] = last.local_date
         self._observe(champion, numbers, histograms, now)
+        cost = Cost(**numbers.pop("cost"))
+        numbers["receipt"] = bill_appraisal(
+            run,
+            dataset,
+            cost,
+            began=began,
+            store=store,
+            prices=self._prices,
+        )
         if not found.worth:
             self._skip(schedule, run, found.because, now, numbers=numbers, dataset=dataset)
             return False

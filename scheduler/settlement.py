@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from automl.cost import Cost
 from automl.errors import FrugalError
 from scheduler.billing import constants_of, processor_joules, stretches_of
 from scheduler.carbon.series import IntensitySource
@@ -21,14 +23,18 @@ from scheduler.errors import StoreUnavailable
 from scheduler.ledger import INGEST
 from scheduler.pricing import (
     Price,
+    finite,
     ingest_lines,
     ingest_of,
+    intensity_of,
+    own_lines,
     price_of,
     settle_at_of,
     spans_of,
 )
-from scheduler.receipt import priced, receipt, so_far
+from scheduler.receipt import bill, priced, receipt, so_far
 from scheduler.records import Job, StoredDataset
+from scheduler.records_schedules import Run
 from scheduler.store import Store
 from scheduler.store_outbox import calls_of
 
@@ -37,6 +43,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+WORTH = "worth"
+APPRAISED = (
+    "Energy of the process that compared the new rows and labels with those known before, by the "
+    "same meter as a job's, without the start of that process; gCO2e by the g/kWh as known when it "
+    "ended, which is not looked up again. A process that was stopped on the way is not in it."
+)
+_RUNS = uuid.UUID("2f6d1b0e-5a8c-4d57-8a39-9a0f3c0b7e52")  # a namespace of our own
 # A tick that finds more than this goes on at the next one.
 MOST_AT_ONCE = 50
 
@@ -81,8 +94,8 @@ class Prices:
             home=home,
         )
 
-    def of_ingest(self, stretch: Stretch, *, now: datetime) -> tuple[Rates, str]:
-        """The intensities while a data set was read, and where that was: here."""
+    def rates_here(self, stretch: Stretch, *, now: datetime) -> tuple[Rates, str]:
+        """The intensities of work that no job's plan moved, and where it was: here."""
         home = known_zone(self.zone)
         return self._rates(home, [(stretch.start, stretch.end)], now=now), home
 
@@ -193,6 +206,42 @@ def _said(grams: float | None) -> str:
     return "not told yet" if grams is None else f"{grams:.4g} g"
 
 
+def bill_appraisal(
+    run: Run,
+    dataset: StoredDataset,
+    cost: Cost,
+    *,
+    began: datetime,
+    store: Store,
+    prices: Prices,
+) -> dict[str, Any]:
+    """Bill what it took to decide whether a training is worth it: once, whatever was decided.
+
+    It is of no job: the ledger has it under an id of the run, as phase ``worth``. Returns its
+    receipt.
+    """
+    end = began + timedelta(seconds=cost.wall_seconds)
+    stretch = Stretch(phase=WORTH, start=began, end=end, cost=finite(cost))
+    rates, zone = prices.rates_here(stretch, now=end)
+    lines = own_lines(
+        stretch,
+        rates,
+        zone=zone,
+        job_id=uuid.uuid5(_RUNS, f"{run.schedule_id} {run.local_date}").hex,
+        project_id=dataset.project_id,
+        dataset_id=dataset.id,
+        schedule_id=run.schedule_id,
+    )
+    store.settle(lines[0].job_id, receipt=None, lines=lines, settle_at=None, now=end)
+    emitted = rates.price(stretch)
+    intensity = intensity_of(emitted, rates, zone=zone)
+    return {
+        **bill(WORTH, stretch.cost, grams_per_kwh=intensity["grams_per_kwh"]),
+        "intensity": intensity,
+        "method": APPRAISED,
+    }
+
+
 def all_stretches(
     job: Job, dataset: StoredDataset, store: Store, *, now: datetime
 ) -> list[Stretch]:
@@ -206,7 +255,7 @@ def _settle_dataset(store: Store, prices: Prices, dataset: StoredDataset, *, now
     stretch = ingest_of(dataset)
     if stretch is None:
         return False
-    rates, zone = prices.of_ingest(stretch, now=now)
+    rates, zone = prices.rates_here(stretch, now=now)
     emitted = rates.price(stretch)
     again = settle_at_of(emitted, end=stretch.end, now=now) if prices.live else None
     lines = ingest_lines(dataset, stretch, rates, zone=zone)

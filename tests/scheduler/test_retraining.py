@@ -14,6 +14,7 @@ import pytest
 from automl.errors import DataError
 from scheduler.artifacts import ArtifactStore
 from scheduler.config import Settings
+from scheduler.ledger import LedgerFilter
 from scheduler.records import JobState
 from scheduler.records_schedules import RunState
 from scheduler.store import Store
@@ -53,6 +54,10 @@ def nights(trained: Path, tmp_path: Path) -> Iterator[Nights]:
 
 def base_of(nights: Nights) -> str:
     return nights.store.get_model(nights.project, NAME).dataset_id
+
+
+def newest(nights: Nights) -> str:
+    return nights.store.newest_version(nights.project, base_of(nights)).id
 
 
 @pytest.mark.slow
@@ -119,6 +124,42 @@ def test_a_challenger_that_is_not_better_is_not_promoted(nights: Nights) -> None
         "not worth it today, because no row and no label has come since the run of 2026-06-02, "
         "whose challenger was compared with the same champion"
     )
+    # Nor because of a few more: what was judged does not count again, nor how far it had moved.
+    body, labels = rows(2600, 2640, seed=4)
+    nights.upload(body, base=newest(nights))
+    third = nights.night(schedule)
+    assert third.state is RunState.SKIPPED, third.decision
+    numbers = third.decision["numbers"]
+    assert (numbers["n_new_rows"], numbers["n_new_labels"]) == (40, 40)
+    assert numbers["since"] == run.local_date
+    assert third.decision["because"].startswith("not worth it today, because 40 new labels (< 50)")
+    nights.outcomes({key: 1 - label for key, label in labels.items()})  # mended: not new
+    body, _ = rows(2640, 2700, seed=5)
+    nights.upload(body, base=newest(nights))
+    fourth = nights.night(schedule)  # those of both nights count, since none was judged between
+    assert fourth.decision["numbers"]["n_new_labels"] == 100
+    assert fourth.decision["worth"] or "positives" in fourth.decision["because"]
+
+
+def test_the_energy_of_deciding_and_of_judging_is_billed(nights: Nights) -> None:
+    schedule = nights.schedule()
+    nights.upload(rows(2000, 2600, seed=3)[0], base=base_of(nights))
+    run = nights.night(schedule)
+    bill = run.decision["numbers"]["receipt"]
+    assert bill["name"] == "worth"
+    assert bill["joules"] > 0
+    assert bill["gco2e"] == pytest.approx(bill["kwh"] * bill["intensity"]["grams_per_kwh"])
+    assert "without the start of that process" in bill["method"]
+    lines, _ = nights.store.ledger_lines(
+        nights.project, LedgerFilter(schedule_id=schedule.id), limit=99
+    )
+    by_phase = {one.phase: one for one in lines}
+    assert by_phase["worth"].joules == pytest.approx(bill["joules"])
+    assert by_phase["challenge"].joules > 0
+    receipt = nights.store.job(str(run.job_id)).receipt
+    assert receipt is not None
+    assert "challenge" in [one["name"] for one in receipt["phases"]]
+    assert any(line.startswith("Challenge is what it took") for line in receipt["method"])
 
 
 def test_a_winner_is_only_proposed_where_a_person_promotes(nights: Nights) -> None:

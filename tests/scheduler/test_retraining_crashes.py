@@ -13,6 +13,7 @@ import pytest
 
 from scheduler.artifacts import ArtifactStore
 from scheduler.config import Settings
+from scheduler.ledger import LedgerFilter
 from scheduler.local_days import local_time
 from scheduler.records import Job, JobState, Model
 from scheduler.records_schedules import Run, RunState, Schedule, ScheduleState
@@ -30,6 +31,7 @@ NUMBERS = {
     "drift": None,
     "decay": None,
     "histograms": {"training": {"columns": {}, "scores": {}}, "new": None},
+    "cost": {"cpu_seconds": 2.0, "joules": 9.0, "wall_seconds": 3.0, "meter": "cpu_time"},
 }
 REQUEST = {
     "model": "bank-y",
@@ -234,6 +236,8 @@ def test_a_death_at_every_call_of_a_promotion(
     assert (run.state, run.outcome["promoted"]) == (RunState.DONE, True)
     assert [one.version for one in store.promotions(project, "bank-y")] == [2, 1]
     assert store.get_model(project, "bank-y").version == 2
+    # However often it was decided anew, its energy is in the ledger, and once.
+    assert store.ledger_total(project, LedgerFilter(phase="worth")).joules == 9.0
     assert store.verify_audit(project) is None
 
 
