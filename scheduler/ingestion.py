@@ -9,7 +9,7 @@ import os
 import socket
 import threading
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,6 +25,7 @@ from scheduler.child import call
 from scheduler.clock import Clock, utc_now
 from scheduler.config import Settings
 from scheduler.errors import ChildDied, Conflict, Gone, StoreUnavailable, problem, problem_of
+from scheduler.forgetting import forget_labels
 from scheduler.knowledge import LocalKnowledge
 from scheduler.reading import key_of, parts_of
 from scheduler.records import DatasetState, StoredDataset
@@ -532,6 +533,7 @@ class Ingestor:
         """
         # Also what was made of it: without force the store refuses that.
         ids = [dataset_id, *self._store.built_on(project_id, dataset_id)]
+        series = self._store.series(project_id, dataset_id)
         _, keys = self._store.delete_dataset(
             project_id, dataset_id, force=force, now=now, actor=actor
         )
@@ -541,9 +543,37 @@ class Ingestor:
                 reading = self._under_way.get(one)
             if reading is not None:
                 reading.cancelled.set()
+        if keys and series[0].id not in ids:  # with a first version all labels went already
+            keys += self._forgotten(series, ids)
         for key in keys:
             self._artifacts.delete(key)
         return ids
+
+    def _forgotten(self, series: Sequence[StoredDataset], ids: Collection[str]) -> list[str]:
+        """Take the labels of the rows of some versions out of the files that they came in.
+
+        Where that fails none of the labels stays: the keys of their files, which are deleted.
+        """
+        gone = [one for one in series if one.id in ids and one.state is DatasetState.READY]
+        try:
+            n_labels = forget_labels(
+                gone,
+                series,
+                store=self._store,
+                artifacts=self._artifacts,
+                memory_bytes=self._settings.child_memory_bytes,
+            )
+        except FrugalError as error:
+            log.error(
+                "data set %s: all labels that came later are deleted, since those of deleted rows "
+                "cannot be told apart: %s",
+                series[0].id,
+                error.code,
+            )
+            return self._store.drop_outcomes(series[0].id)
+        if n_labels:
+            log.info("data set %s: %d labels of deleted rows deleted", series[0].id, n_labels)
+        return []
 
     def stop(self) -> None:
         """End the children; what they were reading stays INGESTING and is resumed by `recover`."""

@@ -254,8 +254,9 @@ class DatasetStore(Database):
         """Forget the rows, profile and problem of a data set; its name and figures stay on record.
 
         The versions that build on it go with it, and with a first version the labels that came
-        later. With `force`, open jobs on them end too: those that wait are CANCELLED here, the
-        one that runs is asked to stop, and can register no model any more.
+        later; those of a later version's rows the caller takes out of their files. With `force`,
+        open jobs on them end too: those that wait are CANCELLED here, the one that runs is asked to
+        stop, and can register no model any more.
 
         Returns
         -------

@@ -79,6 +79,14 @@ class OutcomeStore(Database):
         with self.read() as connection:
             return [_outcomes(row) for row in connection.execute(query)]
 
+    def drop_outcomes(self, root_id: str) -> list[str]:
+        """Forget all labels of a series; the keys of the files, which the caller deletes."""
+        late = outcomes.c.root_id == root_id
+        with self.write() as connection:
+            keys = connection.scalars(select(outcomes.c.artifact).where(late)).all()
+            connection.execute(update(outcomes).where(late).values(artifact=None))
+        return [key for key in keys if key is not None]
+
     def put_observation(
         self, model_id: str, *, day: str, n_rows: int, histograms: Mapping[str, Any]
     ) -> None:
