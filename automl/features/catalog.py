@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 from dataclasses import dataclass
 
 from automl.features.group import FittedGroup, Group
@@ -19,36 +20,55 @@ class Kind:
     module : of `automl.features`
     group, fitted : names of its classes
     roles : of tables that it can be computed from
-    per : sorts of columns of which it needs some
-        Its cost is then that of one column, times how many there are; at most `most` are used.
+    needs : sorts of columns, one of each of which it works on
+        Its cost is that of one column (of each), times how many there are; at most `most` of
+        each are used.
+    windowed : whether it sees no more of a long series than the widest window
     """
 
     module: str
     group: str
     fitted: str
     roles: tuple[str, ...] = ("events", "series", "log", "static")
-    per: tuple[Sort, ...] = ()
+    needs: tuple[tuple[Sort, ...], ...] = ()
     most: int = 1_000
+    windowed: bool = False
 
     def columns(self, table: EventTable) -> int:
-        """How many columns of a table it works on; 1 where columns do not matter to it."""
-        return min(len(names_of(table, *self.per)), self.most) if self.per else 1
+        """How many columns, or pairs, of a table it works on; 1 where they do not matter."""
+        return math.prod(min(len(names_of(table, *sorts)), self.most) for sorts in self.needs)
 
 
 KINDS: dict[str, Kind] = {
-    "recency": Kind(module="recency", group="Recency", fitted="FittedRecency"),
+    "recency": Kind(module="recency", group="Recency", fitted="FittedRecency", windowed=True),
     "aggregates": Kind(
-        module="aggregates", group="Aggregates", fitted="FittedAggregates", per=("number", "date")
+        module="aggregates",
+        group="Aggregates",
+        fitted="FittedAggregates",
+        needs=(("number", "date"),),
+        windowed=True,
+    ),
+    "trends": Kind(
+        module="aggregates",
+        group="Trends",
+        fitted="FittedAggregates",
+        needs=(("number",),),
+        windowed=True,
     ),
     "categories": Kind(
-        module="categories", group="Categories", fitted="FittedCategories", per=("text", "number")
+        module="categories",
+        group="Categories",
+        fitted="FittedCategories",
+        needs=(("text", "code"),),
+        windowed=True,
     ),
     "conditional": Kind(
         module="conditional",
         group="Conditional",
         fitted="FittedConditional",
-        per=("text", "number"),
-        most=8,
+        needs=(("text", "code"), ("number",)),
+        most=4,
+        windowed=True,
     ),
     "shape": Kind(module="shape", group="Shape", fitted="FittedShape", roles=("events", "series")),
     "convolutions": Kind(

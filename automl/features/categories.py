@@ -92,13 +92,18 @@ class FittedCategories:
         unit = SECONDS_PER_DAY if table.dated else 1.0
         code = block.codes(table, of.column, of.levels)
         inside = [block.since(start) for start in starts]
-        n_known = [positive(one.total(kept_before(code >= 0))) for one in inside]
+        known = kept_before(code >= 0)
+        n_known = [positive(one.total(known)) for one in inside]
         entropy = np.zeros(len(whole.start))
         different = np.zeros(len(whole.start))
         cut_off = np.where(np.isfinite(spans.cut_off), spans.cut_off, np.nan)[block.rows]
         time = block.take(table.time)
         last_code = whole.last(code)
+        # What no feature asks for is not computed: a champion uses few levels.
+        of_all = {f"{prefix}.entropy.{widest}", f"{prefix}.distinct.{widest}"} & wanted
         for at, label in enumerate(labels_of(of)):
+            if not of_all and not any(f"[{label}]" in name for name in wanted):
+                continue
             is_level = code == at
             before = kept_before(is_level)
             for window, one, n in zip(self.windows, inside, n_known, strict=True):
@@ -118,8 +123,10 @@ class FittedCategories:
             found[f"{prefix}.last[{label}]"] = np.where(last_code >= 0, last_code == at, np.nan)
         found[f"{prefix}.entropy.{widest}"] = entropy
         found[f"{prefix}.distinct.{widest}"] = different
-        found[f"{prefix}.changes.{widest}"] = _changes(code, whole)
-        found[f"{prefix}.missing.{widest}"] = whole.total(kept_before(code < 0)) / whole.count
+        if (name := f"{prefix}.changes.{widest}") in wanted:
+            found[name] = _changes(code, whole)
+        if (name := f"{prefix}.missing.{widest}") in wanted:
+            found[name] = whole.total(kept_before(code < 0)) / whole.count
         return {name: values for name, values in found.items() if name in wanted}
 
     def only(self, columns: Sequence[str]) -> Self:
@@ -161,7 +168,8 @@ class Categories:
     """Decides which columns have levels, and which of these are frequent enough to be named."""
 
     kind = "categories"
-    seconds_per_million = 0.03
+    # Of one column of five levels.
+    seconds_per_million = 0.08
 
     def fit(self, table: EventTable, spans: Spans, *, seed: int) -> FittedCategories | None:
         """Levels and windows from training rows; None where no column has levels."""
@@ -192,9 +200,7 @@ def find_levels(table: EventTable, spans: Spans) -> list[Levels]:
     A level is named only where some subjects have it (`LEAST_SUBJECTS`, fewer in a table of a few
     machines): a name that one person alone has would tell of that person.
     """
-    names = names_of(table, "text") + [
-        one.name for one in table.columns.schema if pa.types.is_integer(one.type)
-    ]
+    names = names_of(table, "text", "code")
     sample = _sample(spans)
     some = sample.start < sample.end
     n_subjects = len(np.unique(table.subject[sample.start[some]]))

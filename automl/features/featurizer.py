@@ -12,7 +12,8 @@ import pandas as pd
 from automl.errors import DataError
 from automl.features.catalog import KINDS, fitted_of, group_of, kinds_for
 from automl.features.group import Column, FittedGroup
-from automl.relations.tables import EventTable, Relations, Spans
+from automl.features.windows import most_seen
+from automl.relations.tables import EventTable, Integers, Relations, Spans
 
 VERSION = 1
 # Constants are looked for in at most so many rows.
@@ -51,26 +52,23 @@ class Featurizer:
         DataError
             ``unknown_feature_group`` where the tables do not offer one.
         """
-        offers = {offer.name: offer for offer in groups_of(relations)}
-        names = list(offers) if groups is None else list(groups)
-        if unknown := [name for name in names if name not in offers]:
-            raise DataError(
-                f"there is no feature group {unknown[0]!r}; there are: {', '.join(offers)}",
-                code="unknown_feature_group",
-                details={"group": unknown[0], "known": list(offers)},
-            )
-        some = (
-            relations if relations.n_rows <= LOOKED_AT else relations.take(_some(relations, seed))
-        )
-        spans = {name: some.spans(name) for name in {offers[name].table for name in names}}
-        fitted = []
-        for name in names:
-            offer = offers[name]
-            table, seen = some.tables[offer.table], spans[offer.table]
-            group = group_of(offer.kind).fit(table, seen, seed=seed)
-            if group is not None and (group := _varying(group, some, seen)).columns:
-                fitted.append(group)
-        return cls(groups=tuple(fitted))
+        found = _fitted(_for_fitting(relations, seed), groups, seed=seed)
+        return cls(groups=tuple(group for group, _ in found))
+
+    @classmethod
+    def fit_transform(
+        cls, relations: Relations, groups: Sequence[str] | None = None, *, seed: int
+    ) -> tuple[Self, pd.DataFrame]:
+        """As `fit` and then `transform`, without computing a feature twice."""
+        some = _for_fitting(relations, seed)
+        found = _fitted(some, groups, seed=seed)
+        featurizer = cls(groups=tuple(group for group, _ in found))
+        if some is not relations:
+            return featurizer, featurizer.transform(relations)
+        columns = [
+            of for group, computed in found for of in zip(group.columns, computed, strict=True)
+        ]
+        return featurizer, pd.DataFrame(dict(columns), index=relations.rows.index, copy=False)
 
     def transform(self, relations: Relations) -> pd.DataFrame:
         """Features of shape (n_entities, n_features), float32, in the order of the rows.
@@ -81,10 +79,10 @@ class Featurizer:
             ``missing_table`` or ``missing_columns`` where something that is read is not there.
         """
         self._check(relations)
-        spans = {name: relations.spans(name) for name in self.reads()}
-        found: dict[str, np.ndarray[Any, np.dtype[np.float32]]] = {}
+        seen = {name: _Seen.of(relations.spans(name)) for name in self.reads()}
+        found: dict[str, Column] = {}
         for group in self.groups:
-            columns = _computed(group, relations.tables[group.table], spans[group.table])
+            columns = seen[group.table].transform(group, relations.tables[group.table])
             found |= zip(group.columns, columns, strict=True)
         return pd.DataFrame(found, index=relations.rows.index, columns=self.columns, copy=False)
 
@@ -144,12 +142,13 @@ def groups_of(relations: Relations) -> list[GroupOffer]:
     found = []
     for name, table in relations.tables.items():
         spans = relations.spans(name)
-        lengths = spans.end - spans.start
+        lengths, widest = spans.end - spans.start, most_seen(spans)
         for kind in kinds_for(table):
             group = group_of(kind)
             # Some groups look at the last values of a stretch only.
             most = getattr(group, "most_values", None)
             seen = lengths if most is None else np.minimum(lengths, most)
+            seen = widest if KINDS[kind].windowed else seen
             millions = float(seen.sum()) / 1e6 * KINDS[kind].columns(table)
             found.append(
                 GroupOffer(
@@ -162,35 +161,83 @@ def groups_of(relations: Relations) -> list[GroupOffer]:
     return sorted(found, key=lambda one: one.expected_seconds)
 
 
-def _some(relations: Relations, seed: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    chosen = np.random.default_rng(seed).choice(relations.n_rows, size=LOOKED_AT, replace=False)
-    return np.sort(chosen).astype(np.int64)
-
-
-def _computed(group: FittedGroup, table: EventTable, spans: Spans) -> list[Column]:
-    """A group's features, once for all rows that see the same stretch at the same cut-off.
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """What rows see; where many see the same at the same cut-off it is computed once for them.
 
     Rows that share a subject, such as all of a day with its weather, are many times fewer.
     """
-    seen = np.stack([spans.start, spans.end, spans.cut_off.view(np.int64)])
-    distinct, at = np.unique(seen, axis=1, return_inverse=True)
-    if 2 * distinct.shape[1] > seen.shape[1]:
-        return group.transform(table, spans)
-    few = Spans(
-        start=distinct[0], end=distinct[1], cut_off=np.ascontiguousarray(distinct[2]).view(float)
-    )
-    return [column[at] for column in group.transform(table, few)]
+
+    spans: Spans
+    at: Integers | None
+
+    @classmethod
+    def of(cls, spans: Spans) -> Self:
+        n = len(spans.start)
+        if 2 * len(np.unique(spans.start)) > n:
+            return cls(spans=spans, at=None)
+        keys = (spans.cut_off.view(np.int64), spans.end, spans.start)
+        order = np.lexsort(keys)
+        fresh = np.zeros(n, dtype=np.bool_)
+        fresh[:1] = True
+        for key in keys:
+            fresh[1:] |= np.diff(key[order]) != 0
+        if 2 * int(fresh.sum()) > n:
+            return cls(spans=spans, at=None)
+        at = np.empty(n, dtype=np.int64)
+        at[order] = np.cumsum(fresh) - 1
+        first = order[fresh]
+        few = Spans(start=spans.start[first], end=spans.end[first], cut_off=spans.cut_off[first])
+        return cls(spans=few, at=at)
+
+    def transform(self, group: FittedGroup, table: EventTable) -> list[Column]:
+        columns = group.transform(table, self.spans)
+        return columns if self.at is None else [column[self.at] for column in columns]
 
 
-def _varying(group: FittedGroup, relations: Relations, spans: Spans) -> FittedGroup:
+def _for_fitting(relations: Relations, seed: int) -> Relations:
+    if relations.n_rows <= LOOKED_AT:
+        return relations
+    chosen = np.random.default_rng(seed).choice(relations.n_rows, size=LOOKED_AT, replace=False)
+    return relations.take(np.sort(chosen).astype(np.int64))
+
+
+def _fitted(
+    relations: Relations, groups: Sequence[str] | None, *, seed: int
+) -> list[tuple[FittedGroup, list[Column]]]:
+    """Groups with their features of these rows."""
+    offers = {offer.name: offer for offer in groups_of(relations)}
+    names = list(offers) if groups is None else list(groups)
+    if unknown := [name for name in names if name not in offers]:
+        raise DataError(
+            f"there is no feature group {unknown[0]!r}; there are: {', '.join(offers)}",
+            code="unknown_feature_group",
+            details={"group": unknown[0], "known": list(offers)},
+        )
+    spans = {name: relations.spans(name) for name in {offers[name].table for name in names}}
+    seen = {name: _Seen.of(of) for name, of in spans.items()}
+    found = []
+    for name in names:
+        of = offers[name].table
+        table = relations.tables[of]
+        group = group_of(offers[name].kind).fit(table, spans[of], seed=seed)
+        if group is not None:
+            group, columns = _varying(group, seen[of].transform(group, table))
+            if columns:
+                found.append((group, columns))
+    return found
+
+
+def _varying(group: FittedGroup, columns: list[Column]) -> tuple[FittedGroup, list[Column]]:
     """Without features that are the same where they are known, and the second of two alike.
 
     That there are no events is told by their count, not by the NaN of everything else.
     """
-    seen: dict[bytes, str] = {}
-    computed = _computed(group, relations.tables[group.table], spans)
-    for name, values in zip(group.columns, computed, strict=True):
+    kept: dict[bytes, tuple[str, Column]] = {}
+    for name, values in zip(group.columns, columns, strict=True):
         known = values[~np.isnan(values)]
         if len(known) and (known != known[0]).any():
-            seen.setdefault(values.tobytes(), name)
-    return group.only(list(seen.values()))
+            kept.setdefault(values.tobytes(), (name, values))
+    fewer = group.only([name for name, _ in kept.values()])
+    by_name = dict(kept.values())
+    return fewer, [by_name[name] for name in fewer.columns]

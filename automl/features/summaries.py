@@ -11,7 +11,6 @@ import numpy.typing as npt
 from automl.features.segments import Stretches, kept_before
 from automl.relations.tables import Floats
 
-# In the order in which they are worth their columns where there is no room for all.
 STATISTICS = (
     "mean",
     "last",

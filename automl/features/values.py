@@ -14,7 +14,8 @@ from automl.relations.tables import EventTable, Floats
 
 Codes = npt.NDArray[np.int32]
 
-Sort = Literal["number", "date", "text", "other"]
+# A code is a whole number, which is a number as well.
+Sort = Literal["number", "date", "text", "code", "other"]
 
 
 def sort_of(column: pa.DataType) -> Sort:
@@ -42,7 +43,8 @@ def names_of(table: EventTable, *sorts: Sort) -> list[str]:
     return [
         one.name
         for one in table.columns.schema
-        if sort_of(one.type) in sorts and one.name != table.message
+        if one.name != table.message
+        and (sort_of(one.type) in sorts or ("code" in sorts and pa.types.is_integer(one.type)))
     ]
 
 

@@ -16,7 +16,7 @@ SHARES = (0.03, 0.1, 0.3)
 LEAST_EVENTS = 2.0
 # Where rows see the same events over and over (a point of a series sees all points before it),
 # the whole history would cost the square of the series; they see so many last rows instead.
-MOST_ROWS = 1_000
+MOST_ROWS = 500
 OVERLAP = 16.0
 
 _DATED = {
@@ -78,15 +78,30 @@ def choose_windows(table: EventTable, spans: Spans) -> tuple[Window, ...]:
     some = np.flatnonzero(length > 0)
     if len(some) == 0:
         return (ALL,)
-    n_used = int(spans.end[some].max() - spans.start[some].min())
-    widest = ALL
-    if length.mean() > MOST_ROWS and float(length.sum()) > OVERLAP * n_used:
-        widest = Window(name=f"{MOST_ROWS}rows", rows=MOST_ROWS)
+    widest = _widest(spans)
     timed = some[np.isfinite(spans.cut_off[some])]
     if len(timed) * 2 < len(some):
         return (widest, *_by_rows(length[some], at_most=widest.rows))
     age = spans.cut_off[timed] - table.time[spans.start[timed]]
     return (widest, *_by_time(table, spans, age[np.isfinite(age)], at_most=widest.rows))
+
+
+def most_seen(spans: Spans) -> Integers:
+    """How many events of each row are in its widest window."""
+    rows = _widest(spans).rows
+    length = spans.end - spans.start
+    return length if rows is None else np.minimum(length, rows)
+
+
+def _widest(spans: Spans) -> Window:
+    length = spans.end - spans.start
+    some = length > 0
+    if not some.any() or length[some].mean() <= MOST_ROWS:
+        return ALL
+    n_used = int(spans.end[some].max() - spans.start[some].min())
+    if float(length.sum()) <= OVERLAP * n_used:
+        return ALL
+    return Window(name=f"{MOST_ROWS}rows", rows=MOST_ROWS)
 
 
 def _by_rows(length: Integers, *, at_most: int | None) -> list[Window]:

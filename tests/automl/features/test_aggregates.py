@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from automl.features import aggregates
-from automl.features.aggregates import Aggregates, FittedAggregates
+from automl.features.aggregates import Aggregates, FittedAggregates, Trends
 from tests.automl.features.making import compare, event_table, random_relations, relations, visible
 
 DAY = 86_400.0
@@ -60,10 +60,12 @@ def computed(group, made):
 @pytest.mark.parametrize("seed", [0, 1])
 def test_statistics_are_those_of_a_plain_loop(seed):
     made = random_relations(seed, n_rows=80)
-    group = Aggregates().fit(made.tables["trans"], made.spans("trans"), seed=0)
-    assert len(group.windows) > 1
-    assert set(group.reads) == {"amount", "balance", "ok", "booked"}
-    compare(computed(group, made), [truth(made, row, group.windows) for row in range(made.n_rows)])
+    table, spans = made.tables["trans"], made.spans("trans")
+    for group in (Aggregates().fit(table, spans, seed=0), Trends().fit(table, spans, seed=0)):
+        assert len(group.windows) > 1
+        assert set(group.reads) >= {"amount", "balance", "ok"}
+        expected = [truth(made, row, group.windows) for row in range(made.n_rows)]
+        compare(computed(group, made), expected)
 
 
 def test_small_moves_of_a_large_balance_are_seen():
@@ -71,8 +73,9 @@ def test_small_moves_of_a_large_balance_are_seen():
     balance = [1e9, 1e9 + 0.01, 1e9 + 0.02]
     table = event_table(subject=[0] * 3, time=[0, DAY, 2 * DAY], columns={"balance": balance})
     made = relations(table, subjects=[0], cut_off=[3 * DAY])
-    found = computed(Aggregates().fit(table, made.spans("trans"), seed=0), made)
+    found = computed(Trends().fit(table, made.spans("trans"), seed=0), made)
     np.testing.assert_allclose(found["trans.balance.trend.all"], 0.01, rtol=1e-4)
+    found = computed(Aggregates().fit(table, made.spans("trans"), seed=0), made)
     np.testing.assert_allclose(found["trans.balance.std.all"], np.std(balance), rtol=1e-4)
 
 
@@ -85,6 +88,7 @@ def test_what_never_moves_has_no_deviation_and_one_point_in_time_no_trend():
     made = relations(table, subjects=[0, 1], cut_off=[3 * DAY] * 2)
     found = computed(Aggregates().fit(table, made.spans("trans"), seed=0), made)
     assert found["trans.x.std.all"].tolist() == [0.0, 0.5]
+    found = computed(Trends().fit(table, made.spans("trans"), seed=0), made)
     np.testing.assert_allclose(found["trans.x.trend.all"], [0.0, np.nan], atol=1e-15)
 
 

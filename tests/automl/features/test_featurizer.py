@@ -15,7 +15,8 @@ from automl.relations import tables
 from automl.relations.tables import EventTable, Relations
 from tests.automl.features.making import event_table, random_relations, relations
 
-GROUPS = ["trans.recency", "trans.aggregates", "trans.categories", "trans.conditional"]
+KINDS = ("recency", "aggregates", "trends", "categories", "conditional")
+GROUPS = [f"trans.{kind}" for kind in KINDS]
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +168,14 @@ def test_cheap_groups_come_first(made):
     names = [offer.name for offer in groups_of(words)]
     assert "trans.categories" in names
     assert "trans.aggregates" not in names
+
+
+def test_fitting_and_computing_at_once_gives_the_same(made, fitted, monkeypatch):
+    for looked_at in (20_000, 50):
+        monkeypatch.setattr("automl.features.featurizer.LOOKED_AT", looked_at)
+        featurizer, found = Featurizer.fit_transform(made, GROUPS, seed=0)
+        assert featurizer == Featurizer.fit(made, GROUPS, seed=0)
+        assert found.equals(featurizer.transform(made))
 
 
 def test_nobody_with_events_gives_counts_of_zero(fitted, made):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from automl.features.windows import choose_windows
+from automl.features.windows import choose_windows, most_seen
 from tests.automl.features.making import event_table, relations
 
 DAY = 86_400.0
@@ -49,10 +49,11 @@ def test_many_rows_of_one_series_see_its_last_rows_only():
     table = event_table(subject=[0] * n, time=np.arange(n) * 300.0, columns={})
     made = relations(table, subjects=[0] * n, cut_off=np.arange(n) * 300.0)
     windows = choose_windows(table, made.spans("trans"))
-    assert windows[0].name == "1000rows"
+    assert windows[0].name == "500rows"
     assert len(windows) > 1
     spans = made.spans("trans")
-    assert (spans.end - windows[0].start(table, spans)).max() == 1000
+    assert (spans.end - windows[0].start(table, spans)).max() == 500
+    assert most_seen(spans).max() == 500
 
 
 def test_no_events_and_no_cut_off():
