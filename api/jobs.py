@@ -235,7 +235,8 @@ def cancel(job_id: str) -> Any:
 def pause(job_id: str) -> Any:
     """Pause a waiting job at once, a running one after its current trial; twice is once.
 
-    It then waits until it is resumed, whatever its deadline. What it has done is kept.
+    It then waits until it is resumed, whatever its deadline. What it has done is kept. A job
+    without a target has one trial: it stops before that, or ends.
     """
     return JobAnswer.of(parts().store.request_pause(project_id(), job_id, now=now()))
 

@@ -20,7 +20,10 @@ class LedgerLineAnswer(Answer):
 
     day: str
     phase: str
-    job: str = Field(description="of phase ingest: the data set's own id, since it is read once")
+    job: str = Field(
+        description="of phase ingest: the data set's own id, since it is read once; of phase worth: "
+        "an id of the schedule's run"
+    )
     dataset: str
     schedule: str | None
     cpu_seconds: float
@@ -29,9 +32,12 @@ class LedgerLineAnswer(Answer):
     grams_per_kwh: float = Field(description="that was, by energy")
     gco2e: float
     gco2e_at_submission: float | None = Field(
-        description="of the same joules from the submission on; null where nothing could wait"
+        description="of the same joules from the submission on; null where nothing could wait, or "
+        "where it is not priced by the same source yet"
     )
-    saved_by_later_gco2e: float | None = Field(description="below 0: the wait was dirtier")
+    saved_by_later_gco2e: float | None = Field(
+        description="below 0: the wait was dirtier; null: not told"
+    )
     meter: str
     intensity: JsonObject = Field(description="zone, source, how counted, share estimated")
 
@@ -51,7 +57,9 @@ class LedgerSumAnswer(Answer):
     grams_per_kwh: float | None = Field(description="by energy; null without energy")
     gco2e: float
     gco2e_at_submission: float
-    saved_by_later_gco2e: float = Field(description="below 0: the waits were dirtier")
+    saved_by_later_gco2e: float = Field(
+        description="below 0: the waits were dirtier; lines that do not tell count as 0"
+    )
 
     @classmethod
     def of(cls, one: LedgerSum) -> LedgerSumAnswer:
