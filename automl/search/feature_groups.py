@@ -19,7 +19,7 @@ import pandas as pd
 from automl.cost import ZERO, Cost
 from automl.data.dataset import Dataset
 from automl.data.split import folds
-from automl.features.featurizer import Featurizer, groups_of
+from automl.features.featurizer import Featurizer, GroupOffer, groups_of
 from automl.meta.portfolio import NAMED
 from automl.meters.base import Meter, measure
 from automl.relations.tables import Relations
@@ -27,7 +27,12 @@ from automl.sampling.base import Sampler
 from automl.sampling.stratified import CaseControl
 from automl.sampling.temporal import RecentFirst
 from automl.search.effort import Effort, effort_of
-from automl.search.evaluate import default_fit_seconds, evaluate, expected_seconds
+from automl.search.evaluate import (
+    default_fit_seconds,
+    evaluate,
+    expected_cost,
+    expected_seconds,
+)
 from automl.search.feature_audit import suspicions
 from automl.search.problem import Problem, prepare
 from automl.search.validation import Part, Validation
@@ -42,6 +47,12 @@ JUDGE = NAMED["L15"]
 JUDGING_POSITIVES, N_FOLDS = 300, 5
 # A group that costs less than this share of brute force stays unless it is seen to harm.
 CHEAP_SHARE = 0.001
+# The choice of features may take this share of what the search may.
+CHOICE_SHARE = 1 / 3
+LEAST_TRIES = 3  # of a table's groups, whatever they take
+# Groups of a table that brought nothing, after which its others wait until those of other tables
+# were tried.
+PATIENCE = 2
 # Standard errors by which a cheap group may seem to harm, and a dear one has to gain.
 HARM_ERRORS, GAIN_ERRORS = 0.5, 0.5
 
@@ -132,10 +143,10 @@ def chosen(
     )
     proposals = [one for one in groups_of(race.relations) if groups is None or one.name in groups]
     with measure(meter) as reading:
-        for proposal in proposals:
-            if stop is not None and stop() is not None:
-                break
-            decision = race.tried(proposal.name, seconds=proposal.expected_seconds)
+        while proposals and (stop is None or stop() is None):
+            offer = min(proposals, key=race.turn)
+            proposals.remove(offer)
+            decision = race.tried(offer) if race.affords(offer) else race.left(offer)
             if on_group is not None:
                 on_group(decision)
         featurizer = race.pruned()
@@ -172,36 +183,61 @@ class _Race:
         self._kept: list[str] = []
         self._frames: dict[str, pd.DataFrame] = {}
         self._columns = dataset.X
-        self._brute: float | None = None
+        self._tries: dict[str, int] = {}
+        self._failures: dict[str, int] = {}
+        self._spent = self._judge_seconds = self._fit_seconds = 0.0
         self.base_score: float | None = None
         self._replicates: Floats | None = None
         self._used: frozenset[str] = frozenset()
         if dataset.X.shape[1]:
             self.base_score, self._replicates, self._used = self._judged(dataset.X)
 
-    def tried(self, name: str, *, seconds: float) -> Decision:
+    def turn(self, offer: GroupOffer) -> tuple[bool, float]:
+        """The cheap come first, and last those of tables that have told nothing yet."""
+        return self._failures.get(offer.table, 0) >= PATIENCE, offer.expected_seconds
+
+    def affords(self, offer: GroupOffer) -> bool:
+        """Whether trying one more group fits what the choice of features may take.
+
+        That is a share of what the search itself may: counted in expected CPU-seconds, so that
+        the same data choose the same features.
+        """
+        if self._tries.get(offer.table, 0) < LEAST_TRIES:
+            return True
+        most = CHOICE_SHARE * self._effort.limit_seconds(self._fit_seconds)
+        return self._spent + offer.expected_seconds + self._judge_seconds <= most
+
+    def left(self, offer: GroupOffer) -> Decision:
+        """A group that was not tried."""
+        decision = _untried(
+            offer.name,
+            why=f"not tried: {self._spent:.2g} expected CPU-seconds are spent, and one more group "
+            "is more than the choice of features may take",
+        )
+        self.decisions.append(decision)
+        return decision
+
+    def tried(self, offer: GroupOffer) -> Decision:
         """Compute a group for the sample, judge it, and keep it or not."""
+        name, seconds = offer.name, offer.expected_seconds
+        self._spent += seconds
+        self._tries[offer.table] = self._tries.get(offer.table, 0) + 1
         with measure(self.meter) as reading:
             featurizer = Featurizer.fit(self.relations, groups=[name], seed=self.seed)
             frame = featurizer.transform(self.relations).reset_index(drop=True)
             told = self._decided(name, frame, seconds=seconds)
         decision = replace(told, cost=reading.cost)
         self.decisions.append(decision)
+        if not decision.kept:
+            self._failures[offer.table] = self._failures.get(offer.table, 0) + 1
         return decision
 
     def _decided(self, name: str, frame: pd.DataFrame, *, seconds: float) -> Decision:
         share = 100 * self._of_brute(seconds * self._n_final / max(len(frame), 1))
-        nothing = Decision(
-            name=name,
-            kept=False,
-            why="the table offers nothing of this kind",
+        nothing = replace(
+            _untried(name, why="the table offers nothing of this kind"),
             n_columns=frame.shape[1],
-            n_used=0,
-            score=None,
-            gain=None,
-            error=None,
             share=share,
-            cost=ZERO,
         )
         if not frame.shape[1]:
             return nothing
@@ -260,9 +296,12 @@ class _Race:
             seed=self.seed,
             validation=self._validation,
         )
-        self._brute = self._brute or self._brute_seconds(problem)
+        proposal = Proposal(candidate=JUDGE, n_rows=len(X), rung="screening")
+        self._fit_seconds = default_fit_seconds(JUDGE, problem, n_rows=self._n_final)
+        self._judge_seconds = expected_cost(proposal, problem).cpu_seconds
+        self._spent += self._judge_seconds
         outcome = evaluate(
-            Proposal(candidate=JUDGE, n_rows=len(X), rung="screening"),
+            proposal,
             problem,
             number=0,
             expected=ZERO,
@@ -277,14 +316,24 @@ class _Race:
             frozenset(_split_on(outcome.models, problem)),
         )
 
-    def _brute_seconds(self, problem: Problem) -> float:
-        fit = default_fit_seconds(JUDGE, problem, n_rows=self._n_final)
-        return self._effort.brute_seconds(fit)
-
     def _of_brute(self, seconds: float) -> float:
-        if self._brute is None:
-            return 0.0
-        return expected_seconds(seconds).joules / expected_seconds(self._brute).joules
+        brute = self._effort.brute_seconds(self._fit_seconds)
+        return expected_seconds(seconds).joules / expected_seconds(brute).joules if brute else 0.0
+
+
+def _untried(name: str, *, why: str) -> Decision:
+    return Decision(
+        name=name,
+        kept=False,
+        why=why,
+        n_columns=0,
+        n_used=0,
+        score=None,
+        gain=None,
+        error=None,
+        share=0.0,
+        cost=ZERO,
+    )
 
 
 def sampled(dataset: Dataset, rows: Rows) -> Dataset:
