@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -76,16 +76,25 @@ def last_at(one: Known, part: slice, width: int) -> tuple[Integers, npt.NDArray[
     return np.where(valid, at, 0), valid
 
 
-def dense(one: Known, *, most: int) -> Iterator[tuple[Integers, Floats]]:
-    """Entities of equally many known values together: who they are, and their last values.
+def dense(columns: Sequence[Known], *, most: int) -> Iterator[tuple[Integers, Integers, Floats]]:
+    """Stretches of equally many known values together, of all columns: less work for each.
 
-    At most `most` values each; a matrix of shape (n, n_values) without gaps. Those without any
-    are left out.
+    Yields which column and which entity each row is of, and a matrix without gaps of their last
+    values, at most `most` each, of shape (n, n_values). Those without any are left out.
     """
-    length = np.minimum(one.end - one.start, most)
+    ends, lengths, offset = [], [], 0
+    for one in columns:
+        lengths.append(np.minimum(one.end - one.start, most))
+        ends.append(one.end + offset)
+        offset += len(one.values)
+    values = np.concatenate([one.values for one in columns])
+    end, length = np.concatenate(ends), np.concatenate(lengths)
+    n_entities = len(columns[0].start)
     order = np.argsort(length, kind="stable")
+    length = length[order]
     for n_values in np.unique(length[length > 0]).tolist():
-        low, high = np.searchsorted(length[order], [n_values, n_values + 1])
+        low, high = np.searchsorted(length, [n_values, n_values + 1])
         for part in blocks(high - low, n_values):
             who = order[low:high][part]
-            yield who, one.values[one.end[who, None] + np.arange(-n_values, 0)]
+            raw = values[end[who, None] + np.arange(-n_values, 0)]
+            yield who // n_entities, who % n_entities, raw
