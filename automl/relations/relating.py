@@ -189,26 +189,22 @@ def _is_lookup(around: Around, name: str) -> bool:
         return False
     if is_unique(around.index(name, key)):
         return True
-    rows = _without_copies(around.tables[name])
-    n_copies = around.tables[name].num_rows - rows.num_rows
-    if n_copies:
-        around.tables[name] = rows
-        around.forget(name)
-        detail = f"{n_copies:,} rows of '{name}' repeat another and count once"
-        around.warnings.append(warning("identical_rows", detail, table=name))
-    index = around.index(name, key)
-    if is_unique(index):
-        return True
+    rows = around.tables[name]
     if about.link.table not in around.streamed:
         # rows that nothing points to may repeat what they like
         asked = around.index(about.link.table, about.link.to)
-        keys = [around.tables[name].column(one) for one in key]
-        found = asked.find(keys, names=key, table=name) >= 0
-        around.tables[name] = around.tables[name].filter(pa.array(found))
+        keys = [rows.column(one) for one in key]
+        rows = rows.filter(pa.array(asked.find(keys, names=key, table=name) >= 0))
+    once = _without_copies(rows)
+    index = KeyIndex([once.column(one) for one in key], names=key, table=name)
+    if is_unique(index):
+        if once.num_rows < rows.num_rows:
+            n_copies = rows.num_rows - once.num_rows
+            detail = f"{n_copies:,} rows of '{name}' repeat another and count once"
+            around.warnings.append(warning("identical_rows", detail, table=name))
+        around.tables[name] = once
         around.forget(name)
-        index = around.index(name, key)
-        if is_unique(index):
-            return True
+        return True
     n_again = int((index.codes >= 0).sum()) - index.n_keys
     detail = f"{n_again:,} rows of '{name}' repeat a key"
     if told == "lookup":
