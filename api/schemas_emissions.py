@@ -21,8 +21,8 @@ class LedgerLineAnswer(Answer):
     day: str
     phase: str
     job: str = Field(
-        description="of phase ingest: the data set's own id, since it is read once; of phase worth: "
-        "an id of the schedule's run"
+        description="of phase ingest: the data set's own id, since it is read once; of phase "
+        "worth: an id of the schedule's run"
     )
     dataset: str
     schedule: str | None
