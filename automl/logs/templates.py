@@ -24,11 +24,15 @@ from automl.logs.masking import MASK, mask, tokens
 
 Words = tuple[str, ...]
 Codes = npt.NDArray[np.int32]
+Places = tuple[int, ...]
+
+MASKED = 0  # words are compared as numbers: that of the mask
 
 UNSEEN = -1
 # Drain's own settings for all of its data sets: similarity 0.5, at most 100 children.
 SIMILARITY = 0.5
 MAX_CHILDREN = 100
+MAX_GROUPS = 200
 # A word with so few values in so many lines each, on average, is part of what the line says. Their
 # average, since one line of "Interrupted" among thousands of "terminating" is what is looked for.
 FEW_WORDS, FREQUENT_LINES = 4, 5
@@ -83,21 +87,19 @@ class Templates:
         """The template of a masked message by its words, -1 for none."""
         if not words:
             return UNSEEN
-        best, most = UNSEEN, -1
-        for first in {words[0], MASK}:
-            for number, template, n_words in self._index.get((len(words), first), ()):
-                if (n_words, -number) > (most, -best) and _fits(template, words):
-                    best, most = number, n_words
-        return best
+        own = self._index.get((len(words), words[0]))
+        any_ = self._index.get((len(words), MASK)) if words[0] != MASK else None
+        fits = [one.find(words) for one in (own, any_) if one is not None]
+        return max(fits, key=lambda fit: (fit[1], -fit[0]))[0] if fits else UNSEEN
 
     @cached_property
-    def _index(self) -> Mapping[tuple[int, str], list[tuple[int, Words, int]]]:
-        found: dict[tuple[int, str], list[tuple[int, Words, int]]] = defaultdict(list)
+    def _index(self) -> Mapping[tuple[int, str], _Fits]:
+        """Templates by their length and first word."""
+        found: dict[tuple[int, str], _Fits] = defaultdict(_Fits)
         for number, text in enumerate(self.texts):
             words = tuple(text.split())
-            n_words = sum(word != MASK for word in words)
-            found[len(words), words[0]].append((number, words, n_words))
-        return found
+            found[len(words), words[0]].add(words, number)
+        return dict(found)
 
     def only(self, numbers: Sequence[int]) -> Self:
         """Some of them, in this order; the others' messages are unseen then."""
@@ -133,7 +135,7 @@ class TemplateMiner:
 
     def __init__(self, *, max_distinct: int = MAX_DISTINCT) -> None:
         self._counts: dict[Words, int] = defaultdict(int)
-        self._masked: dict[str, Words] = {}
+        self._masked: dict[str | None, Words] = {}
         self._max_distinct = max_distinct
         self.n_lines = 0
 
@@ -142,12 +144,14 @@ class TemplateMiner:
         if not len(messages):
             return
         self.n_lines += len(messages)
-        for one in pc.value_counts(mask(_text(messages))).to_pylist():
-            text = one["values"] or ""
+        found = pc.value_counts(mask(_text(messages)))
+        for text, count in zip(
+            found.field("values").to_pylist(), found.field("counts").to_pylist(), strict=True
+        ):
             words = self._masked.get(text)
             if words is None:
-                words = self._masked[text] = tokens(text)
-            self._counts[words] += one["counts"]
+                words = self._masked[text] = tokens(text or "")
+            self._counts[words] += count
         if len(self._masked) > self._max_distinct:
             self._masked.clear()
         if len(self._counts) > self._max_distinct:
@@ -157,26 +161,10 @@ class TemplateMiner:
     def templates(self, *, min_lines: int = 1, max_templates: int = MAX_TEMPLATES) -> Templates:
         """What was found so far: those of at least so many lines, the most frequent first."""
         ordered = _ordered(_grouped(self._counts))
-        found = Templates(
-            texts=tuple(" ".join(words) for words, _ in ordered),
-            counts=tuple(count for _, count in ordered),
-            n_lines=self.n_lines,
-        )
-        # A message may fit a template of more words than that of its group: counted as assigned.
-        counts = np.zeros(len(found), dtype=np.int64)
-        for words, count in self._counts.items():
-            number = found.find(words)
-            if number != UNSEEN:
-                counts[number] += count
-        kept = [
-            (-int(count), text, number)
-            for number, (count, text) in enumerate(zip(counts, found.texts, strict=True))
-            if count >= min_lines
-        ]
-        chosen = sorted(kept)[:max_templates]
+        kept = [(words, count) for words, count in ordered if count >= min_lines][:max_templates]
         return Templates(
-            texts=tuple(text for _, text, _ in chosen),
-            counts=tuple(-count for count, _, _ in chosen),
+            texts=tuple(" ".join(words) for words, _ in kept),
+            counts=tuple(count for _, count in kept),
             n_lines=self.n_lines,
         )
 
@@ -200,18 +188,75 @@ def _ordered(counts: Mapping[Words, int]) -> list[tuple[Words, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
 
 
-class _Group:
-    """Messages that are alike: their template, and each distinct one with its count."""
+class _Fits:
+    """Templates of one length, found by what is not masked in them."""
 
-    __slots__ = ("members", "template")
+    def __init__(self) -> None:
+        self._places: dict[Places, dict[Words, int]] = {}
+        self._order: list[tuple[Places, dict[Words, int]]] = []
 
-    def __init__(self, words: Words, count: int) -> None:
-        self.template = words
-        self.members = [(words, count)]
+    def add(self, template: Words, number: int) -> None:
+        """A template; of two with the same words the first stays."""
+        places = tuple(at for at, word in enumerate(template) if word != MASK)
+        if places not in self._places:
+            self._places[places] = {}
+            self._order = sorted(self._places.items(), key=lambda one: (-len(one[0]), one[0]))
+        self._places[places].setdefault(tuple(template[at] for at in places), number)
+
+    def find(self, words: Words) -> tuple[int, int]:
+        """The template of the most words that fits, -1 for none, and how many words it has."""
+        best = (UNSEEN, -1)
+        for places, numbers in self._order:
+            if len(places) < best[1]:
+                break
+            number = numbers.get(tuple([words[at] for at in places]))
+            if number is not None and (best[0] == UNSEEN or number < best[0]):
+                best = (number, len(places))
+        return best
+
+
+class _Leaf:
+    """Groups of messages of one length that begin alike: templates, and their messages' counts.
+
+    A message belongs to the template that fits it, else to the most similar one. Once there are
+    200 groups, one that is like none of them has no template: they come in order of their counts,
+    so it is a rare one, of a text that is hardly ever said twice.
+    """
+
+    def __init__(self, length: int, ids: dict[str, int]) -> None:
+        self._ids = ids
+        self._templates: list[Words] = []
+        self._matrix = np.zeros((4, length), dtype=np.int32)
+        self._fits = _Fits()
+        self.groups: list[list[tuple[Words, int]]] = []
 
     def add(self, words: Words, count: int) -> None:
-        self.members.append((words, count))
-        self.template = _merged(self.template, words)
+        """Add a message; similarity is the share of equal words where not both are masked."""
+        group, _ = self._fits.find(words)
+        if group != UNSEEN:
+            self.groups[group].append((words, count))
+            return
+        n = len(self.groups)
+        ids = np.array([self._ids.setdefault(one, len(self._ids)) for one in words], np.int32)
+        equal = self._matrix[:n] == ids
+        masked = (equal & (ids == MASKED)).sum(axis=1)
+        similarity = (equal.sum(axis=1) - masked) / np.maximum(len(words) - masked, 1)
+        group = int(similarity.argmax()) if n else -1
+        if n and similarity[group] >= SIMILARITY:
+            self._matrix[group, ~equal[group]] = MASKED
+            self._templates[group] = _merged(self._templates[group], words)
+            self.groups[group].append((words, count))
+        elif n < MAX_GROUPS:
+            group = n
+            if n == len(self._matrix):
+                self._matrix = np.concatenate([self._matrix, self._matrix])
+            self._matrix[n] = ids
+            self._templates.append(words)
+            self.groups.append([(words, count)])
+        else:
+            return
+        # What a template fitted before it was merged it fits still.
+        self._fits.add(self._templates[group], group)
 
 
 def _grouped(counts: Mapping[Words, int]) -> dict[Words, int]:
@@ -220,49 +265,25 @@ def _grouped(counts: Mapping[Words, int]) -> dict[Words, int]:
     codes = _ordered({words: count for words, count in counts.items() if len(words) == 1})
     for number, (words, count) in enumerate(codes):
         found[words if number < MAX_CODES else (MASK,)] += count
-    leaves: dict[tuple[int, str], list[_Group]] = defaultdict(list)
+    ids = {MASK: MASKED}
+    leaves: dict[tuple[int, str], _Leaf] = {}
     children: dict[int, set[str]] = defaultdict(set)
     for words, count in _ordered(counts):
         if len(words) < 2:
             continue
-        first = words[0]
-        known = children[len(words)]
+        first, known = words[0], children[len(words)]
         if first not in known:
             # As in Drain, a level has so many children, then all others share one.
             first = first if len(known) < MAX_CHILDREN else MASK
             known.add(first)
-        leaf = leaves[len(words), first]
-        group = _nearest(leaf, words)
-        if group is None:
-            leaf.append(_Group(words, count))
-        else:
-            group.add(words, count)
+        if (len(words), first) not in leaves:
+            leaves[len(words), first] = _Leaf(len(words), ids)
+        leaves[len(words), first].add(words, count)
     for leaf in leaves.values():
-        for group in leaf:
-            for template, count in _split(group.members):
-                found[template] += count
+        for members in leaf.groups:
+            for template, n_lines in _split(members):
+                found[template] += n_lines
     return found
-
-
-def _nearest(groups: list[_Group], words: Words) -> _Group | None:
-    """The first of the most similar groups; None where none is similar enough.
-
-    Similarity is the share of equal words among the places that are not masked in both.
-    """
-    best, highest = None, 0.0
-    for group in groups:
-        equal = masked = 0
-        for mine, other in zip(group.template, words, strict=True):
-            if mine == other:
-                if mine == MASK:
-                    masked += 1
-                else:
-                    equal += 1
-        shared = len(words) - masked
-        similarity = equal / shared if shared else 1.0
-        if similarity >= SIMILARITY and similarity > highest:
-            best, highest = group, similarity
-    return best
 
 
 def _split(members: list[tuple[Words, int]]) -> Iterator[tuple[Words, int]]:
@@ -288,7 +309,3 @@ def _merged(template: Words, words: Words) -> Words:
     return tuple(
         mine if mine == other else MASK for mine, other in zip(template, words, strict=True)
     )
-
-
-def _fits(template: Words, words: Words) -> bool:
-    return all(mine in (MASK, other) for mine, other in zip(template, words, strict=True))
