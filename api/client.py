@@ -17,6 +17,7 @@ from requests.auth import AuthBase
 from urllib3.util.retry import Retry
 
 from api.client_calls import CarbonCalls, Json, ScheduleCalls
+from api.client_tables import TableCalls
 from automl.errors import FrugalError
 
 ATTEMPTS = 5
@@ -68,7 +69,7 @@ class _Bearer(AuthBase):
         return request
 
 
-class FrugalClient(ScheduleCalls, CarbonCalls):
+class FrugalClient(ScheduleCalls, CarbonCalls, TableCalls):
     """Talks to one service as one project.
 
     Reading is retried when the service is busy or away for a moment; so is submitting a job, with
@@ -310,10 +311,15 @@ class FrugalClient(ScheduleCalls, CarbonCalls):
         content_type: str | None = None,
         version: int | None = None,
         reasons: int = 0,
+        tables: Mapping[str, Any] | None = None,
+        now: str | None = None,
     ) -> Json:
         """Calibrated probabilities of rows given as mappings, or as a CSV or Parquet file.
 
-        With `reasons`, so many columns of each row that moved its score furthest.
+        With `reasons`, so many columns of each row that moved its score furthest. A model of
+        several tables takes rows as mappings and beside them `tables`: by name, rows as mappings,
+        or ``{"log": text}`` for the lines of a raw log; `now` is the cut-off where the spec has
+        one for all rows.
         """
         path = f"/v1/models/{quote(model, safe='')}/predict"
         params = {} if version is None else {"version": version}
@@ -327,7 +333,14 @@ class FrugalClient(ScheduleCalls, CarbonCalls):
         if isinstance(rows, bytes) or hasattr(rows, "read"):
             headers = {"Content-Type": content_type or "text/csv"}
             return self._json("POST", path, params=params, data=rows, headers=headers)
-        return self._json("POST", path, params=params, json={"rows": list(rows)})
+        body: Json = {"rows": list(rows)}
+        if tables is not None:
+            body["tables"] = {
+                name: one if isinstance(one, Mapping) else list(one) for name, one in tables.items()
+            }
+        if now is not None:
+            body["now"] = now
+        return self._json("POST", path, params=params, json=body)
 
     def card(self, model: str, *, version: int | None = None) -> Json:
         """The model card."""

@@ -73,8 +73,8 @@ def create(query_data: UploadQuery) -> Any:
     dataset, created = parts().ingestor.accept(
         project_id(),
         stream_chunks=_chunks(),
-        name=_name(query_data.name),
-        options=_options(query_data),
+        name=called(query_data.name),
+        options=reading_options(query_data),
         now=now(),
     )
     location = f"/v1/datasets/{dataset.id}"
@@ -97,7 +97,7 @@ def _assembled(query: UploadQuery) -> Any:
     dataset, created = parts().ingestor.assemble(
         project_id(),
         spec=asked.declared(),
-        name=_name(query.name or asked.name),
+        name=called(query.name or asked.name),
         now=now(),
     )
     location = f"/v1/datasets/{dataset.id}"
@@ -127,8 +127,8 @@ def append(dataset_id: str, query_data: UploadQuery) -> Any:
     dataset, created = parts().ingestor.accept(
         project_id(),
         stream_chunks=_chunks(),
-        name=_name(query_data.name, otherwise=base.name),
-        options=_options(query_data),
+        name=called(query_data.name, otherwise=base.name),
+        options=reading_options(query_data),
         now=now(),
         base_id=dataset_id,
     )
@@ -164,7 +164,7 @@ def _chunks() -> Iterator[bytes]:
         yield chunk
 
 
-def _name(declared: str | None, *, otherwise: str = "data") -> str:
+def called(declared: str | None, *, otherwise: str = "data") -> str:
     """What the data set is called: for people only, it never becomes a path."""
     name = declared
     if not name:
@@ -174,11 +174,11 @@ def _name(declared: str | None, *, otherwise: str = "data") -> str:
     return name[:MAX_NAME] or otherwise
 
 
-def _options(query: UploadQuery) -> dict[str, Any]:
+def reading_options(query: UploadQuery) -> dict[str, Any]:
     """Reading options as the ingestion takes them: only what was declared."""
     options: dict[str, Any] = query.model_dump(exclude_none=True, exclude={"name"})
     for field, value in options.items():
-        if "\0" in value:  # no database column holds it
+        if isinstance(value, str) and "\0" in value:  # no database column holds it
             raise DataError(
                 f"{field} contains a NUL character",
                 code="invalid_option",
@@ -189,7 +189,24 @@ def _options(query: UploadQuery) -> dict[str, Any]:
     for field, kind in (("null_values", list), ("types", dict)):
         if field in options:
             options[field] = _embedded(options[field], field, kind)
+    if "log_columns" in options:
+        options["log_columns"] = _positions(options["log_columns"])
     return options
+
+
+def _positions(text: str) -> dict[str, Any]:
+    """Where the columns of a log are; what is meant by them, who reads it says."""
+    try:
+        value = strict_json(text)
+    except FrugalError:
+        value = None
+    if not isinstance(value, dict):
+        raise DataError(
+            "log_columns must be a JSON object",
+            code="invalid_option",
+            details={"field": "log_columns"},
+        )
+    return value
 
 
 def _embedded(text: str, field: str, kind: type) -> Any:

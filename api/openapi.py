@@ -24,6 +24,7 @@ from api import (
     schemas_plans,
     schemas_relations,
     schemas_schedules,
+    schemas_uploads,
 )
 from api.auth import PRODUCES, PUBLIC
 from api.datasets import UPLOAD_TYPES
@@ -46,7 +47,16 @@ INFO = (
 )
 EXAMPLE_OUTCOMES = {"outcomes": [{"key": "A-17", "label": 1, "at": "2026-11-22T12:00:00Z"}]}
 EXAMPLE_ROWS = {"rows": [{"age": 41, "balance": 1250.5, "segment": "retail"}]}
+# They answer 200 as they do 201, where what was asked for is there already.
+WITH_200 = ("datasets.create", "datasets.append", "uploads.complete", "promotions.outcomes")
 EVENT_STREAM = "text/event-stream"
+DIGEST_HEADER: Json = {
+    "name": "Content-Digest",
+    "in": "header",
+    "required": False,
+    "description": "of the body, as sha-256=:<base64>: (RFC 9530)",
+    "schema": {"type": "string"},
+}
 BINARY = {"type": "string", "format": "binary"}
 TEXT = {"type": "string"}
 
@@ -90,6 +100,8 @@ def _schemas() -> Json:
         (schemas_schedules.PromoteRequest, "validation"),
         (schemas.RowsRequest, "validation"),
         (schemas_relations.AssembleRequest, "validation"),
+        (schemas_uploads.UploadRequest, "validation"),
+        (schemas_relations.PredictionsRequest, "validation"),
         (schemas_emissions.EmissionsAnswer, "serialization"),
         (schemas_emissions.ForecastsAnswer, "serialization"),
     ]
@@ -102,6 +114,7 @@ def _schemas() -> Json:
         schemas_plans,
         schemas_relations,
         schemas_schedules,
+        schemas_uploads,
     ):
         for model in vars(module).values():
             if isinstance(model, type) and issubclass(model, schemas_answers.Answer):
@@ -148,7 +161,7 @@ def _mend(operation: Json, *, endpoint: str, view: Any) -> None:
     for created in {"201", "202"} & responses.keys():
         location = {"description": "Where to look", "schema": {"type": "string"}}
         responses[created]["headers"] = {"Location": location}
-    if endpoint in ("datasets.create", "datasets.append", "promotions.outcomes"):
+    if endpoint in WITH_200:
         responses["200"]["content"] = responses["201"]["content"]
     responses.get("204", {}).pop("content", None)
     if endpoint == "health.readyz":
@@ -217,6 +230,15 @@ def _bodies(paths: Json) -> None:
     }
     content = paths["/v1/models/{name}/outcomes"]["post"]["requestBody"]["content"]
     content[JSON] = {"schema": {"type": "object"}, "example": EXAMPLE_OUTCOMES}
+    batch = {"$ref": REF.format(model="PredictionsRequest")}
+    paths["/v1/models/{name}/predictions"]["post"]["requestBody"] = {"content": _json(batch)}
+    chunk = paths["/v1/uploads/{upload_id}/chunks/{number}"]["put"]
+    chunk["requestBody"] = {
+        "required": True,
+        "description": "The bytes of the piece",
+        "content": {"application/octet-stream": {"schema": dict(BINARY)}},
+    }
+    chunk["parameters"].append(DIGEST_HEADER)
     predict = paths["/v1/models/{name}/predict"]["post"]
     rows = {"$ref": REF.format(model="RowsRequest")}
     predict["requestBody"] = {

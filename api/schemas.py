@@ -33,6 +33,22 @@ JobStateName = Literal[
 ]
 
 
+# As `automl.data.options` has them.
+LogFormat = Literal[
+    "common",
+    "combined",
+    "apache_error",
+    "syslog",
+    "hdfs",
+    "bgl",
+    "log4j",
+    "jsonl",
+    "key_message",
+    "iso_message",
+    "columns",
+]
+
+
 class Body(BaseModel):
     """A JSON object of a request: exact types, no unknown fields."""
 
@@ -112,6 +128,24 @@ class UploadQuery(Query):
         description="JSON object from column to string, integer, number, boolean or timestamp",
     )
     key: str | None = Field(None, max_length=256, description="column that identifies a row")
+    log_format: LogFormat | None = Field(
+        None,
+        description="the file is a raw log with lines of this format; they become the columns "
+        "time, key, level, component, message and line, as far as the format has them",
+    )
+    log_columns: str | None = Field(
+        None,
+        max_length=4096,
+        description="JSON object; for the format columns the position of each column among the "
+        'words of a line, from 0, e.g. {"time":0,"key":1,"message":2}; for jsonl what they are '
+        "called there",
+    )
+    entity_prefix: str | None = Field(
+        None, max_length=32, description="how the word that names a line's entity begins, e.g. blk_"
+    )
+    log_year: int | None = Field(
+        None, ge=1970, lt=2200, description="of the first line, for a syslog"
+    )
 
 
 class PageQuery(Query):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from typing import Any
 from zlib import crc32
@@ -14,7 +15,8 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from api import create_app
 from scheduler.config import Settings
-from tests.api.parts import Site, build
+from scheduler.records import Batch
+from tests.api.parts import NOW, Site, build
 
 # What is right there is known to the store or to a reader of files, not to a JSON Schema.
 BEYOND_SCHEMA = {
@@ -117,7 +119,17 @@ def known(live: Site) -> dict[str, str]:
     body = {"model": model.name, "at": {"start": "02:30"}, "time_zone": "Europe/Paris"}
     schedule = live.post("/v1/schedules", json=body).json
     ids = {"dataset_id": model.dataset_id, "job_id": model.job_id, "name": model.name}
-    return {**ids, "schedule_id": schedule["id"]}
+    batch = Batch(
+        id=uuid.uuid4().hex,
+        project_id=live.project,
+        model_id=model.id,
+        dataset_id=model.dataset_id,
+        format="csv",
+        state="RUNNING",
+        created_at=NOW,
+    )
+    live.store.add_batch(batch)
+    return {**ids, "schedule_id": schedule["id"], "batch_id": batch.id}
 
 
 def _operations() -> list[tuple[str, str]]:

@@ -1,0 +1,105 @@
+"""What `FrugalClient` can ask about several tables together, and about whole data sets."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from api.client_calls import Calls, Json
+
+
+class TableCalls(Calls):
+    """Data sets of several tables, and predictions for every row of a data set."""
+
+    def upload(
+        self,
+        path: Path | str,
+        *,
+        name: str | None = None,
+        options: Mapping[str, str] | None = None,
+        wait: bool = True,
+    ) -> Json:
+        raise NotImplementedError
+
+    def wait_dataset(self, dataset_id: str, *, poll_seconds: float = 0.2) -> Json:
+        raise NotImplementedError
+
+    def assemble(
+        self,
+        spec: Mapping[str, Any],
+        files: Mapping[str, Path | str] | None = None,
+        *,
+        name: str = "data",
+        wait: bool = True,
+    ) -> Json:
+        """Upload the tables of a spec and put them together as one data set.
+
+        Parameters
+        ----------
+        spec : mapping
+            As the service describes it; the `reading` of a table are the options of its upload.
+        files : mapping of table to path
+            Tables that are left out name a data set themselves, as their `source`.
+        name : str
+            Of the data set.
+        wait : bool
+            Return only when the data set is READY or INVALID. A table that is INVALID is returned
+            itself.
+        """
+        tables = {one: dict(about) for one, about in spec["tables"].items()}
+        for one, path in (files or {}).items():
+            options = {key: _text(value) for key, value in tables[one].pop("reading", {}).items()}
+            uploaded = self.upload(path, options=options)
+            if uploaded["state"] != "READY":
+                return uploaded
+            tables[one]["source"] = {"dataset": uploaded["id"]}
+        body = {"name": name, "spec": {**spec, "tables": tables}}
+        dataset = self._json("POST", "/v1/datasets", json=body)
+        return self.wait_dataset(dataset["id"]) if wait else dataset
+
+    def predict_dataset(
+        self,
+        model: str,
+        dataset: str,
+        *,
+        format: str = "parquet",
+        version: int | None = None,
+        wait: bool = True,
+    ) -> Json:
+        """Predict every row of a data set; `download_predictions` fetches the file."""
+        params = {} if version is None else {"version": version}
+        path = f"/v1/models/{quote(model, safe='')}/predictions"
+        body = {"dataset": dataset, "format": format}
+        begun = self._json("POST", path, params=params, json=body)
+        while wait and begun["state"] == "RUNNING":
+            time.sleep(0.2)
+            begun = self.predictions(begun["id"])
+        return begun
+
+    def predictions(self, batch_id: str) -> Json:
+        """Predictions of a whole data set: their state, and what came of them."""
+        return self._json("GET", f"/v1/predictions/{quote(batch_id, safe='')}")
+
+    def download_predictions(self, batch_id: str, destination: Path | str) -> Path:
+        """Save the file of predictions that are DONE."""
+        destination = Path(destination)
+        path = f"/v1/predictions/{quote(batch_id, safe='')}/content"
+        with (
+            self._request("GET", path, stream=True) as response,
+            destination.open("wb") as file,
+        ):
+            for chunk in response.iter_content(1 << 20):
+                file.write(chunk)
+        return destination
+
+    def _request(self, method: str, path: str, **request: Any) -> Any:
+        raise NotImplementedError
+
+
+def _text(value: Any) -> str:
+    """An option as the query of an upload has it."""
+    return value if isinstance(value, str) else json.dumps(value)
