@@ -22,6 +22,7 @@ REQUIREMENTS = {
     "autogluon": ("autogluon.tabular[lightgbm,catboost,xgboost,fastai]", TORCH, "pyarrow"),
     "lightautoml": ("lightautoml", TORCH, "pyarrow"),
     "mljar": ("mljar-supervised", "pyarrow"),
+    "duckdb": ("duckdb==2.0.0",),
 }
 # What a result's row says about its environment.
 NAMED = (
@@ -34,6 +35,7 @@ NAMED = (
     "xgboost",
     "xgboost-cpu",
     "optuna",
+    "duckdb",
     "scikit-learn",
     "numpy",
     "pandas",

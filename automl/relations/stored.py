@@ -25,7 +25,7 @@ from automl.relations.layout import (
 from automl.relations.order import combined
 from automl.relations.tables import EventTable, Floats, Integers, Relations
 
-BLOCK_ROWS = 20_000
+BLOCK_ROWS = 10_000
 
 
 class Stored:
@@ -257,7 +257,8 @@ def _only(rows: pa.Table, wanted: Integers) -> pa.Table:
 
 
 def _joined(pieces: list[pa.Table]) -> pa.Table:
-    return pa.concat_tables(pieces).unify_dictionaries().combine_chunks()
+    # Columns stay in the pieces in which they were read: whoever needs one whole copies it then.
+    return pa.concat_tables(pieces).unify_dictionaries()
 
 
 def _rows(piece: pa.Table) -> Rows:

@@ -1,0 +1,193 @@
+"""What a data set of several tables takes as it grows, beside pyarrow's own copy and DuckDB's SQL.
+
+    python -m benchmarks.scale                                 # 1 M and 4 M entities, 100 each
+    python -m benchmarks.scale --entities 1 --events 100       # millions
+    python -m benchmarks.scale --quick                         # a tenth of that
+
+Events are made (deterministic, in order of time, one entity in a hundred positive), stored in
+buckets, searched on samples, and turned into features for everybody. Each part runs in a process
+of its own with one thread; CPU-seconds are of the part alone, without imports, and memory is the
+process's peak. Exits 1 where a floor is missed. Data are written to a temporary folder, or below
+--folder, where a run that was ended goes on; they are deleted as soon as they are not needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+from benchmarks import environments, results
+
+ROOT = Path(__file__).resolve().parents[1]
+ONE_THREAD = {
+    "OMP_WAIT_POLICY": "PASSIVE",
+    "GOMP_SPINCOUNT": "0",
+    "ARROW_IO_THREADS": "1",
+    **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")},
+}
+DEFAULT, QUICK = ((1.0, 100.0), (4.0, 400.0)), ((0.1, 10.0), (0.4, 40.0))
+CSV_ENTITIES, CSV_EVENTS = 50_000, 5_000_000
+# Floors: speeds are shares of pyarrow's own copy, the others are at most.
+PARQUET_SPEED, CSV_SPEED, GROWTH, SQL_TIMES, PEAK_MB, UNLIKE = 0.4, 0.5, 1.15, 1.3, 2_000.0, 0.001
+PARTS = ("generate", "copy", "ingest", "screen", "final", "full", "sql", "compare")
+OURS = ("ingest", "screen", "final", "full")
+
+
+def part(name: str, folder: Path, **options: Any) -> results.Row:
+    """Run one part in a process of its own.
+
+    Raises
+    ------
+    subprocess.CalledProcessError
+        It failed.
+    """
+    command = [sys.executable, "-m", "benchmarks.scale_parts", name, str(folder)]
+    return _run([*command, json.dumps(options)])
+
+
+def sql(folder: Path) -> results.Row:
+    """The champion's features by DuckDB."""
+    script = str(ROOT / "benchmarks" / "scale_sql.py")
+    out = str(folder / "sql.parquet")
+    return _run([environments.python("duckdb"), script, str(folder / "relations"), out])
+
+
+def _run(command: Sequence[str]) -> results.Row:
+    done = subprocess.run(
+        command,
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+        env=os.environ | ONE_THREAD,
+    )
+    row: results.Row = json.loads(done.stdout.splitlines()[-1])
+    return row
+
+
+def case(folder: Path, *, n_entities: int, n_events: int, kind: str = "parquet") -> results.Row:
+    """All parts of one size; of CSV, only those of reading it.
+
+    What each took is kept beside the folder, so that a run which ended goes on where it was.
+    """
+    told_in = folder.with_suffix(".json")
+    row: results.Row = {"kind": kind, "n_entities": n_entities, "n_events": n_events, "parts": {}}
+    if told_in.exists():
+        row = json.loads(told_in.read_text(encoding="utf-8"))
+    for name in PARTS if kind == "parquet" else PARTS[:3]:
+        if name in row["parts"]:
+            continue
+        print(f"{name} of {n_events:,} events", end=": ", file=sys.stderr, flush=True)
+        made = {"n_entities": n_entities, "n_events": n_events, "kind": kind}
+        options = made if name == "generate" else {}
+        done = sql(folder) if name == "sql" else part(name, folder, **options)
+        print(f"{done['cpu_seconds']:.1f} CPU-seconds", file=sys.stderr, flush=True)
+        row["parts"][name] = done
+        told_in.write_text(json.dumps(row), encoding="utf-8")
+        if name == "ingest":
+            shutil.rmtree(folder / "events")  # room for what comes
+    shutil.rmtree(folder, ignore_errors=True)
+    return row
+
+
+def verdicts(cases: Sequence[results.Row]) -> list[tuple[str, float, float, bool]]:
+    """What is promised: its name, what was measured, the floor, and whether it holds."""
+    found = []
+    speeds = {"csv": CSV_SPEED, "parquet": PARQUET_SPEED}
+    for one in cases:
+        parts, size = one["parts"], f"{one['n_events'] / 1e6:g} M events"
+        speed = parts["copy"]["cpu_seconds"] / parts["ingest"]["cpu_seconds"]
+        name = f"ingest of {one['kind']}, {size}, speed of a copy"
+        found.append((name, speed, speeds[one["kind"]], True))
+        peak = max(parts[name]["peak_mb"] for name in OURS if name in parts)
+        found.append((f"peak memory, {one['kind']}, {size}, MB", peak, PEAK_MB, False))
+        if "sql" in parts:
+            times = parts["full"]["cpu_seconds"] / parts["sql"]["cpu_seconds"]
+            found.append((f"features of all beside SQL, {size}", times, SQL_TIMES, False))
+            unlike = parts["compare"]["unlike"]
+            found.append((f"rows not as SQL has them, {size}", unlike, UNLIKE, False))
+    screens = [one["parts"]["screen"]["cpu_seconds"] for one in cases if one["kind"] != "csv"]
+    if len(screens) > 1:
+        found.append(("growth of screening and selection", screens[-1] / screens[0], GROWTH, False))
+    return [
+        (name, value, floor, value >= floor if at_least else value <= floor)
+        for name, value, floor, at_least in found
+    ]
+
+
+def table(cases: Sequence[results.Row]) -> str:
+    """Markdown: CPU-seconds, peak memory and bytes of each part."""
+    lines = [
+        "| part | entities | events | CPU s | peak MB | MB read |",
+        "|---|--:|--:|--:|--:|--:|",
+    ]
+    for one in cases:
+        sizes = f"{one['n_entities']:,} | {one['n_events']:,}"
+        for name, row in one["parts"].items():
+            if name not in ("generate", "compare"):
+                read = f"{row['bytes_read'] / 1e6:,.0f}" if "bytes_read" in row else ""
+                called = f"{name} ({one['kind']})" if name in ("copy", "ingest") else name
+                lines.append(
+                    f"| {called} | {sizes} | {row['cpu_seconds']:,.1f} | {row['peak_mb']:,.0f} "
+                    f"| {read} |"
+                )
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run, append to the results, and print the table; 1 where a floor is missed."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    parser.add_argument("--entities", type=float, help="millions of entities, of a single case")
+    parser.add_argument("--events", type=float, help="millions of events, of a single case")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the size")
+    parser.add_argument("--folder", type=Path, help="where there is room (45 bytes an event)")
+    parser.add_argument("--no-csv", action="store_true", help="leave out reading CSV")
+    options = parser.parse_args(arguments)
+    sizes: Sequence[tuple[float, float]] = QUICK if options.quick else DEFAULT
+    if options.entities is not None:
+        sizes = ((options.entities, options.events or 100 * options.entities),)
+    with ExitStack() as stack:
+        folder = options.folder
+        if folder is None:
+            made = tempfile.TemporaryDirectory(prefix="frugal-scale-")
+            folder = Path(stack.enter_context(made))
+        folder.mkdir(parents=True, exist_ok=True)
+        cases = []
+        if not options.no_csv:
+            n_events = CSV_EVENTS // 5 if options.quick else CSV_EVENTS
+            home = folder / f"csv-{n_events}"
+            cases.append(case(home, n_entities=CSV_ENTITIES, n_events=n_events, kind="csv"))
+        for size in sizes:
+            n_entities, n_events = (int(one * 1e6) for one in size)
+            home = folder / f"parquet-{n_events}"
+            cases.append(case(home, n_entities=n_entities, n_events=n_events))
+    judged = verdicts(cases)
+    rows = [{"benchmark": "scale", **one} for one in cases]
+    rows.append(
+        {
+            "benchmark": "scale",
+            "verdicts": [
+                {"name": name, "value": round(value, 4), "floor": floor, "holds": holds}
+                for name, value, floor, holds in judged
+            ],
+        }
+    )
+    results.append(results.FOLDER / "scale.jsonl", [row | results.provenance() for row in rows])
+    print(table(cases))
+    print()
+    for name, value, floor, holds in judged:
+        print(f"- {name}: {value:,.3f} (floor {floor:g}){'' if holds else '  MISSED'}")
+    return 0 if all(holds for *_, holds in judged) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
