@@ -9,19 +9,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
-from automl.data.series import to_series
 from automl.errors import DataError
-from automl.relations.audit import refuse_duplicates, refuse_missing, warning
-from automl.relations.cut_offs import CutOffs, after_first, cut_offs, first_times
+from automl.relations.around import Around
+from automl.relations.audit import refuse_duplicates, refuse_missing
+from automl.relations.cut_offs import CutOffs, cut_offs
 from automl.relations.events import require, selected
 from automl.relations.hashing import row_hashes
 from automl.relations.keys import KeyIndex
 from automl.relations.making import make_entities
-from automl.relations.reading import described, fitted, read_table
-from automl.relations.relating import Around, Pieces, find_routes, join_lookups, sort_events
+from automl.relations.reading import described, read_table
+from automl.relations.relating import Pieces, related
 from automl.relations.spec import Spec
 from automl.relations.tables import Integers, Relations
 
@@ -134,7 +133,7 @@ def assemble(
         n_entities=rows.num_rows,
         streamed=streamed,
     )
-    relations = _related(around, ends, leave=wanted, now=now)
+    relations = related(around, ends, leave=wanted, now=now)
     if windows is not None:
         about["windows"] = {name: getattr(windows, name) for name in ("table", "length", "by_time")}
     relations = replace(relations, about={**relations.about, **about})
@@ -172,107 +171,6 @@ def assemble(
     )
 
 
-def request_relations(
-    spec: Spec,
-    rows: pa.Table,
-    tables: Mapping[str, pa.Table],
-    *,
-    about: Mapping[str, Any],
-    now: datetime | None = None,
-) -> Relations:
-    """Rows to predict with their tables, in the order in which they came.
-
-    Parameters
-    ----------
-    spec : as `Assembled.spec`
-    rows : entity rows, without a target; columns that are missing have no values
-    tables : by name; a table that is missing has no rows, a row of nobody's is left out
-    about : of the relations that were learnt from, as JSON has it
-    now : aware datetime, optional
-        The cut-off, where the spec has one for all rows ("now"), instead of the one that was then.
-
-    Raises
-    ------
-    DataError
-        ``unknown_table``, ``column_not_found``, ``column_type``, ``cut_off``, ``duplicate_key``.
-    """
-    assert spec.entities is not None
-    unknown = [name for name in tables if name not in spec.tables]
-    if unknown:
-        raise DataError(
-            f"'{unknown[0]}' is no table of this data set",
-            code="unknown_table",
-            table=unknown[0],
-            details={"tables": list(spec.tables)},
-        )
-    types = about["columns"]
-    read: dict[str, pa.Table] = {}
-    for name, one in spec.tables.items():
-        if name == spec.entities:
-            continue
-        needed = [*one.link.columns, *filter(None, [one.time])] if name in tables else []
-        read[name] = fitted(tables.get(name), types[name], needed=needed, table_name=name)
-    ends_in = [*filter(None, [spec.cut_off.column])]
-    read[spec.entities] = fitted(
-        rows, types[spec.entities], needed=ends_in, table_name=spec.entities
-    )
-    rows = read[spec.entities]
-    ends = cut_offs(spec.cut_off, rows, table=spec.entities, now=now)
-    around = Around(
-        spec=spec,
-        tables=read,
-        n_entities=rows.num_rows,
-        kinds=dict(about["kinds"]),
-        strict=False,
-    )
-    relations = _related(around, ends, leave=spec.target, now=None)
-    return replace(relations, about=about)
-
-
-def _related(
-    around: Around, ends: CutOffs, *, leave: str | None, now: datetime | None
-) -> Relations:
-    spec = around.spec
-    join_lookups(around)
-    find_routes(around)
-    first = spec.cut_off.table
-    counted = spec.cut_off.after_first is not None
-    tables = sort_events(around, now=now)
-    subjects = {name: around.routes[name].of_entities for name in tables}
-    if counted and first in tables:
-        began = first_times(tables[first], subjects[first])
-        ends = after_first(spec.cut_off, began, dated=tables[first].dated)
-        n_none = int(np.isneginf(ends.values).sum())
-        if n_none and around.strict:
-            detail = f"{n_none:,} entities have no row in '{first}' to count their cut-off from"
-            around.warnings.append(warning("no_first_event", detail, table=first))
-    elif counted and first not in around.streamed:
-        raise DataError(
-            f"the cut-off is counted from the first row of '{first}', which has no times",
-            code="cut_off",
-            table=first,
-        )
-    elif ends.dated is None and not counted and around.strict:
-        detail = "no cut-off is declared: everything in the tables is used"
-        around.warnings.append(warning("no_cut_off", detail))
-    for name, table in tables.items():
-        if ends.dated not in (None, table.dated) and around.kinds[name] == "events":
-            raise DataError(
-                f"times of '{name}' and the cut-off are not in the same units",
-                code="cut_off",
-                table=name,
-                column=spec.tables[name].time,
-            )
-    return Relations(
-        rows=_features(around, leave=leave),
-        subjects=subjects,
-        cut_off=ends.values,
-        tables=tables,
-        gap=spec.cut_off.gap,
-        about={"kinds": dict(around.kinds)},
-    )
-
-
 def _entity_rows(spec: Spec, read: Mapping[str, pa.Table]) -> tuple[pa.Table, Integers]:
     """The entity table's rows that the spec wants, and where each stood in it."""
     assert spec.entities is not None
@@ -297,14 +195,3 @@ def _hash_order(
     names = key or tuple(name for name in rows.column_names if name != leave)
     hashes = row_hashes([rows.column(name) for name in names], n_rows=rows.num_rows)
     return np.lexsort((ends.values, hashes)).astype(np.int64)
-
-
-def _features(around: Around, *, leave: str | None) -> pd.DataFrame:
-    """The entity table with what was looked up, without roles, as models take it."""
-    spec = around.spec
-    assert spec.entities is not None
-    table = around.tables[spec.entities]
-    roles = {*spec.key, spec.cut_off.column, leave, *spec.tables[spec.entities].exclude}
-    names = [name for name in table.column_names if name not in roles]
-    series = {name: to_series(table.column(name).combine_chunks()) for name in names}
-    return pd.DataFrame(series, index=pd.RangeIndex(table.num_rows), copy=False)

@@ -1,31 +1,25 @@
-"""Tables around entity rows: which are looked up, and how the others find their entities."""
+"""How the tables around entity rows find them, and the events that they are."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
+from automl.data.series import to_series
 from automl.errors import DataError
+from automl.relations.around import Around, inwards
 from automl.relations.audit import audit_events, refuse_times, warning
-from automl.relations.events import EventRows, event_rows, in_order, require, selected
-from automl.relations.hashing import row_hashes
-from automl.relations.keys import KeyIndex
-from automl.relations.paths import (
-    Lookup,
-    Route,
-    direct_route,
-    is_unique,
-    route_over,
-    shared_route,
-)
+from automl.relations.cut_offs import CutOffs, after_first, first_times
+from automl.relations.events import EventRows, event_rows, in_order
+from automl.relations.lookups import join_lookups
+from automl.relations.paths import Lookup, Route, direct_route, route_over, shared_route
 from automl.relations.reading import plain
-from automl.relations.spec import Spec, TableSpec
-from automl.relations.tables import EventTable
+from automl.relations.spec import TableSpec
+from automl.relations.tables import EventTable, Relations
 from automl.relations.times import read_times
 
 
@@ -62,77 +56,54 @@ class Pieces:
         return event_rows(rows, self.spec, self.route, from_row=from_row, now=moment)
 
 
-@dataclass(kw_only=True)
-class Around:
-    """What is known while the tables around entity rows are put together.
+def related(around: Around, ends: CutOffs, *, leave: str | None, now: datetime | None) -> Relations:
+    """Entity rows with the tables around them.
 
     Parameters
     ----------
-    spec : Spec
-    tables : by name, what is read so far; lookups are joined to them as they are found
-    n_entities : rows of the entity table
-    streamed : tables whose rows the caller reads
-    kinds : lookup, child or events, by table; what is told beforehand stays
-    strict : refuse what is wrong with the data; a request's rows are taken as they are
+    ends : cut-offs of the entity rows; where events tell them, those are taken instead
+    leave : the target
+    now : events at or after it are counted
     """
-
-    spec: Spec
-    tables: dict[str, pa.Table]
-    n_entities: int
-    streamed: Sequence[str] = ()
-    kinds: dict[str, str] = field(default_factory=dict)
-    strict: bool = True
-    routes: dict[str, Route] = field(default_factory=dict)
-    lookups: dict[str, list[Lookup]] = field(default_factory=dict)
-    indexes: dict[tuple[str, tuple[str, ...]], KeyIndex] = field(default_factory=dict)
-    warnings: list[dict[str, Any]] = field(default_factory=list)
-    report: dict[str, dict[str, Any]] = field(default_factory=dict)
-
-    def index(self, name: str, columns: tuple[str, ...]) -> KeyIndex:
-        """The distinct keys of a table's columns."""
-        if (name, columns) not in self.indexes:
-            rows = self.tables[name]
-            require(rows, list(columns), self.spec.tables[name])
-            self.indexes[name, columns] = KeyIndex(
-                [rows.column(one) for one in columns], names=columns, table=name
-            )
-        return self.indexes[name, columns]
-
-    def forget(self, name: str) -> None:
-        """Keys of a table whose rows have changed."""
-        self.indexes = {at: one for at, one in self.indexes.items() if at[0] != name}
-
-
-def join_lookups(around: Around) -> None:
-    """Join every table that has one row for each key to the table that it points to.
-
-    Those furthest from the entities first, so that what they looked up comes along.
-    """
-    for name in inwards(around.spec):
-        about = around.spec.tables[name]
-        if name not in around.streamed:
-            chosen = selected(around.tables[name], about)
-            if chosen is not None and about.time_format != "order":
-                around.tables[name] = around.tables[name].filter(pa.array(chosen))
-        if not _is_lookup(around, name):
-            continue
-        around.kinds[name] = "lookup"
-        link, looked = about.link, around.tables[name]
-        assert link.table is not None
-        kept = [one for one in looked.column_names if one not in {*link.columns, *about.exclude}]
-        lookup = Lookup(
-            table=name,
-            columns=link.to,
-            index=around.index(name, link.columns),
-            looked=looked.select(kept),
+    spec = around.spec
+    join_lookups(around)
+    find_routes(around)
+    first = spec.cut_off.table
+    counted = spec.cut_off.after_first is not None
+    tables = sort_events(around, now=now)
+    subjects = {name: around.routes[name].of_entities for name in tables}
+    if counted and first in tables:
+        began = first_times(tables[first], subjects[first])
+        ends = after_first(spec.cut_off, began, dated=tables[first].dated)
+        n_none = int(np.isneginf(ends.values).sum())
+        if n_none and around.strict:
+            detail = f"{n_none:,} entities have no row in '{first}' to count their cut-off from"
+            around.warnings.append(warning("no_first_event", detail, table=first))
+    elif counted and first not in around.streamed:
+        raise DataError(
+            f"the cut-off is counted from the first row of '{first}', which has no times",
+            code="cut_off",
+            table=first,
         )
-        around.lookups.setdefault(link.table, []).append(lookup)
-        around.report[name] = {"kind": "lookup", "rows": looked.num_rows}
-        if link.table not in around.streamed:
-            require(around.tables[link.table], list(link.to), around.spec.tables[link.table])
-            joined, n_missing = lookup.join(around.tables[link.table], into=link.table)
-            around.tables[link.table] = joined
-            around.report[name]["not_found"] = n_missing
+    elif ends.dated is None and not counted and around.strict:
+        detail = "no cut-off is declared: everything in the tables is used"
+        around.warnings.append(warning("no_cut_off", detail))
+    for name, table in tables.items():
+        if ends.dated not in (None, table.dated) and around.kinds[name] == "events":
+            raise DataError(
+                f"times of '{name}' and the cut-off are not in the same units",
+                code="cut_off",
+                table=name,
+                column=spec.tables[name].time,
+            )
+    return Relations(
+        rows=_features(around, leave=leave),
+        subjects=subjects,
+        cut_off=ends.values,
+        tables=tables,
+        gap=spec.cut_off.gap,
+        about={"kinds": dict(around.kinds)},
+    )
 
 
 def find_routes(around: Around) -> None:
@@ -164,61 +135,6 @@ def sort_events(around: Around, *, now: datetime | None = None) -> dict[str, Eve
     return found
 
 
-def inwards(spec: Spec) -> list[str]:
-    """All tables but the entities, those furthest from them first."""
-
-    def steps(name: str) -> int:
-        link = spec.tables[name].link
-        if spec.tables[name].role == "entities" or link.table is None:
-            return 0
-        return 1 + steps(link.table)
-
-    names = [name for name, table in spec.tables.items() if table.role != "entities"]
-    return sorted(names, key=lambda name: -steps(name))
-
-
-def _is_lookup(around: Around, name: str) -> bool:
-    about = around.spec.tables[name]
-    key = about.link.columns
-    told = around.kinds.get(name)
-    if told is not None and told != "lookup":
-        return False
-    if about.role != "static" or about.is_timed or about.link.table is None:
-        return False
-    if name in around.streamed:
-        return False
-    if is_unique(around.index(name, key)):
-        return True
-    rows = around.tables[name]
-    if about.link.table not in around.streamed:
-        # rows that nothing points to may repeat what they like
-        asked = around.index(about.link.table, about.link.to)
-        keys = [rows.column(one) for one in key]
-        rows = rows.filter(pa.array(asked.find(keys, names=key, table=name) >= 0))
-    once = _without_copies(rows)
-    index = KeyIndex([once.column(one) for one in key], names=key, table=name)
-    if is_unique(index):
-        if once.num_rows < rows.num_rows:
-            n_copies = rows.num_rows - once.num_rows
-            detail = f"{n_copies:,} rows of '{name}' repeat another and count once"
-            around.warnings.append(warning("identical_rows", detail, table=name))
-        around.tables[name] = once
-        around.forget(name)
-        return True
-    n_again = int((index.codes >= 0).sum()) - index.n_keys
-    detail = f"{n_again:,} rows of '{name}' repeat a key"
-    if told == "lookup":
-        raise DataError(
-            f"{detail}; it is looked up, so that each key is there once",
-            code="duplicate_key",
-            table=name,
-            column=key[0],
-        )
-    detail += " with other values: it is summed up, not looked up"
-    around.warnings.append(warning("repeated_keys", detail, table=name, column=key[0]))
-    return False
-
-
 def _route(around: Around, name: str) -> Route:
     spec, link = around.spec, around.spec.tables[name].link
     if link.table is None:
@@ -245,8 +161,12 @@ def _route(around: Around, name: str) -> Route:
     return route_over(name, link.columns, index, between, of=of, times=times, dated=dated)
 
 
-def _without_copies(table: pa.Table) -> pa.Table:
-    """Rows that are alike in all columns, once."""
-    columns = [table.column(name) for name in table.column_names]
-    _, first = np.unique(row_hashes(columns, n_rows=table.num_rows), return_index=True)
-    return table.take(pa.array(np.sort(first)))
+def _features(around: Around, *, leave: str | None) -> pd.DataFrame:
+    """The entity table with what was looked up, without roles, as models take it."""
+    spec = around.spec
+    assert spec.entities is not None
+    table = around.tables[spec.entities]
+    roles = {*spec.key, spec.cut_off.column, leave, *spec.tables[spec.entities].exclude}
+    names = [name for name in table.column_names if name not in roles]
+    series = {name: to_series(table.column(name).combine_chunks()) for name in names}
+    return pd.DataFrame(series, index=pd.RangeIndex(table.num_rows), copy=False)

@@ -89,9 +89,9 @@ class CutOff:
     """When a row is to be predicted: nothing at or after it may be used.
 
     One of: a `column` of the entity table written in `time_format`; `now`, an ISO date and time or
-    a number, the same for all; `after_first`, so many days (units of the time column where it is no
-    date) after the entity's first row in `table`. None of them: everything is known (said in a warning). A further `gap`,
-    in days for dates, else in the units of the time, is kept free before the cut-off.
+    a number, the same for all; `after_first`, so much time after the entity's first row in `table`.
+    None of them: everything is known (said in a warning). A further `gap` is kept free before the
+    cut-off. Both are in days for dates, else in the units of the time.
     """
 
     column: str | None = None
@@ -106,9 +106,10 @@ class CutOff:
 class Windows:
     """Entities that are made from a series or a log: stretches of it, each with a horizon ahead.
 
-    Each entity is a `length` of rows of `table` (with `by_time` days, or units of its time where it
-    is no date), moved on by `step`; the cut-off is its end, and it is positive if any row of the `horizon` after it (0: of
-    the window itself) has the `label`. With `sessions`, one entity for each value of that column.
+    Each entity is a `length` of rows of `table`, moved on by `step`; the cut-off is its end, and it
+    is positive if any row of the `horizon` after it (0: of the window itself) has the `label`. With
+    `by_time` the three are days, or units of the table's time where it is no date. With `sessions`,
+    one entity for each value of that column.
     """
 
     table: str

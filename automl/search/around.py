@@ -19,7 +19,7 @@ from automl.data.options import ReadingLimits, ReadingOptions
 from automl.data.tables import ROWS_FILE, ingest
 from automl.errors import DataError
 from automl.features.featurizer import Featurizer
-from automl.relations.assembling import request_relations
+from automl.relations.asking import request_relations
 from automl.relations.audit import n_unseen
 from automl.relations.spec import Spec
 from automl.relations.tables import Relations

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 
 from automl.errors import DataError
-from automl.relations.assembling import assemble, request_relations
+from automl.relations.asking import request_relations
+from automl.relations.assembling import assemble
 from automl.relations.spec import Spec
 from automl.relations.tables import first_at
 from tests.automl.relations import bank

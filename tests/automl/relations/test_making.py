@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from automl.errors import DataError
-from automl.relations.assembling import assemble, request_relations
+from automl.relations.asking import request_relations
+from automl.relations.assembling import assemble
 from automl.relations.spec import Spec
 
 
