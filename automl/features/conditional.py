@@ -28,6 +28,7 @@ MOST_COLUMNS = 4
 MOST_LEVELS = 8
 MOST_NUMBERS = 4
 MOST_FEATURES = 400
+STATISTICS = ("sum", "mean", "portion")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,17 @@ class FittedConditional:
             name: np.full(len(spans.start), 0.0 if _is_sum(name) else np.nan, dtype=np.float32)
             for name in self.columns
         }
+        crossed = {
+            (number, of.column, label)
+            for number in self.numbers
+            for of in self.levels
+            for label in labels_of(of)
+            if any(
+                f"{self.table}.{number}.{one}[{of.column}={label}].{window.name}" in found
+                for one in STATISTICS
+                for window in self.windows
+            )
+        }
         starts = [window.start(table, spans) for window in self.windows]
         for block in blocks(starts[0], spans.end):
             inside = [block.since(start) for start in starts]
@@ -66,10 +78,14 @@ class FittedConditional:
             for of in self.levels:
                 code = block.codes(table, of.column, of.levels)
                 for at, label in enumerate(labels_of(of)):
+                    # What no feature asks for is not computed: a champion uses few levels.
+                    asked = [name for name in self.numbers if (name, of.column, label) in crossed]
+                    if not asked:
+                        continue
                     is_level = code == at
                     before = kept_before(is_level)
                     kept = [one.kept(before) for one in inside]
-                    for name in self.numbers:
+                    for name in asked:
                         computed = self._of(
                             name, f"{of.column}={label}", values[name][is_level], kept, sizes[name]
                         )
@@ -185,7 +201,7 @@ def names_of_crossed(table: str, of: Levels, number: str, windows: Sequence[Wind
     names = []
     for label in labels_of(of):
         for window in windows:
-            statistics = ("sum", "mean", "portion") if window is windows[0] else ("sum", "portion")
+            statistics = STATISTICS if window is windows[0] else ("sum", "portion")
             names += [
                 f"{table}.{number}.{statistic}[{of.column}={label}].{window.name}"
                 for statistic in statistics

@@ -103,6 +103,14 @@ def test_infinite_is_missing_and_a_table_without_numbers_offers_nothing():
     assert Aggregates().fit(words, spans, seed=0) is None
 
 
+def test_minus_zero_is_zero_wherever_it_lies():
+    for values in ([-0.0, 0.0, 1.0], [0.0, -0.0, 1.0]):
+        table = event_table(subject=[0] * 3, time=[0, 1, 2], columns={"x": values})
+        made = relations(table, subjects=[0], cut_off=[5.0])
+        found = computed(Aggregates().fit(table, made.spans("trans"), seed=0), made)
+        assert not np.signbit(found["trans.x.min.all"]).any()
+
+
 def test_many_columns_get_fewer_statistics():
     rng = np.random.default_rng(0)
     n = 2_000
