@@ -168,10 +168,12 @@ class LogRows:
                 array = self._converted(array, plan, table)
             except Misfit as misfit:
                 row = before + misfit.index + 1
-                plan_wider = wider(plan, misfit.kind)
-                if plan_wider is None:
+                if plan.declared:
                     raise misfit_error(plan, misfit.kind, row=row) from None
-                raise Widening(plan_wider, row) from None
+                # The fields of a log hold what comes: threads are numbers, until one has a name.
+                why = "numbers, then a text" if plan.type != "timestamp" else "times, then a text"
+                text = ColumnPlan(name=plan.name, type="string", why=why)
+                raise Widening(wider(plan, misfit.kind) or text, row) from None
             arrays.append(
                 check(array, plan, before=before, options=self._options, limits=self._limits)
             )
