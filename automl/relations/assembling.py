@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from automl.errors import DataError
 from automl.relations.around import Around
-from automl.relations.audit import refuse_duplicates, refuse_missing
+from automl.relations.audit import audit_columns, refuse_duplicates, refuse_missing
 from automl.relations.cut_offs import CutOffs, cut_offs
 from automl.relations.events import require, selected
 from automl.relations.hashing import row_hashes
@@ -133,6 +133,8 @@ def assemble(
         n_entities=rows.num_rows,
         streamed=streamed,
     )
+    for name, columns in about["columns"].items():
+        around.warnings += audit_columns(list(columns), spec.tables[name])
     relations = related(around, ends, leave=wanted, now=now)
     if windows is not None:
         about["windows"] = {name: getattr(windows, name) for name in ("table", "length", "by_time")}

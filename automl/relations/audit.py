@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -79,6 +80,20 @@ def audit_events(counts: Counts, spec: TableSpec, *, points_to: str) -> list[dic
             )
         )
     return told
+
+
+def audit_columns(names: Sequence[str], spec: TableSpec) -> list[dict[str, Any]]:
+    """A warning for each column that is not to be learnt from, and that is not there."""
+    return [
+        warning(
+            "unknown_column",
+            f"'{spec.name}' has no column '{name}' that could be excluded",
+            table=spec.name,
+            column=name,
+        )
+        for name in spec.exclude
+        if name not in names
+    ]
 
 
 def refuse_times(counts: Counts, spec: TableSpec) -> None:

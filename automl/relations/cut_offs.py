@@ -101,7 +101,7 @@ def _of_column(cut_off: CutOff, rows: pa.Table, *, table: str) -> CutOffs:
             table=table,
             column=name,
         )
-    times = read_times(rows.column(name), cut_off.time_format, n_rows=rows.num_rows)
+    times = read_times(rows.column(name), cut_off.time_format, n_rows=rows.num_rows, name=name)
     nothing = np.flatnonzero(np.isnan(times.values))
     if len(nothing):
         raise DataError(

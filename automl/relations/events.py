@@ -88,7 +88,7 @@ def event_rows(
     if at_file is not None:
         table = table.take(pa.array(at_file))
     times = _times(table, spec, from_row=from_row, at_file=at_file)
-    require(table, list(route.columns), spec)
+    require(table, [*route.columns, *filter(None, [spec.message])], spec)
     found = route.find([table.column(name) for name in route.columns], n_rows=table.num_rows)
     time = times.values if found.rows is None else times.values[found.rows]
     dated = times.dated
@@ -200,7 +200,7 @@ def _times(table: pa.Table, spec: TableSpec, *, from_row: int, at_file: Integers
         )
     assert spec.time is not None
     require(table, [spec.time], spec)
-    times = read_times(table.column(spec.time), spec.time_format, n_rows=n_rows)
+    times = read_times(table.column(spec.time), spec.time_format, n_rows=n_rows, name=spec.time)
     first = times.first_unreadable
     if first is not None:
         first = from_row + (first if at_file is None else int(at_file[first]))

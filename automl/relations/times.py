@@ -59,6 +59,7 @@ def read_times(
     *,
     n_rows: int,
     from_row: int = 0,
+    name: str = "",
 ) -> Times:
     """Read a time column.
 
@@ -71,6 +72,12 @@ def read_times(
     ----------
     from_row : int
         The position in its file of the first of these rows, for `order`.
+    name : what the column is called, for errors
+
+    Raises
+    ------
+    DataError
+        ``ambiguous_date`` where texts do not tell day and month apart.
 
     >>> read_times(pa.array([970401, None, 991301]), "yymmdd", n_rows=3).values
     array([8.598528e+08,           nan,           nan])
@@ -84,7 +91,7 @@ def read_times(
         # a date is no number of anything
         values = _seconds(array) if dated else np.full(n_rows, np.nan)
     elif time_format == "iso":
-        values = _written_dates(array)
+        values = _written_dates(array, name)
     elif time_format in DIGITS:
         values = _calendar(array, time_format)
     else:
@@ -132,7 +139,7 @@ def _is_naive(array: pa.Array) -> bool:
     return not pa.types.is_timestamp(array.type) or array.type.tz is None
 
 
-def _written_dates(array: pa.Array) -> Floats:
+def _written_dates(array: pa.Array, name: str) -> Floats:
     """Texts, each distinct one read once."""
     if not (pa.types.is_string(array.type) or pa.types.is_large_string(array.type)):
         return np.full(len(array), np.nan)
@@ -142,24 +149,21 @@ def _written_dates(array: pa.Array) -> Floats:
         pd.Series(texts.to_pylist(), dtype=object), errors="coerce", utc=True, format="ISO8601"
     )
     if read.isna().mean() > MOST_UNREADABLE:
-        read = _guessed_dates(texts, read)
+        read = _guessed_dates(texts, read, name)
     seconds = _seconds(pa.array(read.dt.as_unit("us"), type=pa.timestamp("us", "UTC")))
     at = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)
     values: Floats = np.append(seconds, np.nan)[at]
     return values
 
 
-def _guessed_dates(texts: pa.Array, iso: pd.Series) -> pd.Series:
+def _guessed_dates(texts: pa.Array, iso: pd.Series, name: str) -> pd.Series:
     """In the one format that all of a sample have; what was read as ISO 8601 if there is none."""
     options = ReadingOptions()
-    guess = guess_dates("time", texts.slice(0, SAMPLE), options=options)
+    guess = guess_dates(name, texts.slice(0, SAMPLE), options=options)
     if guess is None or guess.format is None:
         return iso
-    directive = guess.format
-    read = pd.to_datetime(
-        pd.Series(texts.to_pylist(), dtype=object), errors="coerce", utc=True, format=directive
-    )
-    return read
+    written = pd.Series(texts.to_pylist(), dtype=object)
+    return pd.to_datetime(written, errors="coerce", utc=True, format=guess.format)
 
 
 def _calendar(array: pa.Array, time_format: str) -> Floats:

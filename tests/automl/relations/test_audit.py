@@ -133,6 +133,16 @@ def test_columns_and_tables_that_are_not_there_are_named():
     assert refused(people(), tables, target="bad").column == "bad"
 
 
+def test_an_exclusion_that_excludes_nothing_is_told():
+    spec = people(exclude=["x", "X"])
+    made = assemble(spec, {"people": rows_of(3), "log": log_of([1])})
+    assert made.relations.tables["log"].columns.column_names == []
+    assert [(one["code"], one["column"]) for one in made.report["warnings"]] == [
+        ("unknown_column", "X")
+    ]
+    assert refused(people(role="log", message="text"), {"people": rows_of(3), "log": log_of([1])})
+
+
 def test_no_value_of_a_cell_is_in_an_error():
     secret = "4711-Meier"
     for tables in (

@@ -123,6 +123,26 @@ def test_rows_below_an_event_are_known_with_it():
     assert lines.role == "events"
 
 
+def test_a_path_is_known_when_its_last_step_is():
+    """What is below a parcel of an order is known when both have happened."""
+    timed = {"role": "events", "time": "t", "time_format": "number"}
+    spec = spec_of(
+        orders={**timed, "key": "id", "to": "people"},
+        parcels={**timed, "key": "order", "to": "orders"},
+        things={"role": "static", "key": "parcel", "to": "parcels"},
+    )
+    tables = {
+        "people": pa.table({"id": [1]}),
+        "orders": pa.table({"order": [10, 11], "id": [1, 1], "t": [50, 60]}),
+        "parcels": pa.table({"parcel": [5, 6], "order": [10, 11], "t": [70, 20]}),
+        "things": pa.table({"parcel": [5, 6, 5], "price": [1, 2, 3]}),
+    }
+    made = assemble(spec, tables)
+    assert made.relations.tables["parcels"].time.tolist() == [60, 70]
+    assert made.relations.tables["things"].time.tolist() == [60, 70, 70]
+    assert made.relations.tables["things"].columns["price"].to_pylist() == [2, 1, 3]
+
+
 def test_a_link_may_be_to_another_column_than_the_key():
     spec = spec_of(
         weather={

@@ -77,8 +77,8 @@ def test_other_dates_are_read_where_there_is_no_doubt():
         seconds(2011, 9, 1),
     ]
     with pytest.raises(DataError) as caught:
-        read(["8/9/2011"], "iso")
-    assert caught.value.code == "ambiguous_date"
+        read_times(pa.array(["8/9/2011"]), "iso", n_rows=1, name="Date")
+    assert (caught.value.code, caught.value.column) == ("ambiguous_date", "Date")
 
 
 def test_numbers_keep_their_units():
