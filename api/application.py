@@ -25,6 +25,7 @@ from api.plans import plans
 from api.predictions import predictions
 from api.promotions import promotions
 from api.schedules import schedules
+from api.uploads import uploads
 from api.webhooks import webhooks
 
 
@@ -63,6 +64,7 @@ def build(parts: Parts) -> APIFlask:
     nightly = (promotions, schedules, audit)
     for blueprint in (
         *routes,
+        uploads,
         *nightly,
         knowledge,
         ledger,

@@ -116,6 +116,7 @@ STATUS_OF_CODE = {
     "upload_too_large": 413,
     "decoded_too_large": 413,
     "too_many_rows": 413,
+    "chunks_missing": 409,
     "bad_request": 400,
     # Of a model that the caller was shown to have; so it may be said what is not there.
     "no_curves": 404,

@@ -23,11 +23,13 @@ from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.utilities import Error
 
 from api.errors import CODE_OF_STATUS, PROBLEM, RETRY_AFTER_SECONDS
+from scheduler.records_uploads import MOST_CHUNK_BYTES
 
 # What a client without a token may make us hold, in memory: x 1,000 connections = 64 MiB.
 FREE_BODY_BYTES = 65536
 # Routes whose POST is nothing without a body; a POST to others (cancel) may come without one.
-BODY_ROUTES = re.compile(r"/v1/(datasets|jobs|models/[^/]+/predict)/?")
+BODY_ROUTES = re.compile(r"/v1/(datasets|uploads|jobs|models/[^/]+/predict)/?")
+CHUNK_ROUTE = re.compile(r"/v1/uploads/[^/]+/chunks/[^/]+/?")
 MAX_SECRET = 512  # characters; ours have 43
 
 
@@ -73,6 +75,8 @@ class Gate:
         """Bytes that the body of this request may have, and the code of having more."""
         if method == "POST" and path.rstrip("/") == "/v1/datasets":
             return self.max_upload_bytes, "upload_too_large"
+        if CHUNK_ROUTE.fullmatch(path):
+            return min(MOST_CHUNK_BYTES, self.max_upload_bytes), "chunk_too_large"
         return self.max_body_bytes, "body_too_large"
 
     def judge(self, request: GatedParser) -> Refusal | None:
@@ -151,7 +155,8 @@ class GatedParser(HTTPRequestParser):
                 code="length_required",
                 detail="a body needs a Content-Length; chunked bodies are not read",
             )
-        if not has_length and method == "POST" and BODY_ROUTES.fullmatch(path):
+        needed = CHUNK_ROUTE if method == "PUT" else BODY_ROUTES
+        if not has_length and method in ("POST", "PUT") and needed.fullmatch(path):
             return Refusal(
                 411,
                 code="length_required",

@@ -44,6 +44,12 @@ ROLE_OF: Mapping[str, str] = {
     # Work: data in, searches, labels; a model out of the service is more than a prediction.
     "datasets.create": ANALYST,
     "datasets.append": ANALYST,
+    "uploads.create": ANALYST,
+    "uploads.index": ANALYST,
+    "uploads.get": ANALYST,
+    "uploads.put": ANALYST,
+    "uploads.complete": ANALYST,
+    "uploads.delete": ANALYST,
     "jobs.submit": ANALYST,
     "jobs.cancel": ANALYST,
     "jobs.pause": ANALYST,

@@ -48,7 +48,18 @@ class Settings(BaseSettings):
     requests_per_minute: int = Field(
         6000, gt=0, description="most requests of one token or address"
     )
-    max_upload_bytes: int = Field(GIB, gt=0, description="largest request body of an upload")
+    max_upload_bytes: int = Field(
+        GIB,
+        gt=0,
+        description="largest upload; of those in pieces a project's unfinished ones together",
+    )
+    max_uploads: int = Field(16, gt=0, description="most unfinished uploads in pieces of a project")
+    upload_seconds: float = Field(
+        24 * 3600.0,
+        gt=0,
+        le=366 * 24 * 3600.0,
+        description="an unfinished upload is forgotten so long after its last piece came",
+    )
     max_body_bytes: int = Field(
         32 * 2**20, gt=0, description="largest request body of anything else"
     )

@@ -36,6 +36,7 @@ from scheduler.records import Job, JobState
 from scheduler.retraining import Retraining
 from scheduler.settlement import Prices
 from scheduler.store import Store
+from scheduler.uploads import Uploads
 from scheduler.waiting import hasten_urgent, replan_waiting
 
 log = logging.getLogger(__name__)
@@ -88,6 +89,7 @@ class Service:
         self._executor = executor or make_executor("processes", nice=settings.job_nice)
         self._ingestor = ingestor or Ingestor(store, artifacts, settings, clock=clock)
         self._batches = batches or Batches(store, artifacts, settings, clock=clock)
+        self._uploads = Uploads(store=store, artifacts=artifacts, settings=settings)
         self._intensity = intensity
         self._retraining = Retraining(
             store, artifacts, settings, self._ingestor, intensity=intensity, clock=clock
@@ -356,6 +358,7 @@ class Service:
             time.sleep(0.02)
 
     def _sweep(self, now: datetime) -> None:
+        self._uploads.expire(now)
         if time.monotonic() - self._swept < SWEEP_SECONDS:
             return
         self._swept = time.monotonic()

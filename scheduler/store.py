@@ -23,6 +23,7 @@ from scheduler.store_queue import QueueStore
 from scheduler.store_runs import RunStore
 from scheduler.store_schedules import ScheduleStore
 from scheduler.store_trials import LeaderboardSort, TrialStore
+from scheduler.store_uploads import UploadStore
 
 __all__ = ["LeaderboardSort", "Store"]
 
@@ -44,6 +45,7 @@ class Store(
     PromotionStore,
     OutcomeStore,
     PredictionStore,
+    UploadStore,
     AuditStore,
 ):
     """Projects, tokens, data sets, jobs, trials, events and models in one database.

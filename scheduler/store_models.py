@@ -8,11 +8,20 @@ from sqlalchemy import delete, func, select, update
 
 from scheduler.errors import Conflict, Gone
 from scheduler.records import FINAL, Model
+from scheduler.records_uploads import chunk_key
 from scheduler.store_audit import append_audit
 from scheduler.store_engine import Database
 from scheduler.store_promotions import served
 from scheduler.store_rows import page, to_model, unknown
-from scheduler.tables import datasets, jobs, models, observations, outcomes, predictions
+from scheduler.tables import (
+    datasets,
+    jobs,
+    models,
+    observations,
+    outcomes,
+    predictions,
+    upload_chunks,
+)
 
 _MOST_VERSIONS = 2**31 - 1
 
@@ -186,6 +195,12 @@ class ModelStore(Database):
             )
             keys |= set(connection.scalars(select(outcomes.c.artifact)))
             keys |= set(connection.scalars(select(predictions.c.artifact)))
+            keys |= {
+                chunk_key(upload_id, number)
+                for upload_id, number in connection.execute(
+                    select(upload_chunks.c.upload_id, upload_chunks.c.number)
+                )
+            }
             unfinished = select(jobs.c.id).where(jobs.c.state.not_in(FINAL))
             keys |= {f"jobs/{job_id}" for job_id in connection.scalars(unfinished)}
         return {key for key in keys if key is not None}

@@ -370,3 +370,31 @@ outbox = Table(
     Column("problem", JSON_VALUE),
     Index("ix_outbox_next_at", "next_at"),
 )
+
+# Files that come in pieces: OPEN until all are there, then COMPLETE; what is given up is EXPIRED.
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("id", ID, primary_key=True),
+    Column("project_id", ID, ForeignKey("projects.id"), nullable=False),
+    Column("name", CleanText, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("chunk_bytes", Integer, nullable=False),
+    Column("sha256", String(64)),
+    Column("options", JSON_VALUE, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("expires_at", Instant, nullable=False),
+    Column("dataset_id", ID, ForeignKey("datasets.id")),
+    Index("ix_uploads_state_expires_at", "state", "expires_at"),
+    Index("ix_uploads_project_id_created_at_id", "project_id", "created_at", "id"),
+)
+
+upload_chunks = Table(
+    "upload_chunks",
+    metadata,
+    Column("upload_id", ID, ForeignKey("uploads.id"), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("n_bytes", Integer, nullable=False),
+    Column("sha256", String(64), nullable=False),
+)
