@@ -54,6 +54,7 @@ def show(job_id: str, query_data: LeaderboardQuery) -> Any:
         state=job.state.value,
         grams_per_kwh=reader.grams_per_kwh,
         intensity_source=reader.source,
+        tables=(job.result or {}).get("tables"),
     )
 
 

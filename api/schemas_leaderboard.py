@@ -100,3 +100,8 @@ class LeaderboardAnswer(Answer):
     state: str
     grams_per_kwh: float | None
     intensity_source: str | None
+    tables: JsonObject | None = Field(
+        None,
+        description="of a job on several tables: each group of features, whether it was kept, what "
+        "it gained and took; what is never read; bytes before, after, and read",
+    )
