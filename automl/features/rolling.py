@@ -24,8 +24,8 @@ WINDOWS = (8, 32, 128)
 # Of the values before the last: a weight of (1 - 2 / (span + 1)) ** age, as EWMA charts have it
 # (Roberts, Technometrics 1959).
 EWMA_WINDOW, EWMA_SPAN = 128, 16
-# A level has shifted if the last quarter of a window is off the rest of it.
-SHIFT_SHARE = 4
+# A level has shifted if the last few values, at most a quarter of a window, are off the rest of it.
+SHIFT_VALUES, SHIFT_SHARE = 8, 4
 # The median absolute deviation of a normal distribution is 0.6745 of its standard deviation.
 MAD = 1.4826
 MEAN_DEVIATION = 1.2533
@@ -57,12 +57,13 @@ class FittedRolling:
 
     `last` is the last known value of the stretch. With the `w` values before it: `mean`, `std`;
     `z`, its distance from their mean in standard deviations; `robust`, from their median in median
-    absolute deviations; `shift`, the mean of the last quarter (the last value with it) against the
-    rest, in standard deviations of the rest. `ewma`: its distance from their exponentially weighted
-    mean, in weighted deviations; `jump`: its change from the value before, in median absolute
-    changes; `seasonal`: its change from one season before (`seasons`), and `seasonal_z` that in
-    standard deviations of earlier such changes. Scaled ones are cut at ±100. NaN with fewer than
-    two values before the last (one for `mean`; one season for `seasonal`).
+    absolute deviations; `shift`, the mean of the last eight (at most a quarter; the last value
+    with them) against the rest, in standard deviations of the rest. `ewma`: its distance from
+    their exponentially weighted mean, in weighted deviations; `jump`: its change from the value
+    before, in median absolute changes; `seasonal`: its change from one season before (`seasons`),
+    and `seasonal_z` that in standard deviations of earlier such changes. Scaled ones are cut at
+    ±100. NaN with fewer than two values before the last (one for `mean`; one season for
+    `seasonal`).
 
     Only the last `window` + 1 values of a stretch count (and a season more), so what is older need
     not be kept.
@@ -271,8 +272,8 @@ def _jump(values: Floats, valid: Truths) -> Floats:
 
 
 def _shift(last: Last, window: int) -> Floats:
-    """Mean of the last quarter, the last value with it, against the rest of the window."""
-    recent = max(1, window // SHIFT_SHARE)
+    """Mean of the last values, the very last with them, against the rest of the window."""
+    recent = max(1, min(SHIFT_VALUES, window // SHIFT_SHARE))
     width = last.values.shape[1]
     low = max(0, width - window - 1)
     cut = max(low, width - recent)

@@ -31,7 +31,7 @@ def plain(past: Floats, what: str, window: int, season: int) -> float:
         # Only those of the last rows, as they lie `window` rows back.
         return (changes[-1] - before.mean()) / before.std() if len(before) >= 2 else np.nan
     if what == "shift":
-        recent = window // 4
+        recent = min(8, window // 4)
         old = past[-window - 1 : -recent]
         return (past[-recent:].mean() - old.mean()) / old.std() if len(old) >= 2 else np.nan
     if len(before) < 2:

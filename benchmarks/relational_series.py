@@ -1,0 +1,267 @@
+"""Series on real data: one row for each point of time, scored from its past only.
+
+    python -m benchmarks.relational_series --sets nab,cmapss_fd001,nasa_msl
+
+Each set is a spec under `examples/`, split by series; `by hand` is the same search on hand-written
+last values and rolling means, the floor of `relational`. The score of the anomaly benchmark is
+`benchmarks/nab_score.py`. Exits with 1 where a floor is missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from sklearn.metrics import average_precision_score
+from sklearn.model_selection import StratifiedGroupKFold
+
+from automl.data.dataset import Dataset
+from automl.data.target import labels, wanted
+from automl.meters.base import measure
+from automl.meters.cpu_time import CpuTimeMeter
+from automl.relations.assembling import Assembled, assemble
+from automl.relations.spec import Spec
+from automl.search.relational import search_relations
+from automl.search.run import search
+from benchmarks.nab import features, probationary, ranked, scored, series_of
+from benchmarks.nab_score import PUBLISHED
+from benchmarks.sets import folder as shared_data
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+METER = CpuTimeMeter()
+Rows = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+N_FOLDS = 3
+# Rows of the rolling means that are written by hand.
+HAND_WINDOWS = (5, 20)
+# What is proposed unless all is asked for: the groups made for one row per point of time.
+KINDS = ("rolling", "recency")
+WINDOWS_FILE = "combined_windows.json.gz"
+BASELINE = "Windowed Gaussian"  # the published detector that looks at the same
+
+
+@dataclass(frozen=True, kw_only=True)
+class Points:
+    """One entity for each point of each series, and the raw rows that it was made of.
+
+    `series` and `place` are the series of each entity and the row of `raw` that its point is.
+    """
+
+    made: Assembled
+    raw: pd.DataFrame
+    y: npt.NDArray[np.int8]
+    series: Rows
+    place: Rows
+    columns: tuple[str, ...]
+
+
+def load(name: str) -> Points:
+    """Assemble an example's series from its spec, and find each entity's row in the file."""
+    spec = Spec.from_json(json.loads((EXAMPLES / name / "spec.json").read_text("utf-8")))
+    assert spec.windows is not None
+    about = spec.tables[spec.windows.table]
+    file = shared_data() / name / about.source["file"]
+    made = assemble(spec, {about.name: file})
+    raw = pd.read_parquet(file)
+    (key,) = about.link.columns
+    raw = raw.sort_values([key, str(about.time)], kind="stable").reset_index(drop=True)
+    time = raw[about.time]
+    if pd.api.types.is_datetime64_any_dtype(time):
+        time = time.astype("datetime64[us]").astype(np.int64) / 1e6
+    ends = pd.DataFrame({"key": raw[key], "time": time.astype(float)}).reset_index()
+    rows = ends.groupby(["key", "time"], sort=False)["index"].last()
+    cut_off = np.nextafter(made.relations.cut_off, -np.inf)
+    of = pd.MultiIndex.from_arrays([made.table[key].to_pandas(), cut_off])
+    place = rows.reindex(of).to_numpy()
+    assert made.target is not None
+    left = {key, about.time, spec.windows.label, *about.exclude}
+    return Points(
+        made=made,
+        raw=raw,
+        y=labels(made.target, wanted(1)),
+        series=made.key,
+        place=place.astype(np.int64),
+        columns=tuple(column for column in raw.columns if column not in left),
+    )
+
+
+def by_hand(points: Points, key: str) -> pd.DataFrame:
+    """The last value and rolling means of each column, written as anyone would."""
+    found = {}
+    groups = points.raw.groupby(key, sort=False)
+    for column in points.columns:
+        found[column] = points.raw[column]
+        for window in HAND_WINDOWS:
+            rolled = groups[column].rolling(window, min_periods=1).mean()
+            found[f"{column}_mean{window}"] = rolled.reset_index(level=0, drop=True)
+    return pd.DataFrame(found).iloc[points.place].reset_index(drop=True)
+
+
+def by_series(points: Points) -> Iterator[tuple[Rows, Rows]]:
+    """Folds with every series on one side."""
+    folds = StratifiedGroupKFold(N_FOLDS, shuffle=True, random_state=0)
+    yield from folds.split(points.y, points.y, groups=points.series)
+
+
+def supervised(
+    name: str,
+    points: Points,
+    *,
+    mode: str,
+    key: str,
+    kinds: Sequence[str] | None,
+    systems: Sequence[str],
+) -> tuple[list[dict[str, Any]], dict[str, Floats]]:
+    """Both systems on the same folds; rows, and the scores of each system."""
+    X = by_hand(points, key)
+    scores: dict[str, Floats] = {}
+    rows: list[dict[str, Any]] = []
+    for system in systems:
+        score, cpu = np.full(len(points.y), np.nan), 0.0
+        folds = []
+        for train, test in by_series(points):
+            with measure(METER) as reading:
+                score[test] = FITTED[system](points, X, train, mode, kinds)(test)
+            cpu += reading.cost.cpu_seconds
+            folds.append(float(average_precision_score(points.y[test], score[test])))
+            print(f"{name} {system}: AP {folds[-1]:.4f}, {reading.cost}", flush=True)
+        scores[system] = score
+        rows.append(
+            {
+                "set": name,
+                "system": system,
+                "metric": "average_precision",
+                "value": float(np.mean(folds)),
+                "floor": rows[0]["value"] if rows else None,
+                "cpu_seconds": round(cpu, 1),
+                "folds": [round(one, 4) for one in folds],
+            }
+        )
+    return rows, scores
+
+
+def _hand(
+    points: Points, X: pd.DataFrame, train: Rows, mode: str, kinds: Sequence[str] | None
+) -> Callable[[Rows], Floats]:
+    part = Dataset(
+        X=X.iloc[train].reset_index(drop=True), y=points.y[train], group=points.series[train]
+    )
+    champion = search(part, meter=METER, mode=mode).champion
+    return lambda test: champion.predict_proba(X.iloc[test].reset_index(drop=True))
+
+
+def _relational(
+    points: Points, X: pd.DataFrame, train: Rows, mode: str, kinds: Sequence[str] | None
+) -> Callable[[Rows], Floats]:
+    relations = points.made.relations
+    part = relations.take(train)
+    dataset = Dataset(
+        X=part.rows.reset_index(drop=True), y=points.y[train], group=points.series[train]
+    )
+    groups = None if kinds is None else [f"{t}.{kind}" for t in part.tables for kind in kinds]
+    found = search_relations(part, dataset, meter=METER, mode=mode, groups=groups)
+    for one in found.features.decisions:
+        print(f"  {one.name} kept={one.kept} {one.n_used}/{one.n_columns} {one.why} {one.cost}")
+    return lambda test: found.predict_proba(relations.take(test))
+
+
+FITTED = {"by hand": _hand, "relational": _relational}
+
+
+def run(
+    name: str, *, mode: str = "eco", kinds: Sequence[str] | None = KINDS
+) -> list[dict[str, Any]]:
+    """Rows of {set, system, metric, value, floor, cpu_seconds} of one set.
+
+    `kinds` are the kinds of feature groups that may be proposed; None: all. For `nab` the first
+    rows are without labels; with labels the score is comparable with nothing that was published.
+    """
+    points = load(name)
+    if name == "nab":
+        return unsupervised(name, points)
+    rows, _ = supervised(
+        name, points, mode=mode, key=points.made.spec.key[0], kinds=kinds, systems=tuple(FITTED)
+    )
+    return rows
+
+
+def unsupervised(name: str, points: Points) -> list[dict[str, Any]]:
+    """The benchmark's score without labels, by profile."""
+    series = series_of(points.raw, entities(points), shared_data() / name / WINDOWS_FILE)
+    first = probationary(series)
+    rows: list[dict[str, Any]] = []
+    with measure(METER) as reading:
+        frames = features(points.made.relations, first)
+    shared = reading.cost.cpu_seconds
+    for system, frame in frames.items():
+        with measure(METER) as reading:
+            scores = ranked(frame, first) if system == "anomaly ranking" else frame.iloc[:, 0]
+        found = scored(series, np.asarray(scores, dtype=np.float64))
+        for number, (profile, value) in enumerate(found.items()):
+            rows.append(
+                {
+                    "set": name,
+                    "system": system,
+                    "metric": f"NAB score, {profile}",
+                    "value": round(value, 2),
+                    "floor": PUBLISHED[BASELINE][number],
+                    "cpu_seconds": round(shared + reading.cost.cpu_seconds, 1),
+                    "published": {who: all_[number] for who, all_ in PUBLISHED.items()},
+                }
+            )
+    return rows
+
+
+def labelled(*, mode: str = "eco", kinds: Sequence[str] | None = KINDS) -> list[dict[str, Any]]:
+    """The anomaly benchmark learnt from the labels of other series: not comparable."""
+    points = load("nab")
+    rows, scores = supervised(
+        "nab",
+        points,
+        mode=mode,
+        key=points.made.spec.key[0],
+        kinds=kinds,
+        systems=("relational",),
+    )
+    series = series_of(points.raw, entities(points), shared_data() / "nab" / WINDOWS_FILE)
+    for profile, value in scored(series, scores["relational"]).items():
+        rows.append({**rows[0], "metric": f"NAB score, {profile}", "value": round(value, 2)})
+    return [{**row, "system": "supervised, not comparable"} for row in rows]
+
+
+def entities(points: Points) -> Rows:
+    """Of every raw row, the entity of its series and time; rows of one time share the last's."""
+    of = np.full(len(points.raw), -1, dtype=np.int64)
+    of[points.place] = np.arange(len(points.place))
+    known = np.where(of >= 0, np.arange(len(of)), len(of))
+    return of[np.minimum.accumulate(known[::-1])[::-1]]
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--sets", default="nab,cmapss_fd001,nasa_msl")
+    parser.add_argument("--mode", default="eco")
+    parser.add_argument("--kinds", default=",".join(KINDS), help="of feature groups, or all")
+    parser.add_argument("--labelled", action="store_true", help="nab, learnt from its labels")
+    given = parser.parse_args(argv)
+    met = True
+    for name in given.sets.split(","):
+        kinds = None if given.kinds == "all" else given.kinds.split(",")
+        rows = labelled(mode=given.mode, kinds=kinds) if given.labelled else None
+        for row in rows or run(name, mode=given.mode, kinds=kinds):
+            print(json.dumps(row))
+            met &= row["floor"] is None or row["value"] >= row["floor"]
+    return 0 if met else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
