@@ -1,11 +1,12 @@
 """Several tables around an entity: what they add to the entity table alone, on real data.
 
     python -m benchmarks.relational --sets berka,superlender
+    python -m benchmarks.relational --sets berka --without categories,shape
     python -m benchmarks.relational --table
 
 Each set is a spec under `examples/` and nothing else. A row is one split; systems are the same
-search on the entity table alone (`table`) and with the tables around it (`relational`). Exits with
-1 where a floor is missed.
+search on the entity table alone (`table`) and with the tables around it (`relational`), and with
+`--without` the latter short of one kind of feature groups. Exits with 1 where a floor is missed.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 
 from automl.data.dataset import Dataset
 from automl.data.target import labels, wanted
+from automl.features.featurizer import groups_of
 from automl.meters.base import measure
 from automl.meters.cpu_time import CpuTimeMeter
 from automl.relations.assembling import Assembled, assemble
@@ -165,13 +167,13 @@ def label(case: Case) -> str:
     return case.name + (f" ({case.note.partition(':')[0]})" if case.note else "")
 
 
-def run(case: Case, *, mode: str) -> list[dict[str, Any]]:
-    """Both systems on every split; one row for each."""
+def run(case: Case, *, mode: str, systems: Sequence[str]) -> list[dict[str, Any]]:
+    """Each system on every split; one row for each."""
     problem = load(case.name)
     rows: list[dict[str, Any]] = []
     for seed in sorted({seed for seed, _, _ in case.splits(problem)}):
         splits = [(train, test) for one, train, test in case.splits(problem) if one == seed]
-        for system in ("table", "relational"):
+        for system in systems:
             score = np.full(len(problem.y), np.nan)
             cpu = 0.0
             groups: list[dict[str, Any]] = []
@@ -230,7 +232,7 @@ def _fitted(
         meter=METER,
         seed=seed,
         mode=mode,
-        groups=() if system == "table" else None,
+        groups=_groups(relations, system),
         objective=Objective(metric=case.objective),
     )
     told = {
@@ -240,6 +242,16 @@ def _fitted(
         "cpu_seconds": round(found.features.cost.cpu_seconds, 2),
     }
     return found.predict_proba, told
+
+
+def _groups(relations: Relations, system: str) -> list[str] | None:
+    """Names of the feature groups that a system may propose; None is all."""
+    if system == "table":
+        return []
+    if system == "relational":
+        return None
+    left_out = system.removeprefix("without ")
+    return [offer.name for offer in groups_of(relations) if offer.kind != left_out]
 
 
 def interval(y: npt.NDArray[Any], scores: npt.NDArray[Any], *, metric: str) -> list[float]:
@@ -323,22 +335,49 @@ def verdicts(rows: Sequence[dict[str, Any]]) -> tuple[list[str], bool]:
     return lines, met
 
 
+def ablations(rows: Sequence[dict[str, Any]]) -> list[str]:
+    """What each kind of feature groups is worth: all of them against all but one."""
+    lines = [
+        "| set | without | score | of all | CPU-s | of all |",
+        "|---|---|---|---|---|---|",
+    ]
+    for case in CASES:
+        own = [row for row in rows if row["set"] == label(case)]
+        whole = {row["seed"]: row for row in own if row["system"] == "relational"}
+        for system in sorted({row["system"] for row in own} - {"table", "relational"}):
+            less = {row["seed"]: row for row in own if row["system"] == system}
+            seeds = sorted(set(less) & set(whole))
+            if not seeds:
+                continue
+            score, cpu = (
+                [float(np.mean([part[seed][name] for seed in seeds])) for part in (less, whole)]
+                for name in (case.objective, "cpu_seconds")
+            )
+            lines.append(
+                f"| {label(case)} | {system.removeprefix('without ')} | {score[0]:.4f} | "
+                f"{score[0] / score[1]:.3f} | {cpu[0]:.1f} | {cpu[0] / cpu[1]:.2f} |"
+            )
+    return lines if len(lines) > 2 else []
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--sets", default=",".join(dict.fromkeys(case.name for case in CASES)))
     parser.add_argument("--mode", default="balanced")
+    parser.add_argument("--without", default="", help="kinds of groups to leave out in turn")
     parser.add_argument("--table", action="store_true", help="only print what was measured")
     parser.add_argument("--results", type=Path, default=RESULTS)
     asked = parser.parse_args(argv)
-    if not asked.table:
-        for case in CASES:
-            if case.name in asked.sets.split(","):
-                append(asked.results, run(case, mode=asked.mode))
     names = asked.sets.split(",")
+    short = [f"without {kind}" for kind in asked.without.split(",") if kind]
+    for case in CASES:
+        if case.name in names and not asked.table and not (short and case.note):
+            systems = short or ["table", "relational"]
+            append(asked.results, run(case, mode=asked.mode, systems=systems))
     mine = {label(case) for case in CASES if case.name in names}
     rows = [row for row in read(asked.results).values() if row["set"] in mine]
     lines, met = verdicts(rows)
-    print("\n".join(lines))
+    print("\n".join([*lines, "", *ablations(rows)]))
     return 0 if met else 1
 
 

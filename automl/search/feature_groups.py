@@ -34,6 +34,7 @@ from automl.search.evaluate import (
     expected_seconds,
 )
 from automl.search.feature_audit import suspicions
+from automl.search.objective import Objective
 from automl.search.problem import Problem, prepare
 from automl.search.validation import Part, Validation
 from automl.trial import Proposal
@@ -47,8 +48,9 @@ JUDGE = NAMED["L15"]
 JUDGING_POSITIVES, N_FOLDS = 300, 5
 # A group that costs less than this share of brute force stays unless it is seen to harm.
 CHEAP_SHARE = 0.001
-# The choice of features may take this share of what the search may.
-CHOICE_SHARE = 1 / 3
+# The choice of features may take this share of what the search may, or so many expected
+# CPU-seconds: on few rows all groups together take less than what they bring is worth.
+CHOICE_SHARE, LEAST_SECONDS = 1 / 3, 6.0
 LEAST_TRIES = 3  # of a table's groups, whatever they take
 # Groups of a table that brought nothing, after which its others wait until those of other tables
 # were tried.
@@ -61,7 +63,7 @@ HARM_ERRORS, GAIN_ERRORS = 0.5, 0.5
 class Decision:
     """What was found of one group.
 
-    `gain` is in percent of the average precision without it, `error` its bootstrap standard
+    `gain` is in percent of what the score was above chance, `error` its bootstrap standard
     error; `share` the expected cost of computing it for the rows of the final fits, in percent of
     brute force; `cost` what trying it took.
     """
@@ -109,6 +111,7 @@ def chosen(
     meter: Meter,
     seed: int,
     mode: str = "balanced",
+    objective: Objective | None = None,
     groups: Sequence[str] | None = None,
     stop: Callable[[], str | None] | None = None,
     on_group: Callable[[Decision], None] | None = None,
@@ -123,6 +126,7 @@ def chosen(
     relations : entity rows and their tables, as many rows as the dataset and in its order
     dataset : Dataset
         Its columns are those of the entity table.
+    objective : what a gain is one of; average precision by default
     groups : names that may be proposed, e.g. ``trans.aggregates``; all by default
     stop : asked before each group; a text ends the choice with what it has
     on_group : told each decision as it falls
@@ -138,6 +142,7 @@ def chosen(
         dataset=sampled(dataset, rows),
         effort=effort_of(mode, limited=False),
         n_final=n_final,
+        objective=Objective() if objective is None else objective,
         meter=meter,
         seed=seed,
     )
@@ -173,11 +178,12 @@ class _Race:
         dataset: Dataset,
         effort: Effort,
         n_final: int,
+        objective: Objective,
         meter: Meter,
         seed: int,
     ) -> None:
         self.relations, self.dataset, self.meter, self.seed = relations, dataset, meter, seed
-        self._effort, self._n_final = effort, n_final
+        self._effort, self._n_final, self._objective = effort, n_final, objective
         self._validation = judging(dataset, seed=seed)
         self.decisions: list[Decision] = []
         self._kept: list[str] = []
@@ -204,7 +210,7 @@ class _Race:
         """
         if self._tries.get(offer.table, 0) < LEAST_TRIES:
             return True
-        most = CHOICE_SHARE * self._effort.limit_seconds(self._fit_seconds)
+        most = max(LEAST_SECONDS, CHOICE_SHARE * self._effort.limit_seconds(self._fit_seconds))
         return self._spent + offer.expected_seconds + self._judge_seconds <= most
 
     def left(self, offer: GroupOffer) -> Decision:
@@ -247,7 +253,8 @@ class _Race:
         found = replace(nothing, score=score, n_used=n_used)
         if self._replicates is None or not self.base_score:
             return self._keep(found, frame, columns, (score, replicates, used), why="the first")
-        before = float(np.nanmean(self._replicates))
+        # Of what a ranking has above chance, so that an area under the ROC curve counts alike.
+        before = float(np.nanmean(self._replicates)) - self._objective.chance
         gains = 100 * (replicates - self._replicates) / max(before, 1e-12)
         gain, error = float(np.nanmean(gains)), float(np.nanstd(gains))
         found = replace(found, gain=gain, error=error)
@@ -294,6 +301,7 @@ class _Race:
         problem = prepare(
             replace(self.dataset, X=X, unlabelled=None),
             seed=self.seed,
+            objective=self._objective,
             validation=self._validation,
         )
         proposal = Proposal(candidate=JUDGE, n_rows=len(X), rung="screening")
@@ -309,10 +317,10 @@ class _Race:
         )
         if outcome.out_of_fold is None:
             return None, np.full(100, np.nan), frozenset()
-        replicates = self._validation.bootstrap.average_precisions(outcome.out_of_fold["logit"])
+        logit = outcome.out_of_fold["logit"]
         return (
-            outcome.trial.scores["average_precision"],
-            replicates,
+            outcome.trial.score,
+            self._objective.replicates(self._validation.bootstrap, logit),
             frozenset(_split_on(outcome.models, problem)),
         )
 

@@ -51,7 +51,15 @@ def search_relations(
     groups : names of feature groups that may be proposed; all by default, none with ()
     options : as `automl.search.run.search` takes them
     """
-    features = chosen(relations, dataset, meter=meter, seed=seed, mode=mode, groups=groups)
+    features = chosen(
+        relations,
+        dataset,
+        meter=meter,
+        seed=seed,
+        mode=mode,
+        groups=groups,
+        objective=options.get("objective"),
+    )
     wide = replace(dataset, X=joined(dataset.X, relations, features.featurizer))
     found = search(wide, meter=meter, seed=seed, mode=mode, **options)
     return RelationalResult(features=features, found=found, featurizer=features.featurizer)
