@@ -47,6 +47,15 @@ class Part:
 
 
 @dataclass(frozen=True, kw_only=True)
+class SourceFile:
+    """A file that stays where it is, as it was when it was scanned; `modified` in nanoseconds."""
+
+    path: str
+    n_bytes: int
+    modified: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class TableLayout:
     """One event table on disk.
 
@@ -57,6 +66,9 @@ class TableLayout:
     parts : in order of subjects
     bytes_before : of the files that it was read from
     n_orphans : rows left out, since their key is no entity's
+    sources : files that stay where they are; only some subjects' rows can be read
+    is_index : the parts say where rows lie in the sources; else they are the rows
+    types : by column of the sources
     """
 
     name: str
@@ -68,6 +80,9 @@ class TableLayout:
     parts: tuple[Part, ...] = ()
     bytes_before: int = 0
     n_orphans: int = 0
+    sources: tuple[SourceFile, ...] = ()
+    is_index: bool = False
+    types: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def n_rows(self) -> int:
@@ -145,4 +160,6 @@ def _table(data: dict[str, Any]) -> TableLayout:
         )
         for part in data.pop("parts")
     )
-    return TableLayout(**{**data, "columns": tuple(data["columns"])}, parts=parts)
+    sources = tuple(SourceFile(**one) for one in data.pop("sources", ()))
+    columns = tuple(data.pop("columns"))
+    return TableLayout(**data, columns=columns, parts=parts, sources=sources)

@@ -23,6 +23,7 @@ MOST_RESTARTS = 24
 ENDINGS = (".parquet", ".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".gz", ".log")
 READERS: dict[str, Any] = {"csv": delimited, "jsonl": jsonlines}
 SAMPLE_BYTES = 2**20
+TEXTS = pa.dictionary(pa.int32(), pa.string())
 
 
 def files_of(source: Path | Sequence[Path]) -> list[Path]:
@@ -140,6 +141,15 @@ class EventFiles:
         if self.is_parquet:
             return described(self.schema.empty_table())
         return {plan.name: str(ARROW[plan.type]) for plan in self._plans}
+
+    def groups(self, columns: Sequence[str]) -> Iterator[tuple[int, int, pa.Table]]:
+        """Row groups of Parquet files, with the numbers of the file and of the group in it."""
+        schema = pa.schema([self.schema.field(name) for name in columns])
+        for number, path in enumerate(self.paths):
+            with opened(path, schema=schema) as file:
+                for group in range(file.metadata.num_row_groups):
+                    table = file.read_row_group(group, columns=schema.names, use_threads=False)
+                    yield number, group, conformed(table, schema)
 
     def widen(self, widening: Widening) -> None:
         """Read a column as the wider type from now on.
@@ -262,7 +272,7 @@ def conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
     for field in schema:
         column = table[field.name]
         if pa.types.is_dictionary(column.type) and pa.types.is_string(field.type):
-            columns.append(column)
+            columns.append(column if column.type == TEXTS else column.cast(TEXTS))
             continue
         if pa.types.is_date(column.type):
             column = column.cast(pa.timestamp("us"))

@@ -23,6 +23,7 @@ from automl.relations.layout import (
     TableLayout,
 )
 from automl.relations.order import combined
+from automl.relations.sidecar import PLACE, check_sources, check_subjects, no_rows, rows_at
 from automl.relations.tables import EventTable, Floats, Integers, Relations
 
 BLOCK_ROWS = 10_000
@@ -188,8 +189,31 @@ class Stored:
         self, table: TableLayout, wanted: Integers, columns: Sequence[str]
     ) -> Iterator[pa.Table]:
         """The rows of ascending subjects, row group by row group."""
+        if table.sources:
+            check_sources(table)
+            check_subjects(self.folder, table, wanted)
         if not len(wanted):
             return
+        if table.is_index:
+            yield self._in_place(table, wanted, columns)
+            return
+        yield from self._of_files(table, wanted, columns)
+
+    def _in_place(self, table: TableLayout, wanted: Integers, columns: Sequence[str]) -> pa.Table:
+        """Rows that lie in files elsewhere."""
+        found = list(self._of_files(table, wanted, PLACE))
+        if not found:
+            return self._empty(table, columns)
+        places = _joined(found)
+        rows, n_bytes = rows_at(table, places, columns)
+        self.bytes_read[table.name] += n_bytes
+        for name in reversed((SUBJECT, TIME)):
+            rows = rows.add_column(0, name, places[name])
+        return rows
+
+    def _of_files(
+        self, table: TableLayout, wanted: Integers, columns: Sequence[str]
+    ) -> Iterator[pa.Table]:
         for part in table.parts:
             if not _any_between(wanted, part.first, part.last):
                 continue
@@ -223,9 +247,11 @@ class Stored:
                 yield _only(rows, wanted)
 
     def _empty(self, table: TableLayout, columns: Sequence[str]) -> pa.Table:
+        ends = [pa.field(SUBJECT, pa.int64()), pa.field(TIME, pa.float64())]
+        if table.is_index:
+            return pa.schema([*ends, *no_rows(table, columns).schema]).empty_table()
         file = table.parts[0].file if table.parts else f"{table.name}/{EMPTY_FILE}"
         known = pq.read_schema(self.folder / file)
-        ends = [pa.field(SUBJECT, pa.int64()), pa.field(TIME, pa.float64())]
         return pa.schema([*ends, *(known.field(name) for name in columns)]).empty_table()
 
 

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from automl.data.columns import Widening
 from automl.data.options import ReadingLimits, ReadingOptions
+from automl.data.target import matches
 from automl.errors import DataError
 from automl.relations.assembling import Assembled, assemble
 from automl.relations.audit import audit_events
@@ -23,13 +25,16 @@ from automl.relations.keys import KeyIndex
 from automl.relations.layout import Layout, TableLayout
 from automl.relations.paths import is_unique
 from automl.relations.relating import Pieces
+from automl.relations.sidecar import write_index
 from automl.relations.sources import EventFiles
 from automl.relations.spec import Spec, TableSpec
 from automl.relations.stored import write_entities
-from automl.relations.tables import EventTable
+from automl.relations.tables import EventTable, Integers
 from automl.relations.times import is_dated
 
 Source: TypeAlias = pa.Table | Path | Sequence[Path]
+# Entities whose events are looked for in files that stay: 20,000 positives, 20 negatives each.
+SAMPLED_ROWS = 420_000
 LONG = ("events", "series", "log")
 
 
@@ -41,6 +46,7 @@ def store(
     target: str | None = None,
     now: datetime | None = None,
     limits: ReadingLimits | None = None,
+    sample: Callable[[Assembled], Integers] | None = None,
     bucket_rows: int = BUCKET_ROWS,
 ) -> Assembled:
     """Write a data set's tables into a folder that `Stored` reads.
@@ -52,6 +58,8 @@ def store(
     ----------
     tables : by the names of the spec; Arrow tables, files, folders, or lists of files
     target, now : as `assemble` has them
+    sample : which entity rows' events can be read later, such as `first_and_positive`
+        With it, files that could be streamed stay where they are, with an index beside them.
 
     Returns
     -------
@@ -86,7 +94,19 @@ def store(
         about, pieces, files = spec.tables[name], done.pieces[name], held[name]
         assert isinstance(files, EventFiles)
         _check_units(done, about)
-        written, counts = _write_streamed(folder, files, pieces, now=now, bucket_rows=bucket_rows)
+        if sample is None:
+            written, counts = _write_streamed(
+                folder, files, pieces, now=now, bucket_rows=bucket_rows
+            )
+        else:
+            written, counts = write_index(
+                folder,
+                files,
+                pieces,
+                table=_described(files, pieces),
+                subjects=pieces.route.of_entities[sample(done)],
+                now=now,
+            )
         points_to = about.link.table or spec.entities or ""
         report["warnings"] = [
             *report["warnings"],
@@ -182,6 +202,36 @@ def _write_held(folder: Path, events: EventTable, *, bucket_rows: int) -> TableL
     )
 
 
+def first_and_positive(
+    positive: Sequence[Any], *, n_rows: int = SAMPLED_ROWS
+) -> Callable[[Assembled], Integers]:
+    """The first entity rows and all that have one of these target values: what a search reads."""
+
+    def chosen(done: Assembled) -> Integers:
+        found = np.arange(done.relations.n_rows) < n_rows
+        if done.target is not None:
+            coded = pc.dictionary_encode(done.target)
+            of_level = np.append(matches(coded.dictionary, list(positive)), False)
+            found |= of_level[coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
+        return np.flatnonzero(found)
+
+    return chosen
+
+
+def _described(files: EventFiles, pieces: Pieces) -> TableLayout:
+    """A streamed table's layout without its files."""
+    about = pieces.spec
+    return TableLayout(
+        name=about.name,
+        role=about.role,
+        dated=is_dated(about.time_format),
+        message=about.message,
+        n_subjects=pieces.route.n_subjects,
+        columns=(),
+        bytes_before=files.n_bytes,
+    )
+
+
 def _write_streamed(
     folder: Path,
     files: EventFiles,
@@ -200,15 +250,7 @@ def _write_streamed(
             counts = counts + found.counts
             yield Rows(subject=found.subject, time=found.time, columns=found.columns)
 
-    table = TableLayout(
-        name=about.name,
-        role=about.role,
-        dated=is_dated(about.time_format),
-        message=about.message,
-        n_subjects=pieces.route.n_subjects,
-        columns=(),
-        bytes_before=files.n_bytes,
-    )
+    table = _described(files, pieces)
     while True:
         try:
             written = write_table(
