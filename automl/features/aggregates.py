@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 
 from automl.features.group import Column
+from automl.features.identifiers import identifiers
 from automl.features.segments import Block, blocks
 from automl.features.summaries import EMPTY, positive, present, statistics
 from automl.features.values import names_of
@@ -65,7 +66,7 @@ class FittedAggregates:
         }
         starts = [window.start(table, spans) for window in self.windows]
         for block in blocks(starts[0], spans.end):
-            time = block.take(table.time) / (SECONDS_PER_DAY if table.dated else 1.0)
+            time = block.time(table) / (SECONDS_PER_DAY if table.dated else 1.0)
             for name in self.reads:
                 values = block.numbers(table, name)
                 of = self._of(name, values, time, block, starts, set(wanted))
@@ -170,6 +171,8 @@ def _fitted(
     table: EventTable, spans: Spans, *, plans: Sequence[Plan], dates: list[str]
 ) -> FittedAggregates | None:
     plain = names_of(table, "number")
+    ids = identifiers(table, spans, plain)
+    plain = [name for name in plain if name not in ids]
     if not plain and not dates:
         return None
     windows = choose_windows(table, spans)

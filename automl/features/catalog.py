@@ -52,6 +52,7 @@ KINDS: dict[str, Kind] = {
         module="aggregates",
         group="Trends",
         fitted="FittedAggregates",
+        roles=("events", "series", "log"),
         needs=(("number",),),
         windowed=True,
     ),

@@ -100,7 +100,7 @@ class FittedCategories:
         entropy = np.zeros(len(whole.start))
         different = np.zeros(len(whole.start))
         cut_off = np.where(np.isfinite(spans.cut_off), spans.cut_off, np.nan)[block.rows]
-        time = block.take(table.time)
+        time = block.time(table)
         last_code = whole.last(code)
         # What no feature asks for is not computed: a champion uses few levels.
         of_all = {f"{prefix}.entropy.{widest}", f"{prefix}.distinct.{widest}"} & wanted

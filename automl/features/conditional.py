@@ -17,6 +17,7 @@ from automl.features.categories import (
     levels_to_json,
 )
 from automl.features.group import Column
+from automl.features.identifiers import identifiers
 from automl.features.segments import Stretches, blocks, kept_before
 from automl.features.summaries import positive, present
 from automl.features.values import names_of
@@ -166,6 +167,7 @@ class Conditional:
         levels = sorted(levels, key=lambda of: of.n_distinct)[:MOST_COLUMNS]
         levels = [replace(of, levels=of.levels[:MOST_LEVELS]) for of in levels]
         taken = {of.column for of in levels}
+        taken |= identifiers(table, spans, names_of(table, "number"))
         numbers = [
             name
             for name in names_of(table, "number")

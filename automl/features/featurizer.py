@@ -141,7 +141,7 @@ def groups_of(relations: Relations) -> list[GroupOffer]:
     """The feature groups that tables offer, the cheap ones first, with expected CPU-seconds."""
     found = []
     for name, table in relations.tables.items():
-        spans = relations.spans(name)
+        spans = _Seen.of(relations.spans(name)).spans
         lengths, widest = spans.end - spans.start, most_seen(spans)
         for kind in kinds_for(table):
             group = group_of(kind)

@@ -41,7 +41,7 @@ class FittedRecency:
         self, block: Block, table: EventTable, spans: Spans, starts: Sequence[Integers]
     ) -> dict[str, Floats]:
         unit = SECONDS_PER_DAY if table.dated else 1.0
-        time = block.take(table.time)
+        time = block.time(table)
         cut_off = np.where(np.isfinite(spans.cut_off), spans.cut_off, np.nan)[block.rows]
         widest = block.whole
         n = widest.count
@@ -72,7 +72,8 @@ class FittedRecency:
             later = Stretches(
                 start=np.minimum(inside.start + 1, inside.end), end=inside.end, size=inside.size
             )
-            found[f"days.{window.name}"] = (later.total(fresh) + (inside.count > 0)).astype(float)
+            days = (later.total(fresh) + (inside.count > 0)).astype(float)
+            found[f"days.{window.name}"] = np.where(np.isnan(last), np.nan, days)
             if window is not self.windows[0]:
                 found[f"count.{window.name}"] = inside.count.astype(float)
                 found[f"share.{window.name}"] = inside.count / n

@@ -143,6 +143,12 @@ class Block:
         part = values[self.low : self.high]
         return part if self.at is None else part[self.at]
 
+    def time(self, table: EventTable) -> Floats:
+        """Times of the rows; NaN where a table has none (it is minus infinity there)."""
+        time: Floats = self.take(table.time)
+        finite = np.isfinite(time)
+        return time if finite.all() else np.where(finite, time, np.nan)
+
     def arrow(self, column: pa.ChunkedArray) -> pa.Array:
         """Of a column of the table, the rows of the block."""
         part = column.slice(self.low, self.high - self.low)

@@ -178,6 +178,23 @@ def test_fitting_and_computing_at_once_gives_the_same(made, fitted, monkeypatch)
         assert found.equals(featurizer.transform(made))
 
 
+def test_a_table_without_times_is_counted_and_summed_up():
+    table = event_table(
+        subject=[0, 0, 1],
+        time=[-np.inf] * 3,
+        columns={"x": [1.0, 2.0, 5.0], "kind": ["a", "b", "a"]},
+        role="static",
+    )
+    made = relations(table, subjects=[0, 1, 2], cut_off=[86_400.0] * 3)
+    assert "trans.trends" not in [offer.name for offer in groups_of(made)]
+    kinds = [f"trans.{kind}" for kind in KINDS if kind != "trends"]
+    found = Featurizer.fit(made, kinds, seed=0).transform(made)
+    assert found["trans.count.all"].tolist() == [2, 1, 0]
+    assert found["trans.x.sum.all"].tolist() == [3, 5, 0]
+    assert found["trans.kind.count[a].all"].tolist() == [1, 1, 0]
+    assert not [name for name in list(found.columns) if "since" in name or "days" in name]
+
+
 def test_nobody_with_events_gives_counts_of_zero(fitted, made):
     lonely = made.take(np.flatnonzero(made.subjects["trans"] >= 20)[:2])
     found = fitted.transform(lonely)
