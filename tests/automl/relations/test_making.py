@@ -109,6 +109,9 @@ def test_rows_of_one_time_are_on_one_side_of_the_cut_off():
     rows = pa.table({"unit": ["a"] * 4, "t": [0, 1, 1, 2], "odd": [0, 0, 0, 1]})
     made = assemble(spec_of(length=2, step=1, horizon=1), {"sensors": rows})
     assert made_of(made) == [("a", 3, 1)]
+    with pytest.raises(DataError) as caught:  # nothing comes after the last time
+        assemble(spec_of(length=2, step=1, horizon=1), {"sensors": rows.slice(0, 3)})
+    assert caught.value.code == "no_windows"
 
 
 def test_the_label_is_not_among_what_is_learnt_from():
