@@ -71,14 +71,26 @@ KINDS: dict[str, Kind] = {
         most=4,
         windowed=True,
     ),
-    "shape": Kind(module="shape", group="Shape", fitted="FittedShape", roles=("events", "series")),
+    "shape": Kind(
+        module="shape",
+        group="Shape",
+        fitted="FittedShape",
+        roles=("events", "series"),
+        needs=(("number",),),
+    ),
     "convolutions": Kind(
         module="convolutions",
         group="Convolutions",
         fitted="FittedConvolutions",
         roles=("series",),
     ),
-    "rolling": Kind(module="rolling", group="Rolling", fitted="FittedRolling", roles=("series",)),
+    "rolling": Kind(
+        module="rolling",
+        group="Rolling",
+        fitted="FittedRolling",
+        roles=("series",),
+        needs=(("number",),),
+    ),
     "templates": Kind(
         module="templates", group="LogTemplates", fitted="FittedTemplates", roles=("log",)
     ),
