@@ -6,7 +6,7 @@ import math
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +16,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from automl.relations.layout import EMPTY_FILE, SUBJECT, TIME, Part, TableLayout
-from automl.relations.order import combined, sorting, taken
-from automl.relations.tables import Floats, Integers
+from automl.relations.order import sorting, taken
+from automl.relations.spill import Rows, Spill, is_text
+from automl.relations.tables import Integers
 
 # Sorting a bucket takes about four times its bytes; a file of it is some 20 MB.
 BUCKET_ROWS, BUCKET_BYTES = 1_500_000, 192 * 2**20
@@ -25,19 +26,7 @@ MOST_BUCKETS = 768  # each is an open file while rows are dealt out
 GROUP_ROWS = 65_536
 # So many rows are dealt out at once, so that a bucket's share of them is worth a write.
 DEALT_ROWS, DEALT_BYTES = 1_048_576, 128 * 2**20
-# Texts with no more than so many different values are kept as numbers between the passes; with
-# no more than the second, they are handed to Parquet as its dictionary.
-MOST_WORDS, FEW_WORDS = 65_536, 1_024
 SAMPLE_ROWS = 16_384
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rows:
-    """Event rows as they come: whose they are (-1: nobody's), when, and what is in them."""
-
-    subject: Integers
-    time: Floats
-    columns: pa.Table
 
 
 def write_table(
@@ -56,8 +45,10 @@ def write_table(
     """Write one table's files under ``folder/NAME`` and return its layout with them.
 
     Rows are read once, dealt out to a file for each bucket, and each bucket is sorted in memory by
-    subject, time and what is in the rows. What is written depends on the rows only, not on their
-    order or on how they came in batches; the number of buckets follows from what is expected.
+    subject, time and what is in the rows; one that is far too large (an entity with most of the
+    rows, a series of everybody's) is cut by time first. What is written depends on the rows only,
+    not on their order or on how they came in batches; the number of buckets follows from what is
+    expected.
 
     Parameters
     ----------
@@ -75,7 +66,7 @@ def write_table(
     n_buckets = max(math.ceil(expected_rows / bucket_rows), expected_bytes // BUCKET_BYTES, 1)
     n_buckets = min(n_buckets, MOST_BUCKETS, max(table.n_subjects, 1))
     width = max(math.ceil(table.n_subjects / n_buckets), 1)
-    spill = _Spill(scratch, width=width)
+    spill = Spill(scratch, width=width)
     n_orphans = 0
     with ExitStack() as stack:
         stack.callback(shutil.rmtree, scratch, ignore_errors=True)
@@ -92,13 +83,18 @@ def write_table(
                 )
             spill.add(rows)
         spill.close()
-        parts, writing = [], _Writing(group_rows=group_rows)
+        parts: list[Part] = []
+        writing = _Writing(group_rows=group_rows)
         for number in spill.numbers():
-            name = f"{table.name}/bucket-{number:05}.parquet"
-            rows = spill.read(number)
-            if not is_sorted:
-                rows = _sorted(rows, first=first, leave=exclude)
-            parts.append(writing.write(folder, name, rows))
+            ended: tuple[int, int] | None = None
+            for rows in spill.pieces(number, most_rows=bucket_rows):
+                if not is_sorted:
+                    rows = _sorted(rows, leave=exclude)
+                if first is not None:
+                    rows, ended = _first(rows, first, ended)
+                if len(rows.subject):
+                    name = f"{table.name}/bucket-{len(parts):05}.parquet"
+                    parts.append(writing.write(folder, name, rows))
             spill.free(number)
     if not parts:
         left = spill.schema.empty_table().select([one for one in spill.names if one not in exclude])
@@ -134,157 +130,31 @@ def _joined(held: list[Rows]) -> Rows:
     )
 
 
-class _Words:
-    """The different texts of a column so far; each is a number."""
-
-    def __init__(self) -> None:
-        self.words = pa.array([], pa.string())
-        self.is_open = True
-
-    def codes(self, column: pa.ChunkedArray) -> pa.Array | None:
-        """Numbers of a column's texts, int32, null where there is none; None: too many texts."""
-        encoded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
-        parts = []
-        for chunk in encoded.chunks:
-            own = chunk.dictionary.cast(pa.string())
-            found = pc.index_in(own, value_set=self.words)
-            if found.null_count:
-                new = pc.unique(own.filter(found.is_null())).drop_null()
-                if len(self.words) + len(new) > MOST_WORDS:
-                    self.is_open = False
-                    return None
-                self.words = pa.concat_arrays([self.words, new])
-                found = pc.index_in(own, value_set=self.words)
-            parts.append(found.take(chunk.indices))
-        return pa.chunked_array(parts, pa.int32()).combine_chunks()
-
-    def texts(self, codes: pa.Array) -> pa.Array:
-        """The texts of numbers: as a dictionary where they are few."""
-        if self.is_open and len(self.words) <= FEW_WORDS:
-            return pa.DictionaryArray.from_arrays(codes, self.words)
-        return self.words.take(codes)
-
-
-class _Spill:
-    """A file of rows for each bucket, between the two passes."""
-
-    def __init__(self, folder: Path, *, width: int) -> None:
-        self.folder, self.width = folder, width
-        self.names: list[str] = []
-        self.schema = pa.schema([])
-        self._words: dict[str, _Words] = {}
-        self._writers: dict[int, tuple[Any, Any]] = {}
-        self._files: dict[int, list[Path]] = {}
-
-    def add(self, rows: Rows) -> None:
-        """Deal rows out."""
-        if not self.names:
-            self.schema = schema = rows.columns.schema
-            self.names = rows.columns.column_names
-            self._words = {field.name: _Words() for field in schema if is_text(field.type)}
-        bucket = rows.subject // self.width
-        ends = np.cumsum(np.bincount(bucket))
-        order = None
-        if not bool((bucket[1:] >= bucket[:-1]).all()):
-            order = np.argsort(bucket.astype(np.uint16), kind="stable")
-        arrays = [taken(pa.array(rows.subject), order), taken(pa.array(rows.time), order)]
-        arrays += [taken(self._spilt(name, rows.columns[name]), order) for name in self.names]
-        batch = pa.RecordBatch.from_arrays(arrays, names=[SUBJECT, TIME, *self.names])
-        start = 0
-        for number, end in enumerate(ends.tolist()):
-            if end > start:
-                self._writer(number, batch.schema).write_batch(batch.slice(start, end - start))
-            start = end
-
-    def _spilt(self, name: str, column: pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-        """A column as it is written between the passes."""
-        words = self._words.get(name)
-        if words is not None and words.is_open:
-            codes = words.codes(column)
-            if codes is not None:
-                return codes
-            self.close()  # too many texts: from here on they are written as they are
-        if pa.types.is_dictionary(column.type):
-            return column.cast(pa.string())
-        return column
-
-    def _writer(self, number: int, schema: pa.Schema) -> Any:
-        if number not in self._writers:
-            files = self._files.setdefault(number, [])
-            files.append(self.folder / f"{number:05}-{len(files)}.arrows")
-            file = pa.OSFile(str(files[-1]), "wb")
-            self._writers[number] = file, pa.ipc.new_stream(file, schema)
-        return self._writers[number][1]
-
-    def close(self) -> None:
-        """End the files; what comes later begins others."""
-        for file, writer in self._writers.values():
-            writer.close()
-            file.close()
-        self._writers.clear()
-
-    def numbers(self) -> list[int]:
-        """The buckets that have rows, in order."""
-        return sorted(self._files)
-
-    def read(self, number: int) -> Rows:
-        """All rows of a bucket, in the order in which they came."""
-        tables = []
-        for path in self._files[number]:
-            with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as stream:
-                tables.append(self._texts(stream.read_all()))
-        table = pa.concat_tables(_alike(tables))
-        return Rows(
-            subject=combined(table[SUBJECT]).to_numpy(),
-            time=combined(table[TIME]).to_numpy(),
-            columns=table.select(self.names),
-        )
-
-    def _texts(self, table: pa.Table) -> pa.Table:
-        for name, words in self._words.items():
-            column = table[name]
-            if pa.types.is_integer(column.type):
-                at = table.schema.get_field_index(name)
-                table = table.set_column(at, name, words.texts(column.combine_chunks()))
-        return table
-
-    def free(self, number: int) -> None:
-        """Delete a bucket's files."""
-        for path in self._files.pop(number):
-            path.unlink()
-
-
-def is_text(kind: pa.DataType) -> bool:
-    """Whether a column of this type holds texts, written out or as a dictionary."""
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
-
-
-def _alike(tables: list[pa.Table]) -> list[pa.Table]:
-    """Tables whose texts are all of one type."""
-    schemas = {table.schema for table in tables}
-    if len(schemas) == 1:
-        return tables
-    plain = [
-        pa.field(field.name, pa.string() if is_text(field.type) else field.type)
-        for field in tables[0].schema
-    ]
-    return [table.cast(pa.schema(plain)) for table in tables]
-
-
-def _sorted(rows: Rows, *, first: int | None, leave: Sequence[str]) -> Rows:
+def _sorted(rows: Rows, *, leave: Sequence[str]) -> Rows:
     order = sorting(rows.subject, rows.time, rows.columns)
-    if first is not None:
-        subject = rows.subject[order]
-        rank = np.arange(len(order)) - np.searchsorted(subject, subject)
-        order = order[rank < first]
     names = [name for name in rows.columns.column_names if name not in leave]
+    return _taken(rows, order, names)
+
+
+def _first(rows: Rows, first: int, ended: tuple[int, int] | None) -> tuple[Rows, tuple[int, int]]:
+    """So many first rows of each subject.
+
+    `ended` is the last subject of the piece before and how many rows it had up to there.
+    """
+    subject = rows.subject
+    rank = np.arange(len(subject)) - np.searchsorted(subject, subject)
+    if ended is not None and ended[0] == subject[0]:
+        rank[subject == subject[0]] += ended[1]
+    last = int(subject[-1]), int(rank[-1]) + 1
+    return _taken(rows, np.flatnonzero(rank < first), rows.columns.column_names), last
+
+
+def _taken(rows: Rows, order: Integers, names: Sequence[str]) -> Rows:
     arrays = [taken(rows.columns[name], order) for name in names]
     return Rows(
         subject=rows.subject[order],
         time=rows.time[order],
-        columns=pa.Table.from_arrays(arrays, names=names),
+        columns=pa.Table.from_arrays(arrays, names=list(names)),
     )
 
 

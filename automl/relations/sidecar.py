@@ -19,12 +19,13 @@ import pyarrow.parquet as pq
 
 from automl.data.columns import Widening
 from automl.errors import DataError
-from automl.relations.buckets import Rows, write_table
+from automl.relations.buckets import write_table
 from automl.relations.events import Counts, EventRows, event_rows
 from automl.relations.layout import SourceFile, TableLayout
 from automl.relations.order import combined, sorting
 from automl.relations.relating import Pieces
 from automl.relations.sources import TEXTS, EventFiles, conformed, opened
+from automl.relations.spill import Rows
 from automl.relations.tables import Integers
 
 Bools = npt.NDArray[np.bool_]

@@ -11,7 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from automl.relations.buckets import Rows, write_table
+from automl.relations.buckets import write_table
 from automl.relations.layout import (
     CUT_OFF,
     EMPTY_FILE,
@@ -24,6 +24,7 @@ from automl.relations.layout import (
 )
 from automl.relations.order import combined
 from automl.relations.sidecar import PLACE, check_sources, check_subjects, no_rows, rows_at
+from automl.relations.spill import Rows
 from automl.relations.tables import EventTable, Floats, Integers, Relations
 
 BLOCK_ROWS = 10_000

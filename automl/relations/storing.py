@@ -18,7 +18,7 @@ from automl.data.target import matches
 from automl.errors import DataError
 from automl.relations.assembling import Assembled, assemble
 from automl.relations.audit import audit_events
-from automl.relations.buckets import BUCKET_ROWS, Rows, write_table
+from automl.relations.buckets import BUCKET_ROWS, write_table
 from automl.relations.cut_offs import cut_offs
 from automl.relations.events import Counts, require
 from automl.relations.keys import KeyIndex
@@ -28,6 +28,7 @@ from automl.relations.relating import Pieces
 from automl.relations.sidecar import write_index
 from automl.relations.sources import EventFiles
 from automl.relations.spec import Spec, TableSpec
+from automl.relations.spill import Rows
 from automl.relations.stored import write_entities
 from automl.relations.tables import EventTable, Integers
 from automl.relations.times import is_dated

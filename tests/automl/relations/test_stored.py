@@ -12,11 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from automl.relations import buckets
-from automl.relations.buckets import Rows, write_table
+from automl.relations import buckets, spill
+from automl.relations.buckets import write_table
 from automl.relations.events import EventRows, in_order
 from automl.relations.layout import Layout, TableLayout
 from automl.relations.spec import TableSpec
+from automl.relations.spill import Rows
 from automl.relations.stored import Stored, write_entities
 from automl.relations.tables import EventTable, Relations
 
@@ -110,10 +111,11 @@ def stored(folder: Path, batches: list[Rows], *, n_rows: int, **options: object)
     few=st.sampled_from([2, 1024]),
     most=st.sampled_from([4, 65_536]),
     dealt=st.sampled_from([7, 10_000]),
+    too_large=st.sampled_from([0, 4]),
     seed=st.integers(0, 10_000),
 )
 def test_any_batches_buckets_and_input_order_give_the_rows_that_memory_gives(
-    n_rows, sizes, bucket_rows, group_rows, first, n_words, few, most, dealt, seed
+    n_rows, sizes, bucket_rows, group_rows, first, n_words, few, most, dealt, too_large, seed
 ):
     rows = some_rows(n_rows, seed=seed, n_words=n_words)
     expected = in_memory(rows, first=first)
@@ -124,8 +126,9 @@ def test_any_batches_buckets_and_input_order_give_the_rows_that_memory_gives(
         columns=rows.columns.take(pa.array(order)),
     )
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
-        patch.setattr(buckets, "FEW_WORDS", few)
-        patch.setattr(buckets, "MOST_WORDS", most)
+        patch.setattr(spill, "FEW_WORDS", few)
+        patch.setattr(spill, "MOST_WORDS", most)
+        patch.setattr(spill, "TOO_LARGE", too_large)
         patch.setattr(buckets, "DEALT_ROWS", dealt)
         reader = stored(
             Path(folder),
