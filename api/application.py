@@ -15,6 +15,7 @@ from api.context import EXTENSION, Parts
 from api.curves import curves
 from api.datasets import datasets
 from api.emissions import emissions
+from api.inferring import inferring
 from api.jobs import jobs
 from api.json_body import StrictRequest
 from api.knowledge import knowledge
@@ -65,6 +66,7 @@ def build(parts: Parts) -> APIFlask:
     for blueprint in (
         *routes,
         uploads,
+        inferring,
         *nightly,
         knowledge,
         ledger,

@@ -124,6 +124,7 @@ STATUS_OF_CODE = {
     "unknown_member": 404,
     "corrupt_model": 500,
     "predictor_busy": 503,
+    "inferring_busy": 503,
 }
 OWN_FAULTS = {"internal_error": 500, "upload_lost": 500}  # of reading in; no file is to blame
 CODE_OF_STATUS = {

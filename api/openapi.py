@@ -17,6 +17,7 @@ from api import (
     schemas,
     schemas_answers,
     schemas_emissions,
+    schemas_inferring,
     schemas_jobs,
     schemas_knowledge,
     schemas_leaderboard,
@@ -100,6 +101,7 @@ def _schemas() -> Json:
         (schemas_schedules.PromoteRequest, "validation"),
         (schemas.RowsRequest, "validation"),
         (schemas_relations.AssembleRequest, "validation"),
+        (schemas_inferring.InferRequest, "validation"),
         (schemas_uploads.UploadRequest, "validation"),
         (schemas_relations.PredictionsRequest, "validation"),
         (schemas_emissions.EmissionsAnswer, "serialization"),
@@ -108,6 +110,7 @@ def _schemas() -> Json:
     for module in (
         schemas_answers,
         schemas_emissions,
+        schemas_inferring,
         schemas_knowledge,
         schemas_leaderboard,
         schemas_models,

@@ -44,6 +44,7 @@ ROLE_OF: Mapping[str, str] = {
     # Work: data in, searches, labels; a model out of the service is more than a prediction.
     "datasets.create": ANALYST,
     "datasets.append": ANALYST,
+    "inferring.propose": ANALYST,
     "uploads.create": ANALYST,
     "uploads.index": ANALYST,
     "uploads.get": ANALYST,

@@ -26,6 +26,7 @@ from api.schemas_uploads import (
     UploadsAnswer,
 )
 from automl.errors import DataError
+from scheduler.errors import TooLarge
 from scheduler.records_uploads import Upload
 from scheduler.uploads import Uploads
 
@@ -99,8 +100,13 @@ def put(upload_id: str, number: str, query_data: ChunkQuery) -> Any:
     """
     if request.content_length is None and not request.environ.get("wsgi.input_terminated"):
         raise LengthRequired("say how long the piece is with Content-Length")
-    digest = _digest(query_data.sha256)
     upload = _upload(upload_id)
+    digest = _digest(query_data.sha256)
+    if (request.content_length or 0) > upload.chunk_bytes:
+        raise TooLarge(
+            f"the piece has {request.content_length} bytes; {upload.chunk_bytes} are allowed",
+            code="chunk_too_large",
+        )
     request.max_content_length = upload.chunk_bytes
     if not NUMBER.fullmatch(number):
         raise DataError(

@@ -21,6 +21,8 @@ from automl.relations.spec import Spec
 FOUND = 0.9
 # ... or this one, where both are called alike: a child may know entities that are left out.
 FOUND_BY_NAME = 0.3
+# More rows than this that belong to nothing are refused, unless they are said to be left out.
+ORPHANS = 0.05
 LOOKED_AT = 20_000  # values of a column that are looked for
 TARGET_NAMES = re.compile(
     r"(target|label|class|outcome|default|churn|fraud|y|.*_flag|status)$", re.I
@@ -305,6 +307,9 @@ def _other(
     if link is not None:
         about |= {"key": own, "to": f"{other}.{theirs}"}
         reason += f"; {why}"
+        if _n_orphans(table, own, seen[other], theirs) > ORPHANS * table.data.num_rows:
+            about["orphans"] = "drop"
+            reason += f"; rows that belong to nothing in {other} are left out"
         if single and about["role"] == "static":
             reason += ", once each: its columns are looked up"
     return about, reason
@@ -316,6 +321,13 @@ def _covers(table: _Table, own: str, other: _Table, theirs: str) -> bool:
     if wanted.type != here.type:
         wanted, here = wanted.cast(pa.int64()), here.cast(pa.int64())
     return float(pc.mean(pc.is_in(wanted, value_set=here).cast(pa.float64())).as_py() or 0) >= FOUND
+
+
+def _n_orphans(table: _Table, own: str, other: _Table, theirs: str) -> int:
+    wanted, here = table.column(own), pc.unique(other.column(theirs))
+    if wanted.type != here.type:
+        wanted, here = wanted.cast(pa.int64()), here.cast(pa.int64())
+    return int(pc.sum(pc.invert(pc.is_in(wanted, value_set=here)), min_count=0).as_py())
 
 
 def _is_series(table: _Table, key: str, time: str) -> bool:
