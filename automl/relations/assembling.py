@@ -34,7 +34,7 @@ class Assembled:
 
     Parameters
     ----------
-    spec : the spec as given, or where it has windows, with the entity table that they make
+    spec : the spec as given with its target, and the entity table that its windows make
     relations : Relations
         Its `about` is JSON: what `request_relations` needs to take more rows the same way.
     table : Arrow table of n_rows rows
@@ -114,10 +114,11 @@ def assemble(
     }
     windows = spec.windows
     spec, read = make_entities(spec, read)
+    spec = spec if target is None else replace(spec, target=target)
     about: dict[str, Any] = {"columns": {name: described(table) for name, table in read.items()}}
     rows, came = _entity_rows(spec, read)
     assert spec.entities is not None
-    wanted = target if target is not None else spec.target
+    wanted = spec.target
     require(rows, [*spec.key, *filter(None, [wanted])], spec.tables[spec.entities])
     ends = cut_offs(spec.cut_off, rows, table=spec.entities, now=None)
     if spec.key:

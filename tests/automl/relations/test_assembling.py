@@ -189,6 +189,16 @@ def test_a_request_needs_no_tables_and_no_known_entity():
     assert found.rows.isna().all().all()
 
 
+def test_a_target_that_the_caller_names_is_no_column_to_learn_from():
+    spec = Spec.from_json({one: of for one, of in bank.SPEC.items() if one != "target"})
+    made = assemble(spec, bank.arrow(bank.bank(3)), target="bad")
+    assert made.target.equals(made.table["bad"].combine_chunks())
+    assert made.spec.target == "bad"
+    asked = made.table.slice(0, 2)
+    found = request_relations(made.spec, asked, {}, about=made.relations.about)
+    assert "bad" not in [*made.relations.rows.columns, *found.rows.columns]
+
+
 @pytest.mark.parametrize(
     ("rows", "tables", "code"),
     [
