@@ -12,7 +12,7 @@ from typing import Any
 
 from scheduler.errors import Corrupt
 
-MANIFEST = "manifest.json"
+MANIFEST, FEATURIZER = "manifest.json", "featurizer.json"
 EPOCH = (1980, 1, 1, 0, 0, 0)  # of every entry, so that a cut download can be resumed
 
 LOADER = """\
@@ -40,6 +40,21 @@ RANKING_LOADER = (
 )
 
 
+RELATIONAL_LOADER = LOADER.replace(
+    "    import pandas\n", "    import pyarrow.csv, pyarrow.parquet\n"
+).replace(
+    """    rows = pandas.read_csv("rows.csv")
+    print(champion.predict_proba(rows))
+""",
+    """    rows = pyarrow.csv.read_csv("rows.csv")
+    # The tables around them, by the names in spec.json; one that is left out has no rows.
+    tables = {{"NAME": pyarrow.parquet.read_table("NAME.parquet")}}
+    relations = champion.tables.relations(rows, tables, now=None)
+    print(champion.predict_proba(champion.tables.featured(relations)))
+""",
+)
+
+
 def archive(folder: Path, *, name: str, version: int, sha256: str) -> bytes:
     """A zip with the files of a champion and how to load them.
 
@@ -57,6 +72,8 @@ def archive(folder: Path, *, name: str, version: int, sha256: str) -> bytes:
     """
     manifest = json.loads(checked_file(folder, MANIFEST, sha256))
     loader = LOADER if manifest.get("kind") is None else RANKING_LOADER
+    if FEATURIZER in manifest["files"]:
+        loader = RELATIONAL_LOADER
     readme = loader.format(name=name, version=version, sha256=sha256)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as written:

@@ -74,8 +74,9 @@ def demo(
 ) -> None:
     """Find the fragile customers of a made-up bank, and see what it took.
 
-    Starts a service of its own, uploads one table, searches, and prints the leaderboard, the
-    three picks and the receipt. Needs no network and about a minute.
+    Starts a service of its own, uploads customers, their balances and a contact log, searches on
+    one, two and all three of them, and prints the leaderboard, the three picks, the receipt, and
+    what each table adds. Needs no network and about a minute.
     """
     with plain_errors():
         from api.demo import run

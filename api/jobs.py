@@ -33,6 +33,11 @@ from scheduler.webhooks import checked_url
 
 jobs = APIBlueprint("jobs", __name__, url_prefix="/v1", tag="Jobs")
 
+TABLES_UNUSED = {
+    "code": "tables_unused",
+    "detail": "without a target rows are ranked by the entity table and what is looked up alone: "
+    "nothing tells which features of the other tables are worth computing",
+}
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -80,6 +85,8 @@ def _admit(asked: JsonObject, key: str | None, *, said: Collection[str]) -> Job:
     asked = completed(asked, dataset, said=said)
     model = None if asked["warm_start_from"] is None else _named(asked["warm_start_from"])
     admission = parts().ingestor.admit(asked, dataset)
+    if dataset.spec is not None and asked["target"] is None:
+        admission["warnings"] = [*admission.get("warnings", ()), TABLES_UNUSED]
     if model is not None:
         admission = started(admission, asked, dataset=dataset, model=model)
     plan = None
@@ -133,6 +140,12 @@ def started(
         raise DataError(
             f"model {model.name!r} was trained without labels: there is nothing to start from",
             code="not_a_champion",
+            details={"field": "warm_start_from"},
+        )
+    if dataset.spec is not None or card.get("feature_groups") is not None:
+        raise DataError(
+            "a search on several tables chooses its features anew: it starts from no model",
+            code="not_supported",
             details={"field": "warm_start_from"},
         )
     roles = ("target", "time_column", "group_column", "weight_column")

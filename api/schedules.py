@@ -95,6 +95,13 @@ def _check(asked: dict[str, Any]) -> None:
             "nothing to append to or to learn from",
             code="dataset_deleted",
         )
+    if store.get_dataset(project_id(), base).spec is not None:
+        raise DataError(
+            "the data set is of several tables, to which nothing can be appended: put it together "
+            "again from newer versions of its tables, and submit a job on that",
+            code="not_supported",
+            details={"field": "model" if asked["model"] is not None else "job.dataset"},
+        )
     series = {one.id for one in store.series(project_id(), base)}
     if feed["dataset"] is not None and feed["dataset"] not in series:
         store.get_dataset(project_id(), feed["dataset"])

@@ -10,7 +10,7 @@ from pydantic_core import PydanticCustomError
 
 from api.schemas import Body, Day, Query
 from api.schemas_answers import Answer, DatasetAnswer, JsonObject
-from api.schemas_jobs import NO_NUL, Integer, JobRequest
+from api.schemas_jobs import NO_NUL, UNSAID, Integer, JobRequest
 from scheduler.plan import DEFAULT_FLOOR
 from scheduler.records_schedules import AuditLine, Promotion, Run, Schedule
 
@@ -186,6 +186,8 @@ class ScheduleRequest(Body):
         _one_of(value, info, "model")
         if value is not None and value.model is None:
             raise PydanticCustomError("missing", "the template of a schedule names its model")
+        if value is not None and value.target == UNSAID:
+            raise PydanticCustomError("missing", "the template of a schedule names its target")
         if value is not None and value.target is None:
             raise PydanticCustomError("no_target", "a schedule needs a target: name one")
         return value

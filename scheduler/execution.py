@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+LEAST = 1e-9  # of a limit; a budget is above nothing
+
 
 def run_job(job_id: str, epoch: int, settings_json: str) -> dict[str, Any]:
     """Run a job that the service claimed under `epoch`; the store has what came of it.
@@ -199,10 +201,13 @@ def _searched(work: Work) -> Job:
             work.phase(name, loading.cost + cost if name == "features" else cost)
 
         start = _start(work)
+        budget = budget_of(request, grams_per_kwh=work.intensity.grams_per_kwh)
+        if around is not None:
+            budget = left_of(budget, around.cost)
         found = search(
             handed.pop(),
             meter=work.meter,
-            budget=budget_of(request, grams_per_kwh=work.intensity.grams_per_kwh),
+            budget=budget,
             seed=int(request.get("seed") or 0),
             mode=request.get("mode") or "balanced",
             objective=objective_of(request),
@@ -337,3 +342,19 @@ def budget_of(request: Mapping[str, Any], *, grams_per_kwh: float) -> Budget:
         grams_per_kwh=grams_per_kwh,
         least_gain_per_gram=limits.get("least_gain_per_gram"),
     )
+
+
+def left_of(budget: Budget, cost: Cost) -> Budget:
+    """Return what is left of the limits once this was spent: all but nothing when it was more.
+
+    >>> left_of(Budget(cpu_seconds=60), Cost(cpu_seconds=20, joules=80, meter="x")).cpu_seconds
+    40.0
+    """
+    spent = {
+        "joules": cost.joules,
+        "cpu_seconds": cost.cpu_seconds,
+        "wall_seconds": cost.wall_seconds,
+        "gco2e": cost.grams(budget.grams_per_kwh or 0.0),
+    }
+    left = {name: max(getattr(budget, name) - one, LEAST) for name, one in spent.items()}
+    return replace(budget, **left)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import time
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from scheduler.errors import Gone
 from scheduler.records import StoredDataset
 from scheduler.relating import LAYOUT
-from scheduler.work import Work
+from scheduler.work import CANCELLED, Work, objective_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -20,12 +21,18 @@ if TYPE_CHECKING:
 
     from automl.cost import Cost
     from automl.data.dataset import Dataset
+    from automl.features.featurizer import Featurizer
     from automl.meters.base import Meter
     from automl.relations.stored import Stored
+    from automl.relations.tables import Relations
     from automl.search.around import Around
     from automl.search.champion import Champion
 
     Positions = npt.NDArray[np.int64]
+
+CHOICE = "features.json"  # beside the job's other files
+# More of each are not learnt from: events of all entities are never read by a search.
+MOST_POSITIVES, NEGATIVES_PER_POSITIVE = 20_000, 20
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,12 +44,16 @@ class Featured:
     around : what makes them
     groups : what was decided of each group of features, as JSON
     head : positions of some first rows, to measure predictions with
+    n_rows : how many rows are learnt from, and of how many
+    cost : of choosing and computing the features
     """
 
     around: Around
     groups: tuple[Mapping[str, Any], ...]
     stored: Stored
     head: Positions
+    n_rows: tuple[int, int]
+    cost: Cost
 
     def crowned(self, champion: Champion) -> Champion:
         """The champion with what makes its columns, but for those that none of its models uses."""
@@ -74,6 +85,7 @@ class Featured:
         return {
             "feature_groups": [dict(one) for one in self.groups],
             "not_read": around.not_read(),
+            "rows": {"learnt_from": self.n_rows[0], "of": self.n_rows[1]},
             "storage": {
                 **layout.storage(),
                 "bytes_read_by_search": sum(searched.values()),
@@ -85,40 +97,37 @@ class Featured:
 def featured(
     work: Work, stored: StoredDataset, dataset: Dataset, rows: Path
 ) -> tuple[Dataset, Featured]:
-    """Choose the features of a job and add their columns to its rows."""
+    """Choose the features of a job and add their columns to its rows.
+
+    Of more rows than finalists are fitted on, a part is taken, weighted to stand for all of them:
+    nothing else would be read of their events.
+    """
     import numpy as np
     import pandas as pd
 
     from automl.data.loading import places
-    from automl.features.featurizer import Featurizer
+    from automl.meters.base import measure
     from automl.relations.spec import Spec
     from automl.relations.stored import Stored
     from automl.search.around import Around
     from automl.search.champion import PREDICT_ROWS
-    from automl.search.feature_groups import chosen
+    from automl.search.feature_groups import sampled
 
     if stored.artifact is None or stored.spec is None:
         raise Gone("the data set was deleted")
-    request = work.job.request
-    seed = int(request.get("seed") or 0)
     tables = Stored(work.artifacts.path(stored.artifact) / LAYOUT)
-    labelled, others = places(rows, request)
-    relations = tables.relations(labelled.astype(np.int64), rows=dataset.X)
-    found = chosen(
-        relations,
-        dataset,
-        meter=work.meter,
-        seed=seed,
-        mode=request.get("mode") or "balanced",
-    )
-    featurizer = found.featurizer or Featurizer(groups=())
-    columns = featurizer.transform(relations)
-    unlabelled = dataset.unlabelled
-    if unlabelled is not None:
-        beside = tables.relations(
-            others.astype(np.int64), rows=unlabelled, columns=featurizer.reads()
-        )
-        unlabelled = pd.concat([unlabelled, featurizer.transform(beside)], axis=1)
+    labelled, others = (one.astype(np.int64) for one in places(rows, work.job.request))
+    n_rows, unlabelled = dataset.n_rows, dataset.unlabelled
+    part = taken(dataset)
+    if part is not None:
+        labelled, dataset = labelled[part], sampled(dataset, part)
+    with measure(work.meter) as reading:
+        relations = tables.relations(labelled, rows=dataset.X)
+        featurizer, groups = _chosen(work, relations, dataset)
+        columns = featurizer.transform(relations)
+        if unlabelled is not None:
+            beside = tables.relations(others, rows=unlabelled, columns=featurizer.reads())
+            unlabelled = pd.concat([unlabelled, featurizer.transform(beside)], axis=1)
     about = dict((stored.profile or {})["relations"])
     around = Around(
         spec=Spec.from_json(about["spec"]),
@@ -132,10 +141,63 @@ def featured(
     made = replace(dataset, X=X, unlabelled=unlabelled)
     return made, Featured(
         around=around,
-        groups=tuple(one.to_json() for one in found.decisions),
+        groups=groups,
         stored=tables,
-        head=labelled[:PREDICT_ROWS].astype(np.int64),
+        head=labelled[:PREDICT_ROWS],
+        n_rows=(made.n_rows, n_rows),
+        cost=reading.cost,
     )
+
+
+def taken(dataset: Dataset) -> npt.NDArray[np.intp] | None:
+    """Which rows a search on tables takes; None: all of them.
+
+    The first positives and negatives in the order in which they are stored, which is that of a
+    hash: so they are a sample of all, and lie together.
+    """
+    import numpy as np
+
+    from automl.sampling.stratified import CaseControl
+
+    sampler = CaseControl()
+    n_final = sampler.final_rows(dataset)
+    positives = np.flatnonzero(dataset.y == 1)[:MOST_POSITIVES]
+    n_negative = min(n_final - dataset.n_positive, NEGATIVES_PER_POSITIVE * len(positives))
+    if n_final >= dataset.n_rows and len(positives) == dataset.n_positive:
+        return None
+    negatives = np.flatnonzero(dataset.y == 0)[: max(n_negative, len(positives))]
+    return np.sort(np.concatenate([positives, negatives]))
+
+
+def _chosen(
+    work: Work, relations: Relations, dataset: Dataset
+) -> tuple[Featurizer, tuple[Mapping[str, Any], ...]]:
+    """The features and what was decided of each group; what an earlier process chose stays."""
+    from automl.features.featurizer import Featurizer
+    from automl.search.feature_groups import chosen
+
+    request = work.job.request
+    file = work.artifacts.path(f"jobs/{work.job.id}") / CHOICE
+    if file.exists():
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        return Featurizer.from_json(kept["featurizer"]), tuple(kept["groups"])
+    found = chosen(
+        relations,
+        dataset,
+        meter=work.meter,
+        seed=int(request.get("seed") or 0),
+        mode=request.get("mode") or "balanced",
+        objective=objective_of(request),
+        stop=lambda: CANCELLED if work.heart.cancel_requested.is_set() else None,
+    )
+    featurizer = found.featurizer or Featurizer(groups=())
+    groups = tuple(one.to_json() for one in found.decisions)
+    text = json.dumps({"featurizer": featurizer.to_json(), "groups": groups}, allow_nan=False)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(file)  # whole or not at all, whenever the process ends
+    return featurizer, groups
 
 
 def used_columns(champion: Champion) -> set[str]:

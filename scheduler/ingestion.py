@@ -29,7 +29,7 @@ from scheduler.forgetting import forget_labels
 from scheduler.knowledge import LocalKnowledge
 from scheduler.reading import key_of, parts_of
 from scheduler.records import DatasetState, StoredDataset
-from scheduler.sources import checked_spec, sources_of, tables_of
+from scheduler.sources import checked_spec, files_of, sources_of, tables_of
 from scheduler.store import Store
 
 log = logging.getLogger(__name__)
@@ -186,30 +186,33 @@ class Ingestor:
         Raises
         ------
         DataError
-            ``bad_spec``.
+            ``bad_spec``, and where a URI cannot be used.
         UnknownRecord, Gone, Conflict
             A data set that it names is not there, deleted, or not READY.
         """
         declared = checked_spec(spec)
         versions = sources_of(self._store, project_id, declared)
+        files = files_of(declared, self._settings.feed_roots)
+        tables = tables_of(versions, self._artifacts) | files
+        identity: dict[str, Any] = {"spec": declared}
+        if files:  # the same files; where they changed it is another data set
+            identity["files"] = {name: one["state"] for name, one in files.items()}
         dataset, created = self._store.add_dataset(
             StoredDataset(
                 id=uuid.uuid4().hex,
                 project_id=project_id,
                 name=name,
-                fingerprint=fingerprint("", {"spec": declared}),
+                fingerprint=fingerprint("", identity),
                 state=DatasetState.INGESTING,
                 created_at=now,
                 upload=None,
-                bytes_in=sum(one.bytes_stored or 0 for parts in versions.values() for one in parts),
+                bytes_in=sum(int(one["bytes"]) for one in tables.values()),
                 options={"spec": declared},
             )
         )
         if created and self._claim(dataset.id, now):
-            self._begin(dataset, tables_of(versions, self._artifacts), now)
-        log.info(
-            "data set %s: %d tables%s", dataset.id, len(versions), "" if created else ", known"
-        )
+            self._begin(dataset, tables, now)
+        log.info("data set %s: %d tables%s", dataset.id, len(tables), "" if created else ", known")
         return dataset, created
 
     def _begin(self, dataset: StoredDataset, tables: Mapping[str, Any], now: datetime) -> None:
@@ -229,6 +232,12 @@ class Ingestor:
             raise Gone("the data set was deleted")
         if dataset.state is not DatasetState.READY:
             raise Conflict(f"the data set is {dataset.state}, not READY", code="dataset_not_ready")
+        if dataset.spec is not None:
+            raise DataError(
+                "the data set is of several tables: append to one of those, and put them together "
+                "again",
+                code="not_supported",
+            )
         return _Base(dataset=dataset, parts=parts_of(versions, self._artifacts))
 
     def _take(self, reading: _Reading, dataset: StoredDataset, now: datetime) -> None:
@@ -279,8 +288,10 @@ class Ingestor:
     def _assemble_again(self, dataset: StoredDataset, now: datetime) -> bool:
         """Put together again what a service that died did not; whether it could be begun."""
         try:
-            versions = sources_of(self._store, dataset.project_id, dataset.spec or {})
+            spec = dataset.spec or {}
+            versions = sources_of(self._store, dataset.project_id, spec)
             tables = tables_of(versions, self._artifacts)
+            tables |= files_of(spec, self._settings.feed_roots)
         except FrugalError as error:
             self._invalidate(dataset, problem_of(error))
             return False

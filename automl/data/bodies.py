@@ -135,7 +135,8 @@ def read_tables(
             rows = _file_rows(path, form, chosen(entities), limits=limits, max_rows=max_rows)
         return Sent(tables={entities: rows})
     document = _document(body)
-    around, now = document.get("tables") or {}, document.get("now")
+    around, now = document.get("tables"), document.get("now")
+    around = {} if around is None else around
     if not isinstance(around, dict) or not isinstance(now, str | None):
         what = "tables" if not isinstance(around, dict) else "now"
         kind = "object of tables" if what == "tables" else "text of a date and time"

@@ -151,7 +151,9 @@ class Around:
         self, rows: pa.Table, tables: Mapping[str, pa.Table], *, now: datetime | None
     ) -> Relations:
         """Rows that were sent with their tables, in the order in which they came."""
-        return request_relations(self.spec, rows, tables, about=self.about, now=now)
+        # An empty list has no columns either.
+        sent = {name: one for name, one in tables.items() if one.num_rows}
+        return request_relations(self.spec, rows, sent, about=self.about, now=now)
 
     def told(self, relations: Relations, tables: Mapping[str, pa.Table]) -> dict[str, Any]:
         """What became of the rows of each table: sent, of no row, and not before the cut-off."""
