@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from automl.features.categories import (
+    SHARED,
     Levels,
     find_levels,
     labels_of,
@@ -159,7 +160,7 @@ class Conditional:
 
     kind = "conditional"
     # Of one column of numbers and one of five levels.
-    seconds_per_million = 0.1
+    seconds_per_million = 0.07
 
     def fit(self, table: EventTable, spans: Spans, *, seed: int) -> FittedConditional | None:
         """Levels and windows from training rows; None where there are no levels or no numbers."""
@@ -175,19 +176,16 @@ class Conditional:
         ][:MOST_NUMBERS]
         if not levels or not numbers:
             return None
-        windows = choose_windows(table, spans)
-        for n_windows in range(len(windows), 0, -1):
-            names = [
-                feature
-                for of in levels
-                for number in numbers
-                for feature in names_of_crossed(table.name, of, number, windows[:n_windows])
-            ]
-            if len(names) <= MOST_FEATURES:
-                break
+        windows = choose_windows(table, spans)[:SHARED]
+        names = [
+            feature
+            for of in levels
+            for number in numbers
+            for feature in names_of_crossed(table.name, of, number, windows)
+        ]
         return FittedConditional(
             table=table.name,
-            windows=windows[:n_windows],
+            windows=windows,
             levels=tuple(levels),
             numbers=tuple(numbers),
             columns=names[:MOST_FEATURES],

@@ -29,13 +29,16 @@ class FittedRecency:
         """Count, times since first and last, gaps; each of shape (n_entities,), float32."""
         n_rows, prefix = len(spans.start), f"{self.table}."
         wanted = {name.removeprefix(prefix) for name in self.columns}
-        found = {name: np.full(n_rows, _EMPTY.get(name.split(".")[0], np.nan)) for name in wanted}
+        found = {
+            name: np.full(n_rows, _EMPTY.get(name.split(".")[0], np.nan), dtype=np.float32)
+            for name in wanted
+        }
         starts = [window.start(table, spans) for window in self.windows]
         for block in blocks(starts[0], spans.end):
             for name, values in self._of(block, table, spans, starts).items():
                 if name in wanted:
                     found[name][block.rows] = values
-        return [found[name.removeprefix(prefix)].astype(np.float32) for name in self.columns]
+        return [found[name.removeprefix(prefix)] for name in self.columns]
 
     def _of(
         self, block: Block, table: EventTable, spans: Spans, starts: Sequence[Integers]

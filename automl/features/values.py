@@ -12,6 +12,9 @@ import pyarrow.compute as pc
 
 from automl.relations.tables import EventTable, Floats
 
+# Larger numbers count as missing, so that a sum of 10^8 of them is still a float32.
+LARGEST = 1e30
+
 Codes = npt.NDArray[np.int32]
 
 # A code is a whole number, which is a number as well.
@@ -49,7 +52,7 @@ def names_of(table: EventTable, *sorts: Sort) -> list[str]:
 
 
 def numbers(values: pa.Array) -> Floats:
-    """Numbers as float64, dates as seconds since 1970; NaN is missing, and so is infinite.
+    """Numbers as float64, dates as seconds since 1970; NaN is missing, infinite or absurd.
 
     >>> numbers(pa.array([True, None])).tolist()
     [1.0, nan]
@@ -65,7 +68,7 @@ def numbers(values: pa.Array) -> Floats:
     found = np.asarray(
         pc.cast(values, pa.float64(), safe=False).to_numpy(zero_copy_only=False), dtype=np.float64
     )
-    finite = np.isfinite(found)
+    finite = np.abs(found) <= LARGEST
     # -0.0 + 0.0 is 0.0: which of the two a minimum returns would depend on where they lie.
     return found + 0.0 if finite.all() else np.where(finite, found + 0.0, np.nan)
 

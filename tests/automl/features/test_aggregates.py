@@ -98,6 +98,13 @@ def test_infinite_is_missing_and_a_table_without_numbers_offers_nothing():
     found = computed(Aggregates().fit(table, made.spans("trans"), seed=0), made)
     assert found["trans.x.sum.all"].tolist() == [2.0]
     assert found["trans.x.missing.all"].tolist() == [0.5]
+    absurd = event_table(subject=[0, 0], time=[0, 1], columns={"x": [1e308, 1e30]})
+    found = computed(
+        Aggregates().fit(absurd, made.spans("trans"), seed=0),
+        relations(absurd, subjects=[0], cut_off=[5.0]),
+    )
+    assert found["trans.x.missing.all"].tolist() == [0.5]
+    assert np.isfinite(found["trans.x.std.all"]).all()
     words = event_table(subject=[0], time=[0], columns={"x": ["a"]})
     spans = relations(words, subjects=[0], cut_off=[5.0]).spans("trans")
     assert Aggregates().fit(words, spans, seed=0) is None
