@@ -11,6 +11,7 @@ from typing import Any, Self
 
 LAYOUT_FILE, ENTITIES_FILE = "layout.json", "entities.parquet"
 EMPTY_FILE = "empty.parquet"  # the columns of a table without a row
+SUBJECTS_FILE = "subjects.parquet"  # of whom rows are there, where they are not everybody's
 SUBJECT, TIME, CUT_OFF = "__subject", "__time", "__cut_off"
 VERSION = 1
 
@@ -66,7 +67,8 @@ class TableLayout:
     parts : in order of subjects
     bytes_before : of the files that it was read from
     n_orphans : rows left out, since their key is no entity's
-    sources : files that stay where they are; only some subjects' rows can be read
+    is_partial : only the rows of the subjects in `SUBJECTS_FILE` are there
+    sources : files that stay where they are
     is_index : the parts say where rows lie in the sources; else they are the rows
     types : by column of the sources
     """
@@ -80,6 +82,7 @@ class TableLayout:
     parts: tuple[Part, ...] = ()
     bytes_before: int = 0
     n_orphans: int = 0
+    is_partial: bool = False
     sources: tuple[SourceFile, ...] = ()
     is_index: bool = False
     types: Mapping[str, str] = field(default_factory=dict)

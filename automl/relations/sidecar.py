@@ -21,7 +21,7 @@ from automl.data.columns import Widening
 from automl.errors import DataError
 from automl.relations.buckets import write_table
 from automl.relations.events import Counts, EventRows, event_rows
-from automl.relations.layout import SourceFile, TableLayout
+from automl.relations.layout import SUBJECTS_FILE, SourceFile, TableLayout
 from automl.relations.order import combined, sorting
 from automl.relations.relating import Pieces
 from automl.relations.sources import TEXTS, EventFiles, conformed, opened
@@ -32,7 +32,6 @@ Bools = npt.NDArray[np.bool_]
 
 FILE, GROUP, ROW = "__file", "__group", "__row"
 PLACE = (FILE, GROUP, ROW)
-SUBJECTS_FILE = "subjects.parquet"
 
 
 def write_index(
@@ -74,13 +73,7 @@ def write_index(
         written, counts = _rows_themselves(
             folder, files, pieces, wanted, table=table, share=share, now=now
         )
-    pq.write_table(
-        pa.table({"subject": np.flatnonzero(wanted[:-1])}),
-        folder / table.name / SUBJECTS_FILE,
-        column_encoding={"subject": "DELTA_BINARY_PACKED"},
-        use_dictionary=False,
-        compression="zstd",
-    )
+    written = write_subjects(folder, written, np.flatnonzero(wanted[:-1]))
     return replace(written, n_orphans=counts.orphans), counts
 
 
@@ -114,14 +107,26 @@ def check_sources(table: TableLayout) -> None:
             )
 
 
+def write_subjects(folder: Path, table: TableLayout, subjects: Integers) -> TableLayout:
+    """Write whose rows are there; the layout that says so."""
+    pq.write_table(
+        pa.table({"subject": subjects}),
+        folder / table.name / SUBJECTS_FILE,
+        column_encoding={"subject": "DELTA_BINARY_PACKED"},
+        use_dictionary=False,
+        compression="zstd",
+    )
+    return replace(table, is_partial=True)
+
+
 def check_subjects(folder: Path, table: TableLayout, wanted: Integers) -> None:
     """Raise ``not_indexed`` where rows of a subject were not looked for."""
     there = pq.read_table(folder / table.name / SUBJECTS_FILE, use_threads=False)["subject"]
     n_missing = int((~np.isin(wanted, there.to_numpy())).sum())
     if n_missing:
         raise DataError(
-            f"{n_missing:,} of {len(wanted):,} entities are not among those whose rows in "
-            f"'{table.name}' were looked for when its folder was registered",
+            f"{n_missing:,} of {len(wanted):,} entities are not among those whose rows of "
+            f"'{table.name}' were looked for beforehand",
             code="not_indexed",
             table=table.name,
             details={"n_missing": n_missing, "n_indexed": len(there)},

@@ -23,7 +23,14 @@ from automl.relations.layout import (
     TableLayout,
 )
 from automl.relations.order import combined
-from automl.relations.sidecar import PLACE, check_sources, check_subjects, no_rows, rows_at
+from automl.relations.sidecar import (
+    PLACE,
+    check_sources,
+    check_subjects,
+    no_rows,
+    rows_at,
+    write_subjects,
+)
 from automl.relations.spill import Rows
 from automl.relations.tables import EventTable, Floats, Integers, Relations
 
@@ -126,7 +133,8 @@ class Stored:
     ) -> Stored:
         """Read the events of some entities in one pass and keep them in a folder of their own.
 
-        What is kept answers for these positions as this does, from fewer bytes.
+        What is kept answers for these positions as this does, from fewer bytes; others are refused
+        (``not_indexed``).
         """
         positions = np.unique(positions)
         layout = Layout(
@@ -155,7 +163,7 @@ class Stored:
                 expected_rows=int(table.n_rows * len(wanted) / max(table.n_subjects, 1)),
                 is_sorted=True,
             )
-            layout = layout.having(written)
+            layout = layout.having(write_subjects(folder, written, wanted[wanted >= 0]))
         layout.write(folder)
         others = {name: one for name, one in self.subjects.items() if name not in layout.own}
         write_entities(folder, cut_off=self.cut_off, subjects=others)
@@ -192,6 +200,7 @@ class Stored:
         """The rows of ascending subjects, row group by row group."""
         if table.sources:
             check_sources(table)
+        if table.is_partial:
             check_subjects(self.folder, table, wanted)
         if not len(wanted):
             return

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from automl.errors import DataError
 from automl.relations import buckets, spill
 from automl.relations.buckets import write_table
 from automl.relations.events import EventRows, in_order
@@ -181,6 +182,15 @@ def test_only_what_is_asked_for_is_read(tmp_path):
     assert reader.storage()["bytes_read"] == reader.bytes_read["events"]
     nothing = reader.relations(5, columns={})
     assert nothing.tables == {}
+
+
+def test_what_was_not_kept_is_refused_instead_of_being_empty(tmp_path):
+    reader = stored(tmp_path, [some_rows(300, seed=5)], n_rows=300)
+    kept = reader.keep(np.array([3, 9]), tmp_path / "kept")
+    assert kept.relations(np.array([9])).tables["events"].n_rows > 0
+    with pytest.raises(DataError) as caught:
+        kept.relations(np.array([9, 10]))
+    assert caught.value.code == "not_indexed"
 
 
 def test_blocks_read_each_row_group_once(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -34,6 +35,7 @@ SPEC = {
                    "time_format": "epoch_s", "first": 5, "where": {"ok": "1"}},
     },
 }  # fmt: skip
+ROOT = Path(__file__).resolve().parents[3]
 N_PEOPLE, N_MOVES = 50, 3_000
 
 
@@ -162,3 +164,14 @@ def test_too_many_orphans_are_refused_as_in_memory(tmp_path):
     with pytest.raises(DataError) as caught:
         store(Spec.from_json(SPEC), as_files(given, tmp_path, kind="csv"), tmp_path / "out")
     assert caught.value.code == "orphan_events"
+
+
+@pytest.mark.data
+@pytest.mark.parametrize("name", ["berka", "superlender"])
+def test_real_tables_stored_are_those_of_memory(tmp_path, shared_data, name):
+    text = (ROOT / "examples" / name / "spec.json").read_text(encoding="utf-8")
+    spec = Spec.from_json(json.loads(text))
+    files = {one.name: shared_data / name / one.source["file"] for one in spec.tables.values()}
+    store(spec, files, tmp_path, bucket_rows=5_000)
+    expected = assemble(spec, files).relations
+    assert_alike(Stored(tmp_path).relations(expected.n_rows), expected)
