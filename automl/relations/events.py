@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 from automl.data.target import matches
 from automl.errors import DataError
-from automl.relations.keys import Bools
+from automl.relations.key_columns import Bools
 from automl.relations.order import sorting, taken
 from automl.relations.paths import Route
 from automl.relations.spec import TableSpec

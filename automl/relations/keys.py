@@ -3,43 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from automl.errors import DataError
-from automl.relations.hashing import as_text, text_hashes, whole
+from automl.relations.hashing import text_hashes
+from automl.relations.key_columns import (
+    DIGITS,
+    PLAIN_INTEGER,
+    Bools,
+    KeyColumn,
+    all_match,
+    key_column,
+)
 from automl.relations.tables import Integers
 
-Bools = npt.NDArray[np.bool_]
-
-PLAIN_INTEGER = r"^(0|-?[1-9][0-9]{0,17})$"
 # A table over the whole range of integer keys is quicker than a hash table, and smaller up to here.
 DENSE = 4
-
-
-@dataclass(frozen=True, kw_only=True)
-class KeyColumn:
-    """A column as keys compare: its family, and integers or texts.
-
-    `family` is integer, float (some with a fraction; the bits of a float64), time or text.
-    """
-
-    family: str
-    values: Integers | None
-    texts: pa.Array | None
-    valid: Bools
-
-    @property
-    def is_plain(self) -> bool:
-        """Whether all texts are integers as one writes them, without leading zeros."""
-        return self.texts is not None and bool(
-            pc.all(pc.match_substring_regex(self.texts, PLAIN_INTEGER), min_count=0).as_py()
-        )
 
 
 class KeyIndex:
@@ -110,32 +93,6 @@ class KeyIndex:
         return codes
 
 
-def key_column(column: pa.Array | pa.ChunkedArray) -> KeyColumn:
-    """A column as keys compare."""
-    array = whole(column)
-    kind = array.type
-    valid = _valid(array)
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
-        return KeyColumn(family="text", values=None, texts=as_text(array), valid=valid)
-    if pa.types.is_timestamp(kind) or pa.types.is_date(kind):
-        micros = array.cast(pa.timestamp("us"), safe=False).cast(pa.int64())
-        return KeyColumn(family="time", values=_integers(micros), texts=None, valid=valid)
-    if pa.types.is_integer(kind) or pa.types.is_boolean(kind):
-        if pa.types.is_uint64(kind):
-            array = array.view(pa.int64())
-        return KeyColumn(family="integer", values=_integers(array), texts=None, valid=valid)
-    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        numbers = array.cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False)
-        valid = valid & np.isfinite(numbers)
-        is_whole = (numbers == np.rint(numbers)) & (np.abs(numbers) <= 2.0**53)
-        if is_whole[valid].all():
-            values = np.where(valid, numbers, 0.0).astype(np.int64)
-            return KeyColumn(family="integer", values=values, texts=None, valid=valid)
-        bits = (numbers + 0.0).view(np.int64)  # minus zero is zero
-        return KeyColumn(family="float", values=bits, texts=None, valid=valid)
-    return KeyColumn(family="text", values=None, texts=as_text(array), valid=valid)
-
-
 class _Numbers:
     """Distinct int64 values and where they stand."""
 
@@ -177,6 +134,7 @@ class _ColumnIndex:
     def __init__(self, key: KeyColumn, *, name: str, table: str) -> None:
         self.name, self.table, self.family = name, table, key.family
         self._texts: pa.Array | None = None
+        self._is_plain = False
         self._plain: _ColumnIndex | None = None
         if key.texts is None:
             assert key.values is not None
@@ -194,8 +152,9 @@ class _ColumnIndex:
                     column=name,
                 )
             texts = key.texts.take(pa.array(at))
-            if pc.all(pc.match_substring_regex(texts, PLAIN_INTEGER), min_count=0).as_py():
-                self._texts = texts  # may be asked for integers
+            self._is_plain = all_match(texts, PLAIN_INTEGER)
+            if self._is_plain or all_match(texts, DIGITS):
+                self._texts = texts  # may be asked for as integers
         self.codes, self.n_keys = self._numbers.codes, self._numbers.n_keys
 
     def find(self, column: pa.Array | pa.ChunkedArray, *, name: str, table: str) -> Integers:
@@ -209,8 +168,11 @@ class _ColumnIndex:
             return np.full(len(key.valid), -1, dtype=np.int64)
         if self.family == "text":
             if key.family == "text":
-                return self._find_texts(key)
-            if key.family != "integer" or self._texts is None:
+                found = self._find_texts(key)
+                if (found < 0).all():
+                    self._refuse_zeros(key, name=name, table=table)
+                return found
+            if key.family != "integer" or not self._is_plain:
                 raise self._mismatch(key, name=name, table=table)
             return self._as_integers().find(column, name=name, table=table)
         if key.family == "text":
@@ -245,6 +207,21 @@ class _ColumnIndex:
             self._plain = _ColumnIndex(numbers, name=self.name, table=self.table)
         return self._plain
 
+    def _refuse_zeros(self, key: KeyColumn, *, name: str, table: str) -> None:
+        """Raise where no text is a key, and half of them would be without leading zeros."""
+        if self._texts is None or key.texts is None or not all_match(key.texts, DIGITS):
+            return
+        found = self._as_integers().find(key.texts.cast(pa.int64()), name=name, table=table)
+        if 2 * (found >= 0).sum() >= key.valid.sum():
+            raise DataError(
+                f"'{table}.{name}' and '{self.table}.{self.name}' have the same keys with and "
+                "without leading zeros; declare the type integer for both",
+                code="key_type_mismatch",
+                table=table,
+                column=name,
+                details={"columns": [f"{table}.{name}", f"{self.table}.{self.name}"]},
+            )
+
     def _mismatch(self, key: KeyColumn, *, name: str, table: str) -> DataError:
         words = {"integer": "integers", "float": "numbers", "time": "times", "text": "texts"}
         return DataError(
@@ -272,15 +249,3 @@ def _first_places(codes: Integers, n_keys: int) -> Integers:
     at = np.flatnonzero(codes >= 0)[::-1]
     first[codes[at]] = at
     return first
-
-
-def _valid(array: pa.Array) -> Bools:
-    if not array.null_count:
-        return np.ones(len(array), dtype=bool)
-    found: Bools = pc.is_valid(array).to_numpy(zero_copy_only=False)
-    return found
-
-
-def _integers(array: pa.Array) -> Integers:
-    values: Integers = array.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
-    return values

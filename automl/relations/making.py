@@ -11,7 +11,8 @@ import pyarrow as pa
 from automl.data.target import labels, wanted
 from automl.errors import DataError
 from automl.relations.events import require
-from automl.relations.keys import Bools, KeyIndex
+from automl.relations.key_columns import Bools
+from automl.relations.keys import KeyIndex
 from automl.relations.spec import CutOff, Link, Spec, TableSpec, Windows
 from automl.relations.tables import SECONDS_PER_DAY, Floats, Integers, first_at
 from automl.relations.times import read_times
