@@ -152,7 +152,7 @@ class LogLevels:
     """Finds the column of levels, else takes words of the message for them."""
 
     kind = "levels"
-    seconds_per_million = 0.5
+    seconds_per_million = 1.0
 
     def fit(self, table: EventTable, spans: Spans, *, seed: int) -> FittedLevels | None:
         """None where fewer than three subjects of training rows have a warning or an error."""

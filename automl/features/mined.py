@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from automl.features.segments import Block, blocks
+from automl.features.segments import BLOCK, Block, blocks
 from automl.logs.templates import UNSEEN, TemplateMiner, Templates
 from automl.relations.tables import EventTable, Integers, Spans
 
@@ -21,6 +21,8 @@ Booleans = npt.NDArray[np.bool_]
 MIN_ENTITIES = 3
 MAX_TEMPLATES = 1_000
 ROWS = 1 << 17
+# Counts by entity and template that are held at once, some arrays of 16 MiB each.
+MOST_CELLS = 1 << 21
 KEPT = 4  # results of as many tables and templates are kept for the next group
 
 
@@ -157,10 +159,14 @@ class Coded:
 
 
 def coded_blocks(
-    table: EventTable, start: Integers, end: Integers, codes: Codes
+    table: EventTable, start: Integers, end: Integers, codes: Codes, *, n_columns: int
 ) -> Iterator[Coded]:
-    """Entity rows with events, in blocks, with the template of each of their rows."""
-    for block in blocks(start, end):
+    """Entity rows with events, in blocks, with the template of each of their rows.
+
+    The more columns are counted for each of them, the fewer rows a block has.
+    """
+    size = min(BLOCK, max(MOST_CELLS // n_columns, 1))
+    for block in blocks(start, end, size=size):
         whole = block.whole
         length = whole.count
         stop = np.cumsum(length)

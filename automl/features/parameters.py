@@ -123,7 +123,7 @@ class Parameters:
     """Finds the places of templates that hold numbers in a sample of training lines."""
 
     kind = "parameters"
-    seconds_per_million = 4.0
+    seconds_per_million = 2.0
 
     def fit(self, table: EventTable, spans: Spans, *, seed: int) -> FittedParameters | None:
         """None where no place of a template holds numbers."""

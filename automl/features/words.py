@@ -102,7 +102,7 @@ class Words:
     """Chooses the words of text columns that some subjects of training rows have and others not."""
 
     kind = "words"
-    seconds_per_million = 6.0
+    seconds_per_million = 1.5
 
     def fit(self, table: EventTable, spans: Spans, *, seed: int) -> FittedWords | None:
         """None where no column is text."""

@@ -269,6 +269,7 @@ def test_json_there_and_back_and_blocks_of_any_size_give_the_same_bytes(made, fi
     assert again.transform(made).to_numpy().tobytes() == expected
     for size in (1, 13, 100):
         monkeypatch.setattr("automl.features.segments.blocks.__kwdefaults__", {"size": size})
+        monkeypatch.setattr("automl.features.mined.BLOCK", size)
         assert again.transform(made).to_numpy().tobytes() == expected
     assert not re.search(r"[qwxz]{6}", text)  # what one entity said is not in the model
 
