@@ -67,7 +67,10 @@ class TableBody(Body):
         "each time; log, with a text; static, without a time, looked up or summed up"
     )
     source: Annotated[dict[str, Text], Field(max_length=4)] = Field(
-        {}, description="where its rows are: {'dataset': id} of a data set that is READY"
+        {},
+        description="where its rows are: {'dataset': id} of a data set that is READY, or "
+        "{'uri': 'file:///folder/'}: Parquet or text files under a folder that the operator "
+        "allows, which stay there",
     )
     key: KeyColumns | None = Field(None, description="its columns that say where a row belongs")
     to: KeyColumns | None = Field(

@@ -115,7 +115,9 @@ class Settings(BaseSettings):
         "", repr=False, description="signs webhooks (HMAC-SHA256); empty: they are not signed"
     )
     feed_roots: Annotated[tuple[Path, ...], NoDecode] = Field(
-        (), description="folders that schedules may read new rows from, by commas; empty: none"
+        (),
+        description="folders that schedules may read new rows from, and whose files may be "
+        "registered as tables, by commas; empty: none",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="least severe lines to log"

@@ -98,9 +98,13 @@ class StoredDataset:
 
     @property
     def sources(self) -> dict[str, str]:
-        """By table, the data set that its rows came from; empty of a plain table."""
+        """By table, the data set that its rows came from, if any; empty of a plain table."""
         tables = (self.spec or {}).get("tables", {})
-        return {name: str(one["source"]["dataset"]) for name, one in tables.items()}
+        return {
+            name: str(one["source"]["dataset"])
+            for name, one in tables.items()
+            if "dataset" in one["source"]
+        }
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from automl.relations.assembling import Assembled
     from automl.relations.layout import Layout
-    from automl.relations.spec import Spec
+    from automl.relations.spec import Spec, TableSpec
 
 LAYOUT = "relations"  # the folder beside the rows
 NOW = "now"
@@ -33,7 +33,8 @@ def assemble(
 
     Parameters
     ----------
-    tables : by name, the files of its `parts`, and how many `bytes` they are
+    tables : by name, the files of its `parts`, and how many `bytes` they are; or `files` that
+        stay where they are
     now : ISO; events at or after it are of the future
 
     Returns
@@ -51,19 +52,38 @@ def assemble(
     from automl.meters.base import measure
     from automl.relations.layout import Layout
     from automl.relations.spec import Spec
-    from automl.relations.storing import store
+    from automl.relations.storing import first_and_positive, store
 
     folder = Path(destination)
     moment = datetime.fromisoformat(now)
     with measure(meter_of(watts)) as taken:
         declared = Spec.from_json(spec)
-        files = {
-            name: source_of(one).write(folder / f"{name}.part") for name, one in tables.items()
-        }
-        types = {name: types_of(path) for name, path in files.items()}
         most = ReadingLimits(**limits)
-        made = store(at_moment(declared, moment), files, folder / LAYOUT, now=moment, limits=most)
-        for name in files:
+        in_place = {
+            name: [Path(file) for file in one["files"]]
+            for name, one in tables.items()
+            if "files" in one
+        }
+        own = {
+            name: source_of(one).write(folder / f"{name}.part")
+            for name, one in tables.items()
+            if name not in in_place
+        }
+        types = {name: types_of(path) for name, path in own.items()} | {
+            name: types_in_place(declared.tables[name], files, limits=most)
+            for name, files in in_place.items()
+        }
+        levels = declared.positive if isinstance(declared.positive, list) else [declared.positive]
+        made = store(
+            at_moment(declared, moment),
+            {**own, **in_place},
+            folder / LAYOUT,
+            now=moment,
+            limits=most,
+            sample=first_and_positive([one for one in levels if one is not None]),
+            in_place=tuple(in_place),
+        )
+        for name in own:
             (folder / f"{name}.part").unlink(missing_ok=True)
         layout = Layout.read(folder / LAYOUT)
         profile = stored_rows(made.table, folder, key=key_of(made), limits=most)
@@ -102,6 +122,18 @@ def types_of(file: Path) -> dict[str, str]:
     return {field.name: TYPE_NAMES.get(field.type, "string") for field in pq.read_schema(file)}
 
 
+def types_in_place(about: TableSpec, files: list[Path], *, limits: Any) -> dict[str, str]:
+    """The types of the columns of files that stay where they are, by name."""
+    from automl.data.options import ReadingOptions
+    from automl.data.versions import TYPE_NAMES
+    from automl.relations.sidecar import arrow_type
+    from automl.relations.sources import EventFiles
+
+    options = ReadingOptions.from_json(about.reading)
+    read = EventFiles(files, table=about.name, options=options, limits=limits)
+    return {name: TYPE_NAMES.get(arrow_type(one), "string") for name, one in read.types().items()}
+
+
 def key_of(made: Assembled) -> str | None:
     """The column that names a row: the entity's key, where it is one column and comes once."""
     names = made.roles["key"]
@@ -137,6 +169,8 @@ def about(
     for name, one in spec.tables.items():
         told = dict(made.report["tables"].get(name) or {})
         told |= {"role": one.role, "dataset": one.source.get("dataset")}
+        if "uri" in one.source:
+            told["uri"] = one.source["uri"]
         if name == spec.entities:
             told |= {"kind": "entities", "rows": made.report["n_rows"]}
         if name in layout.tables:

@@ -1,8 +1,12 @@
-"""Which data sets one of several tables is put together from, and where their rows are."""
+"""What one of several tables is put together from, and where the rows are.
+
+A table's rows are those of a data set, or in files under the operator's folders that stay there.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from automl.errors import DataError
@@ -11,11 +15,12 @@ from scheduler.artifacts import ArtifactStore
 from scheduler.errors import Conflict, Gone
 from scheduler.reading import parts_of
 from scheduler.records import DatasetState, StoredDataset
+from scheduler.registered import bytes_of, files_at, state_of
 from scheduler.store import Store
 
 
 def checked_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """A spec as it is kept: defaults left out, each table from a data set.
+    """A spec as it is kept: defaults left out, each table from a data set or a URI.
 
     Raises
     ------
@@ -25,10 +30,10 @@ def checked_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
     declared = Spec.from_json(spec).to_json()
     for name, table in declared["tables"].items():
         source = table.get("source", {})
-        if set(source) != {"dataset"}:
+        if set(source) not in ({"dataset"}, {"uri"}):
             raise DataError(
                 f"spec, tables.{name}.source: the id of a data set is needed, as "
-                '{"dataset": "..."}',
+                '{"dataset": "..."}, or where its files are, as {"uri": "file:///folder/"}',
                 code="bad_spec",
                 details={"field": f"tables.{name}.source"},
             )
@@ -38,7 +43,7 @@ def checked_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
 def sources_of(
     store: Store, project_id: str, spec: Mapping[str, Any]
 ) -> dict[str, list[StoredDataset]]:
-    """By table, the versions that its data set is made of.
+    """By table that comes from a data set, the versions that it is made of.
 
     Raises
     ------
@@ -47,6 +52,8 @@ def sources_of(
     """
     found = {}
     for name, table in spec["tables"].items():
+        if "dataset" not in table["source"]:
+            continue
         versions = store.versions_of(project_id, table["source"]["dataset"])
         state = versions[-1].state
         if state is DatasetState.DELETED:
@@ -75,3 +82,27 @@ def tables_of(
         }
         for name, ones in versions.items()
     }
+
+
+def files_of(spec: Mapping[str, Any], roots: Collection[Path]) -> dict[str, Any]:
+    """By table that is registered in place, its `files`, their `state`, `options` and `bytes`.
+
+    Raises DataError as `files_at`.
+    """
+    found = {}
+    for name, table in spec["tables"].items():
+        if "uri" not in table["source"]:
+            continue
+        field = f"spec.tables.{name}.source.uri"
+        paths = files_at(table["source"]["uri"], roots, field=field)
+        try:
+            about = {"state": state_of(paths), "bytes": bytes_of(paths)}
+        except OSError:
+            raise DataError(
+                "a file went while the folder was looked at; try again",
+                code="uri_not_found",
+                details={"field": field},
+            ) from None
+        options = dict(table.get("reading") or {})
+        found[name] = {"files": [str(one) for one in paths], "options": options, **about}
+    return found

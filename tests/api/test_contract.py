@@ -21,6 +21,7 @@ from tests.api.parts import NOW, Site, build
 # What is right there is known to the store or to a reader of files, not to a JSON Schema.
 BEYOND_SCHEMA = {
     "/v1/datasets",
+    "/v1/datasets/infer",
     "/v1/datasets/{dataset_id}/versions",
     "/v1/emissions/bylocation",
     "/v1/emissions/forecasts/current",
