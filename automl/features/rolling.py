@@ -11,19 +11,17 @@ import numpy.typing as npt
 
 from automl.features.group import Column
 from automl.features.seasons import Season, before_a_season, season
-from automl.features.stretches import Known, blocks, covered, known, last_at
+from automl.features.stretches import Known, Truths, blocks, covered, known, last_at, mean, median
 from automl.features.values import names_of
 from automl.relations.tables import EventTable, Floats, Spans
 
-Truths = npt.NDArray[np.bool_]
-
 KIND = "rolling"
-# Values before the last that it is compared with: about an hour, half a day and some days of
+# Values before the last that it is compared with: less than an hour, some hours and half a day of
 # five minutes each.
 WINDOWS = (8, 32, 128)
 # Of the values before the last: a weight of (1 - 2 / (span + 1)) ** age, as EWMA charts have it
 # (Roberts, Technometrics 1959).
-EWMA_WINDOW, EWMA_SPAN = 128, 16
+EWMA_SPAN = 16
 # A level has shifted if the last few values, at most a quarter of a window, are off the rest of it.
 SHIFT_VALUES, SHIFT_SHARE = 8, 4
 # The median absolute deviation of a normal distribution is 0.6745 of its standard deviation.
@@ -238,29 +236,6 @@ def _value(last: Last, one: Feature) -> Floats:
     if one.what == "std":
         return np.where(valid.sum(axis=1) >= 2, spread, np.nan)
     return _scaled(known - centre, spread, valid.sum(axis=1))
-
-
-def mean(values: Floats, valid: Truths, weights: Floats | None = None) -> tuple[Floats, Floats]:
-    """Mean and standard deviation (of the population) of each row's valid values; NaN if none."""
-    share = valid.astype(np.float64) if weights is None else valid * weights
-    total = share.sum(axis=1)
-    total = np.where(total > 0, total, np.nan)
-    centre = (values * share).sum(axis=1) / total
-    away = (values - centre[:, None]) ** 2
-    spread = np.where(valid, away, 0.0)
-    return centre, np.sqrt((spread * share).sum(axis=1) / total)
-
-
-def median(values: Floats, valid: Truths) -> Floats:
-    """Of each row's valid values; NaN where there are none."""
-    if not values.shape[1]:
-        return np.full(len(values), np.nan)
-    ordered = np.sort(np.where(valid, values, np.inf), axis=1)
-    n = valid.sum(axis=1)
-    low = np.take_along_axis(ordered, np.maximum((n - 1) // 2, 0)[:, None], axis=1)[:, 0]
-    high = np.take_along_axis(ordered, np.minimum(n // 2, values.shape[1] - 1)[:, None], axis=1)
-    middle = np.where(n % 2 == 1, low, (low + np.where(n > 0, high[:, 0], low)) / 2)
-    return np.where(n > 0, middle, np.nan)
 
 
 def _jump(values: Floats, valid: Truths) -> Floats:

@@ -11,6 +11,8 @@ import numpy.typing as npt
 from automl.features.values import numbers
 from automl.relations.tables import EventTable, Floats, Integers, Spans
 
+Truths = npt.NDArray[np.bool_]
+
 # 16 MB of float64 at once: more gains no speed, and there are a few copies of it.
 BLOCK_CELLS = 2_000_000
 
@@ -51,7 +53,7 @@ def known(table: EventTable, spans: Spans, column: str) -> Known:
     )
 
 
-def covered(one: Known) -> npt.NDArray[np.bool_]:
+def covered(one: Known) -> Truths:
     """Which values are in at least one stretch, shape (n_known,)."""
     change = np.zeros(len(one.values) + 1, dtype=np.int64)
     np.add.at(change, one.start, 1)
@@ -66,7 +68,7 @@ def blocks(n_entities: int, width: int) -> Iterator[slice]:
         yield slice(first, min(first + step, n_entities))
 
 
-def last_at(one: Known, part: slice, width: int) -> tuple[Integers, npt.NDArray[np.bool_]]:
+def last_at(one: Known, part: slice, width: int) -> tuple[Integers, Truths]:
     """Positions of the last `width` values of each entity in order of time, and which exist.
 
     Both of shape (n_entities, width); what is missing is at the left and points at row 0.
@@ -98,3 +100,26 @@ def dense(columns: Sequence[Known], *, most: int) -> Iterator[tuple[Integers, In
             who = order[low:high][part]
             raw = values[end[who, None] + np.arange(-n_values, 0)]
             yield who // n_entities, who % n_entities, raw
+
+
+def mean(values: Floats, valid: Truths, weights: Floats | None = None) -> tuple[Floats, Floats]:
+    """Mean and standard deviation (of the population) of each row's valid values; NaN if none."""
+    share = valid.astype(np.float64) if weights is None else valid * weights
+    total = share.sum(axis=1)
+    total = np.where(total > 0, total, np.nan)
+    centre = (values * share).sum(axis=1) / total
+    away = (values - centre[:, None]) ** 2
+    spread = np.where(valid, away, 0.0)
+    return centre, np.sqrt((spread * share).sum(axis=1) / total)
+
+
+def median(values: Floats, valid: Truths) -> Floats:
+    """Of each row's valid values; NaN where there are none."""
+    if not values.shape[1]:
+        return np.full(len(values), np.nan)
+    ordered = np.sort(np.where(valid, values, np.inf), axis=1)
+    n = valid.sum(axis=1)
+    low = np.take_along_axis(ordered, np.maximum((n - 1) // 2, 0)[:, None], axis=1)[:, 0]
+    high = np.take_along_axis(ordered, np.minimum(n // 2, values.shape[1] - 1)[:, None], axis=1)
+    middle = np.where(n % 2 == 1, low, (low + np.where(n > 0, high[:, 0], low)) / 2)
+    return np.where(n > 0, middle, np.nan)
