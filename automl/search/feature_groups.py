@@ -56,7 +56,7 @@ LEAST_TRIES = 3  # of a table's groups, whatever they take
 # were tried.
 PATIENCE = 2
 # Standard errors by which a cheap group may seem to harm, and a dear one has to gain.
-HARM_ERRORS, GAIN_ERRORS = 0.5, 0.5
+HARM_ERRORS, GAIN_ERRORS = 1.0, 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,7 +186,7 @@ class _Race:
         self._effort, self._n_final, self._objective = effort, n_final, objective
         self._validation = judging(dataset, seed=seed)
         self.decisions: list[Decision] = []
-        self._kept: list[str] = []
+        self._fitted: list[Featurizer] = []
         self._frames: dict[str, pd.DataFrame] = {}
         self._columns = dataset.X
         self._tries: dict[str, int] = {}
@@ -229,9 +229,10 @@ class _Race:
         self._spent += seconds
         self._tries[offer.table] = self._tries.get(offer.table, 0) + 1
         with measure(self.meter) as reading:
-            featurizer = Featurizer.fit(self.relations, groups=[name], seed=self.seed)
-            frame = featurizer.transform(self.relations).reset_index(drop=True)
-            told = self._decided(name, frame, seconds=seconds)
+            fitted, frame = Featurizer.fit_transform(self.relations, [name], seed=self.seed)
+            told = self._decided(name, frame.reset_index(drop=True), seconds=seconds)
+            if told.kept:
+                self._fitted.append(fitted)
         decision = replace(told, cost=reading.cost)
         self.decisions.append(decision)
         if not decision.kept:
@@ -283,18 +284,16 @@ class _Race:
         self._frames[found.name], self._columns = frame, columns
         score, self._replicates, self._used = judged
         self.base_score = score if self.base_score is None else self.base_score
-        self._kept.append(found.name)
         return replace(found, kept=True, why=why)
 
     def pruned(self) -> Featurizer | None:
         """The features of what was kept, without the columns that no tree split on."""
-        if not self._kept:
-            return None
         made = [name for frame in self._frames.values() for name in frame.columns]
         used = [name for name in made if name in self._used]
         if not used:
             return None
-        return Featurizer.fit(self.relations, groups=self._kept, seed=self.seed).only(used)
+        groups = tuple(group for fitted in self._fitted for group in fitted.groups)
+        return Featurizer(groups=groups).only(used)
 
     def _judged(self, X: pd.DataFrame) -> tuple[float | None, Floats, frozenset[str]]:
         """The judge's score, its bootstrap replicates, and the columns that trees split on."""
