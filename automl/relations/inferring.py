@@ -23,6 +23,7 @@ FOUND = 0.9
 FOUND_BY_NAME = 0.3
 # More rows than this that belong to nothing are refused, unless they are said to be left out.
 ORPHANS = 0.05
+MOST_ORPHANS = 0.05  # of a table's keys; more of them are a choice to be made
 LOOKED_AT = 20_000  # values of a column that are looked for
 TARGET_NAMES = re.compile(
     r"(target|label|class|outcome|default|churn|fraud|y|.*_flag|status)$", re.I
@@ -312,15 +313,18 @@ def _other(
             reason += f"; rows that belong to nothing in {other} are left out"
         if single and about["role"] == "static":
             reason += ", once each: its columns are looked up"
+        elif not _covers(seen[other], theirs, table, own, share=1 - MOST_ORPHANS):
+            about["orphans"] = "drop"
+            reason += f"; it also has rows of others than those of {other}, which are left out"
     return about, reason
 
 
-def _covers(table: _Table, own: str, other: _Table, theirs: str) -> bool:
-    """Whether nearly each row of the other table has one here."""
+def _covers(table: _Table, own: str, other: _Table, theirs: str, *, share: float = FOUND) -> bool:
+    """Whether nearly each key of the other table is one here."""
     wanted, here = pc.unique(other.column(theirs).drop_null()), table.column(own)
     if wanted.type != here.type:
         wanted, here = wanted.cast(pa.int64()), here.cast(pa.int64())
-    return float(pc.mean(pc.is_in(wanted, value_set=here).cast(pa.float64())).as_py() or 0) >= FOUND
+    return float(pc.mean(pc.is_in(wanted, value_set=here).cast(pa.float64())).as_py() or 0) >= share
 
 
 def _n_orphans(table: _Table, own: str, other: _Table, theirs: str) -> int:

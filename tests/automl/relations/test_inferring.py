@@ -81,3 +81,6 @@ def test_the_czech_bank(shared_data):
     assert links["client"] == ("disp", ("client_id",))
     assert spec.cut_off.time_format == spec.tables["trans_preloan"].time_format == "yymmdd"
     assert spec.tables["card"].role == "events"
+    orphans = {name: one.orphans for name, one in spec.tables.items()}
+    assert orphans["disp"] == "drop", "it knows accounts without a loan"
+    assert orphans["trans_preloan"] == orphans["district"] == "refuse"
