@@ -11,7 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from automl.features.segments import BLOCK, Block, blocks
-from automl.logs.templates import UNSEEN, TemplateMiner, Templates
+from automl.logs.templates import TemplateMiner, Templates
+from automl.logs.tree import UNSEEN
 from automl.relations.tables import EventTable, Integers, Spans
 
 Codes = npt.NDArray[np.int32]

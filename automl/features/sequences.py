@@ -13,7 +13,8 @@ from automl.features.group import Column
 from automl.features.mined import MIN_ENTITIES, Coded, coded_blocks, codes_of, templates_of
 from automl.features.segments import Stretches
 from automl.features.windows import Window, choose_windows
-from automl.logs.templates import UNSEEN, Templates
+from automl.logs.templates import Templates
+from automl.logs.tree import UNSEEN
 from automl.relations.tables import EventTable, Floats, Integers, Spans
 
 # So many pairs and triples are counted, of those that tell entities apart best.

@@ -11,7 +11,8 @@ import numpy as np
 from automl.features.group import Column
 from automl.features.mined import Coded, coded_blocks, codes_of, templates_of
 from automl.features.windows import Window, choose_windows
-from automl.logs.templates import UNSEEN, Templates
+from automl.logs.templates import Templates
+from automl.logs.tree import UNSEEN
 from automl.relations.tables import EventTable, Floats, Integers, Spans
 
 # Counts of so many of the most frequent templates; the others show in the summaries.

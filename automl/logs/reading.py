@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +22,7 @@ from automl.logs.formats import (
     better_formats,
     format_of,
 )
+from automl.logs.json_lines import fields_of
 from automl.logs.lines import Lines
 
 Booleans = npt.NDArray[np.bool_]
@@ -216,7 +216,7 @@ def _fields(
     """The columns of each line, and which lines are of the format with a time that there is."""
     form = reading.form
     if form.names is not None:
-        found, fits = _of_json(texts, form)
+        found, fits = fields_of(texts, form)
     else:
         found, fits = _matched(texts, form)
     if "time" in found:
@@ -293,48 +293,6 @@ def _clock_of(texts: pa.Array) -> str | None:
     }
     best = max(shares, key=lambda name: int(shares[name]))
     return best if shares[best] else None
-
-
-def _of_json(texts: pa.Array, form: LineFormat) -> tuple[dict[str, pa.Array], Booleans]:
-    """Fields of JSON objects by what they are called there; a line without a message is none."""
-    assert form.names is not None
-    cells: dict[str, list[str | None]] = {name: [] for name in form.columns}
-    fits = np.zeros(len(texts), dtype=np.bool_)
-    for index, text in enumerate(texts.to_pylist()):
-        value = _object(text)
-        for name, called in form.names.items():
-            cells[name].append(_cell(value, called))
-        fits[index] = cells["message"][-1] is not None
-    return {name: pa.array(one, pa.string()) for name, one in cells.items()}, fits
-
-
-def _object(text: str) -> Mapping[str, Any]:
-    if not text.startswith("{"):
-        return {}
-    try:
-        value = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def _cell(value: Mapping[str, Any], called: Sequence[str]) -> str | None:
-    for name in called:
-        cell = value.get(name)
-        if cell is None and "." in name:  # customer.id is in an object of its own
-            first, _, rest = name.partition(".")
-            inner = value.get(first)
-            cell = inner.get(rest) if isinstance(inner, dict) else None
-        if isinstance(cell, str):
-            return cell if "\0" not in cell and cell.isprintable() else _clean(cell)
-        if isinstance(cell, (int, float)):
-            return json.dumps(cell)
-    return None
-
-
-def _clean(text: str) -> str:
-    """A text without NUL bytes and halves of characters, which JSON can write."""
-    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
 
 
 def _severity(priority: pa.Array) -> pa.Array:

@@ -78,10 +78,10 @@ def scores(made: Assembled, folder: Path) -> tuple[float, float]:
     out = np.zeros(len(train))
     for some, rest in StratifiedKFold(5, shuffle=True, random_state=0).split(x, y[train]):
         fitted = model().fit(x.iloc[some], y[train][some])
-        out[rest] = fitted.predict_proba(x.iloc[rest])[:, 1]
+        out[rest] = np.asarray(fitted.predict_proba(x.iloc[rest]))[:, 1]
     levels = np.unique(out)[:: max(1, len(np.unique(out)) // 300)]
     best = max(levels, key=lambda one: f1_score(y[train], out >= one))
-    found = model().fit(x, y[train]).predict_proba(other)[:, 1]
+    found = np.asarray(model().fit(x, y[train]).predict_proba(other))[:, 1]
     return f1_score(y[test], found >= best), average_precision_score(y[test], found)
 
 

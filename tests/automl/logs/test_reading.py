@@ -111,7 +111,7 @@ def test_the_wrong_format_says_which_would_be_right():
     data = b"Jun 14 15:16:01 combo sshd[9]: check pass\n" * 30
     with pytest.raises(DataError) as caught:
         read(data, "hdfs")
-    assert caught.value.details["better"][0] == {"log_format": "syslog", "share": 1.0}
+    assert caught.value.details["better"] == [{"log_format": "syslog", "share": 1.0}]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from automl.logs import templates
+from automl.logs import tree
 from automl.logs.entities import named
 from automl.logs.masking import MASK, mask, tokens
 from automl.logs.templates import TemplateMiner, Templates, mine
@@ -162,11 +162,11 @@ def test_memory_is_bounded_by_templates_taking_the_place_of_lines():
 
 
 def test_free_text_cannot_make_templates_grow(monkeypatch):
-    monkeypatch.setattr(templates, "MAX_GROUPS", 20)
+    monkeypatch.setattr(tree, "MAX_GROUPS", 20)
     chance = random.Random(0)
     lines = [" ".join(chance.choices("abcdefghijklmnop", k=8)) for _ in range(3_000)]
     found = mine([pa.array(["the pump has stopped"] * 9 + lines)])
-    assert len(found) <= 20 * (templates.MAX_CHILDREN + 1) + 1
+    assert len(found) <= 20 * (tree.MAX_CHILDREN + 1) + 1
     assert found.texts[0] == "the pump has stopped" or "the pump has stopped" in found.texts
 
 
