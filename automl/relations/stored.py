@@ -12,10 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from automl.relations.buckets import write_table
+from automl.relations.entities import Entities, write_entities
 from automl.relations.layout import (
-    CUT_OFF,
     EMPTY_FILE,
-    ENTITIES_FILE,
     SUBJECT,
     TIME,
     Layout,
@@ -60,16 +59,17 @@ class Stored:
         self.layout = Layout.read(folder)
         self.bytes_read: Counter[str] = Counter()
         self._held: dict[str, tuple[tuple[object, ...], pa.Table]] = {}
-        entities = pq.read_table(folder / ENTITIES_FILE, use_threads=False)
-        self.cut_off: Floats = entities[CUT_OFF].to_numpy()
-        self.subjects: dict[str, Integers] = {}
-        for name in self.layout.tables:
-            own = name in self.layout.own
-            self.subjects[name] = (
-                np.arange(self.layout.n_entities, dtype=np.int64)
-                if own
-                else entities[name].to_numpy()
-            )
+        self._entities = Entities(folder)
+
+    def cut_off(self, positions: Integers) -> Floats:
+        """Cut-offs of entity rows, shape (n_positions,); inf where everything is known."""
+        return self._entities.cut_off(positions)
+
+    def subjects(self, name: str, positions: Integers) -> Integers:
+        """Subjects of entity rows in a table, shape (n_positions,); -1 where there is none."""
+        if name in self.layout.own:
+            return positions
+        return self._entities.subjects(name, positions)
 
     def relations(
         self,
@@ -95,14 +95,14 @@ class Stored:
         for name, table in self.layout.tables.items():
             if columns is not None and name not in columns:
                 continue
-            subjects[name] = self.subjects[name][positions]
+            subjects[name] = self.subjects(name, positions)
             tables[name] = self._events(
                 table, subjects[name], table.columns if columns is None else columns[name]
             )
         return Relations(
             rows=rows,
             subjects=subjects,
-            cut_off=self.cut_off[positions],
+            cut_off=self.cut_off(positions),
             tables=tables,
             gap=self.layout.gap,
             about=self.layout.about,
@@ -148,7 +148,7 @@ class Stored:
             if columns is not None and name not in columns:
                 continue
             read = table.columns if columns is None else tuple(columns[name])
-            wanted = np.unique(self.subjects[name][positions])
+            wanted = np.unique(self.subjects(name, positions))
             written = write_table(
                 folder,
                 map(_rows, self._pieces_or_none(table, wanted[wanted >= 0], read)),
@@ -165,8 +165,16 @@ class Stored:
             )
             layout = layout.having(write_subjects(folder, written, wanted[wanted >= 0]))
         layout.write(folder)
-        others = {name: one for name, one in self.subjects.items() if name not in layout.own}
-        write_entities(folder, cut_off=self.cut_off, subjects=others)
+        everybody = np.arange(layout.n_entities, dtype=np.int64)
+        write_entities(
+            folder,
+            cut_off=self.cut_off(everybody),
+            subjects={
+                name: self.subjects(name, everybody)
+                for name in layout.tables
+                if name not in layout.own
+            },
+        )
         return Stored(folder)
 
     def storage(self) -> dict[str, int]:
@@ -263,12 +271,6 @@ class Stored:
         file = table.parts[0].file if table.parts else f"{table.name}/{EMPTY_FILE}"
         known = pq.read_schema(self.folder / file)
         return pa.schema([*ends, *(known.field(name) for name in columns)]).empty_table()
-
-
-def write_entities(folder: Path, *, cut_off: Floats, subjects: Mapping[str, Integers]) -> None:
-    """Write each entity row's cut-off and its subject in the tables where that is not itself."""
-    table = pa.table({CUT_OFF: cut_off, **subjects})
-    pq.write_table(table, folder / ENTITIES_FILE, compression="zstd")
 
 
 def _any_between(wanted: Integers, low: int, high: int) -> bool:

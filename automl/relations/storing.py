@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
@@ -20,6 +20,7 @@ from automl.relations.assembling import Assembled, assemble
 from automl.relations.audit import audit_events
 from automl.relations.buckets import BUCKET_ROWS, write_table
 from automl.relations.cut_offs import cut_offs
+from automl.relations.entities import write_entities
 from automl.relations.events import Counts, require
 from automl.relations.keys import KeyIndex
 from automl.relations.layout import Layout, TableLayout
@@ -29,7 +30,6 @@ from automl.relations.sidecar import write_index
 from automl.relations.sources import EventFiles
 from automl.relations.spec import Spec, TableSpec
 from automl.relations.spill import Rows
-from automl.relations.stored import write_entities
 from automl.relations.tables import EventTable, Integers
 from automl.relations.times import is_dated
 
@@ -48,6 +48,7 @@ def store(
     now: datetime | None = None,
     limits: ReadingLimits | None = None,
     sample: Callable[[Assembled], Integers] | None = None,
+    in_place: Collection[str] | None = None,
     bucket_rows: int = BUCKET_ROWS,
 ) -> Assembled:
     """Write a data set's tables into a folder that `Stored` reads.
@@ -61,6 +62,7 @@ def store(
     target, now : as `assemble` has them
     sample : which entity rows' events can be read later, such as `first_and_positive`
         With it, files that could be streamed stay where they are, with an index beside them.
+    in_place : of which tables that holds; None: of all
 
     Returns
     -------
@@ -95,7 +97,7 @@ def store(
         about, pieces, files = spec.tables[name], done.pieces[name], held[name]
         assert isinstance(files, EventFiles)
         _check_units(done, about)
-        if sample is None:
+        if sample is None or (in_place is not None and name not in in_place):
             written, counts = _write_streamed(
                 folder, files, pieces, now=now, bucket_rows=bucket_rows
             )

@@ -15,11 +15,12 @@ from hypothesis import strategies as st
 from automl.errors import DataError
 from automl.relations import buckets, spill
 from automl.relations.buckets import write_table
+from automl.relations.entities import write_entities
 from automl.relations.events import EventRows, in_order
 from automl.relations.layout import Layout, TableLayout
 from automl.relations.spec import TableSpec
 from automl.relations.spill import Rows
-from automl.relations.stored import Stored, write_entities
+from automl.relations.stored import Stored
 from automl.relations.tables import EventTable, Relations
 
 N_SUBJECTS = 40
@@ -161,7 +162,7 @@ def test_what_a_row_may_see_is_the_same_from_disk_and_from_memory(tmp_path):
     expected = Relations(
         rows=found.rows,
         subjects={"events": np.array([9, 3, 30])},
-        cut_off=reader.cut_off[[9, 3, 30]],
+        cut_off=reader.cut_off(np.array([9, 3, 30])),
         tables={"events": everything},
         gap=reader.layout.gap,
     )
