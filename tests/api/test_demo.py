@@ -64,7 +64,7 @@ def test_the_demo_finds_the_fragile_and_repeats_itself(tmp_path: Path) -> None:
     arguments = ("--customers", "6000", "--seed", "3", "--data-dir", str(tmp_path))
     shown = demo(*arguments)
     assert shown.returncode == 0, shown.stderr
-    for title in ("Leaderboard", "Picks", "Receipt", "stopped:"):
+    for title in ("Leaderboard", "Picks", "Receipt", "What each table adds", "stopped:"):
         assert title in shown.stdout
     assert max(len(line) for line in shown.stdout.splitlines()) <= 80
 
@@ -77,6 +77,11 @@ def test_the_demo_finds_the_fragile_and_repeats_itself(tmp_path: Path) -> None:
     assert picks.keys() == {"recommended", "most_accurate", "most_frugal"}
     # The generator's rate is 1.5 %; chance would score about that.
     assert picks["recommended"]["score"] > 2 * 0.015
+    steps = found["steps"]
+    assert [len(one["tables"]) for one in steps] == [1, 2, 3]
+    assert steps[0]["groups"] == []
+    assert steps[2]["score"] > steps[0]["score"], "balances and contacts know what others do not"
+    assert "customers + balances + contacts" in shown.stdout
     for name, row in picks.items():
         line = f"{row['model']} (trial {row['number']})"
         assert line in shown.stdout, f"another {name} on the second run"

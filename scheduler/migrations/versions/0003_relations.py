@@ -65,3 +65,9 @@ def upgrade() -> None:
     ):
         name = "_".join(["ix_predictions", *columns])
         op.create_index(name, "predictions", columns, unique=False)
+
+
+def downgrade() -> None:
+    """Drop them again."""
+    op.drop_table("predictions")
+    op.drop_table("dataset_tables")
