@@ -18,6 +18,7 @@ from urllib3.util.retry import Retry
 
 from api.client_calls import CarbonCalls, Json, ScheduleCalls
 from api.client_tables import TableCalls
+from api.client_uploads import PIECE_BYTES, Progress, UploadCalls
 from automl.errors import FrugalError
 
 ATTEMPTS = 5
@@ -69,7 +70,7 @@ class _Bearer(AuthBase):
         return request
 
 
-class FrugalClient(ScheduleCalls, CarbonCalls, TableCalls):
+class FrugalClient(ScheduleCalls, CarbonCalls, TableCalls, UploadCalls):
     """Talks to one service as one project.
 
     Reading is retried when the service is busy or away for a moment; so is submitting a job, with
@@ -128,8 +129,12 @@ class FrugalClient(ScheduleCalls, CarbonCalls, TableCalls):
         name: str | None = None,
         options: Mapping[str, str] | None = None,
         wait: bool = True,
+        upload_id: str | None = None,
+        progress: Progress | None = None,
     ) -> Json:
         """Send a file as a data set, as a stream, and wait until it is read in.
+
+        What is larger than 16 MiB goes in pieces, each sent again where the connection breaks.
 
         Parameters
         ----------
@@ -141,6 +146,10 @@ class FrugalClient(ScheduleCalls, CarbonCalls, TableCalls):
             How to read it, e.g. ``{"delimiter": ";", "decimal": ","}``; absent ones are guessed.
         wait : bool
             Return only when the data set is READY or INVALID.
+        upload_id : str, optional
+            Go on with an upload in pieces that broke off, as `UploadBroken` names it.
+        progress : callable, optional
+            Of an upload in pieces: is told the bytes that are there, and how many there will be.
 
         Returns
         -------
@@ -148,6 +157,11 @@ class FrugalClient(ScheduleCalls, CarbonCalls, TableCalls):
             The data set: id, state, n_rows, bytes_in, bytes_stored, problem, ...
         """
         path = Path(path)
+        if upload_id is not None or path.stat().st_size > PIECE_BYTES:
+            dataset = self.upload_in_pieces(
+                path, name=name, options=options, upload_id=upload_id, progress=progress
+            )
+            return self.wait_dataset(dataset["id"]) if wait else dataset
         params = {"name": name or path.name, **(options or {})}
         headers = {"Content-Type": CONTENT_TYPES.get(path.suffix, "application/octet-stream")}
         with path.open("rb") as file:
