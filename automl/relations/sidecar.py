@@ -15,14 +15,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from automl.data.columns import Widening
-from automl.errors import DataError
 from automl.relations.buckets import write_table
 from automl.relations.events import Counts, EventRows, event_rows
-from automl.relations.layout import SUBJECTS_FILE, SourceFile, TableLayout
+from automl.relations.layout import TableLayout
 from automl.relations.order import combined, sorting
+from automl.relations.partial import sources_of, write_subjects
 from automl.relations.relating import Pieces
 from automl.relations.sources import TEXTS, EventFiles, conformed, opened
 from automl.relations.spill import Rows
@@ -75,62 +74,6 @@ def write_index(
         )
     written = write_subjects(folder, written, np.flatnonzero(wanted[:-1]))
     return replace(written, n_orphans=counts.orphans), counts
-
-
-def sources_of(paths: Sequence[Path]) -> tuple[SourceFile, ...]:
-    """Files as they are now."""
-    found = []
-    for path in paths:
-        about = path.stat()
-        found.append(
-            SourceFile(path=str(path.resolve()), n_bytes=about.st_size, modified=about.st_mtime_ns)
-        )
-    return tuple(found)
-
-
-def check_sources(table: TableLayout) -> None:
-    """Raise ``source_changed`` where a file is not as it was when it was scanned."""
-    for source in table.sources:
-        path = Path(source.path)
-        try:
-            about = path.stat()
-            same = (about.st_size, about.st_mtime_ns) == (source.n_bytes, source.modified)
-        except FileNotFoundError:
-            same = False
-        if not same:
-            raise DataError(
-                f"the file '{path.name}' of '{table.name}' has changed since it was registered; "
-                "register the folder again",
-                code="source_changed",
-                table=table.name,
-                details={"file": path.name},
-            )
-
-
-def write_subjects(folder: Path, table: TableLayout, subjects: Integers) -> TableLayout:
-    """Write whose rows are there; the layout that says so."""
-    pq.write_table(
-        pa.table({"subject": subjects}),
-        folder / table.name / SUBJECTS_FILE,
-        column_encoding={"subject": "DELTA_BINARY_PACKED"},
-        use_dictionary=False,
-        compression="zstd",
-    )
-    return replace(table, is_partial=True)
-
-
-def check_subjects(folder: Path, table: TableLayout, wanted: Integers) -> None:
-    """Raise ``not_indexed`` where rows of a subject were not looked for."""
-    there = pq.read_table(folder / table.name / SUBJECTS_FILE, use_threads=False)["subject"]
-    n_missing = int((~np.isin(wanted, there.to_numpy())).sum())
-    if n_missing:
-        raise DataError(
-            f"{n_missing:,} of {len(wanted):,} entities are not among those whose rows of "
-            f"'{table.name}' were looked for beforehand",
-            code="not_indexed",
-            table=table.name,
-            details={"n_missing": n_missing, "n_indexed": len(there)},
-        )
 
 
 def rows_at(table: TableLayout, places: pa.Table, columns: Sequence[str]) -> tuple[pa.Table, int]:

@@ -22,14 +22,8 @@ from automl.relations.layout import (
     TableLayout,
 )
 from automl.relations.order import combined
-from automl.relations.sidecar import (
-    PLACE,
-    check_sources,
-    check_subjects,
-    no_rows,
-    rows_at,
-    write_subjects,
-)
+from automl.relations.partial import check_sources, check_subjects, write_subjects
+from automl.relations.sidecar import PLACE, no_rows, rows_at
 from automl.relations.spill import Rows
 from automl.relations.tables import EventTable, Floats, Integers, Relations
 
