@@ -75,7 +75,7 @@ class Gate:
         """Bytes that the body of this request may have, and the code of having more."""
         if method == "POST" and path.rstrip("/") == "/v1/datasets":
             return self.max_upload_bytes, "upload_too_large"
-        if CHUNK_ROUTE.fullmatch(path):
+        if method == "PUT" and CHUNK_ROUTE.fullmatch(path):
             return min(MOST_CHUNK_BYTES, self.max_upload_bytes), "chunk_too_large"
         return self.max_body_bytes, "body_too_large"
 

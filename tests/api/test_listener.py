@@ -17,6 +17,7 @@ from api.listener import Listener
 
 LIMIT = 1_000_000
 UPLOAD_LIMIT = 4_000_000
+GOOD = {"Authorization": "Bearer good"}
 FULL = 3_000_001  # a body of exactly this size finds the disk full
 
 
@@ -159,6 +160,30 @@ def assert_problem(got: tuple[int, dict[str, str], bytes], status: int, code: st
             413,
             "body_too_large",
             id="only POST is an upload",
+        ),
+        pytest.param(
+            head("PUT /v1/uploads/a/chunks/0", Content_Length=UPLOAD_LIMIT + 1, **GOOD),
+            413,
+            "chunk_too_large",
+            id="piece above the limit",
+        ),
+        pytest.param(
+            head("PUT /v1/uploads/a/chunks/0", Content_Length=FULL, **GOOD),
+            507,
+            "disk_full",
+            id="disk full for a piece",
+        ),
+        pytest.param(
+            head("PUT /v1/uploads/a/chunks/0", Content_Length=FREE_BODY_BYTES + 1),
+            401,
+            "token_required",
+            id="piece without a token",
+        ),
+        pytest.param(
+            head("PUT /v1/uploads/a/chunks/0", **GOOD),
+            411,
+            "length_required",
+            id="piece without a length",
         ),
         pytest.param(
             head("POST /v1/datasets", Content_Length=FREE_BODY_BYTES + 1),

@@ -1,0 +1,212 @@
+"""Tables over HTTP that stay where they are, and proposals of what tables are to each other."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from automl.errors import DataError
+from automl.relations.stored import Stored
+from tests.api.parts import Site, build
+
+N, EVENTS = 60, 900
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "srv" / "balances"
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(3)
+    for part in range(3):
+        days = np.datetime64("2024-01-01") + rng.integers(0, 360, EVENTS)
+        table = pa.table(
+            {
+                "customer_id": [f"C{one:04d}" for one in rng.integers(0, N, EVENTS)],
+                "month_end": [str(one) for one in days],
+                "balance": rng.normal(size=EVENTS),
+            }
+        )
+        pq.write_table(table, folder / f"part-{part}.parquet")
+    return tmp_path / "srv"
+
+
+@pytest.fixture
+def site(tmp_path: Path, root: Path) -> Iterator[Site]:
+    (tmp_path / "data").mkdir()
+    made = build(tmp_path / "data", reads_files=True, feed_roots=(root,))
+    yield made
+    made.store.close()
+
+
+@pytest.fixture
+def customers(site: Site) -> str:
+    lines = "".join(f"C{n:04d},{20 + n},2025-01-01,{int(n % 9 == 0)}\n" for n in range(N))
+    return ready(site, site.upload(f"customer_id,age,cut_off,bad\n{lines}".encode()))["id"]
+
+
+def ready(site: Site, dataset: str) -> Any:
+    end = time.monotonic() + 120
+    while (found := site.get(f"/v1/datasets/{dataset}").json)["state"] == "INGESTING":
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    return found
+
+
+def spec(customers: str, source: dict[str, str]) -> dict[str, Any]:
+    return {
+        "tables": {
+            "customers": {"role": "entities", "source": {"dataset": customers}},
+            "balances": {
+                "role": "series",
+                "key": "customer_id",
+                "to": "customers",
+                "time": "month_end",
+                "source": source,
+            },
+        },
+        "key": "customer_id",
+        "target": "bad",
+        "cut_off": {"column": "cut_off"},
+    }
+
+
+def register(site: Site, customers: str, uri: str) -> Any:
+    return site.post("/v1/datasets", json={"name": "b", "spec": spec(customers, {"uri": uri})})
+
+
+def layout(site: Site, dataset: str) -> Stored:
+    stored = site.store.get_dataset(site.project, dataset)
+    assert stored.artifact is not None
+    return Stored(site.artifacts.path(stored.artifact) / "relations")
+
+
+def test_a_folder_is_read_in_place_and_outlives_its_data_set(
+    site: Site, root: Path, customers: str
+) -> None:
+    uri = f"file://{root}/balances/"
+    before = {path: path.read_bytes() for path in root.rglob("*.parquet")}
+    begun = register(site, customers, uri)
+    assert begun.status_code == 201
+    found = ready(site, begun.json["id"])
+    assert (found["state"], found["n_rows"]) == ("READY", N)
+    about = found["tables"]["balances"]
+    assert (about["uri"], about["rows"], about["dataset"]) == (uri, 3 * EVENTS, None)
+    assert found["spec"]["tables"]["balances"]["source"] == {"uri": uri}
+    assert register(site, customers, uri).json["id"] == found["id"]  # 200: it is here already
+    # The same rows as those of data sets that were uploaded.
+    whole = pa.concat_tables([pq.read_table(path) for path in sorted(before)])
+    sink = pa.BufferOutputStream()
+    pq.write_table(whole, sink)
+    copied = ready(site, site.upload(sink.getvalue().to_pybytes()))["id"]
+    other = site.post("/v1/datasets", json={"spec": spec(customers, {"dataset": copied})}).json
+    ready(site, other["id"])
+    here, there = (layout(site, one).relations(N) for one in (found["id"], other["id"]))
+    for mine, theirs in ((here.tables["balances"], there.tables["balances"]),):
+        assert np.array_equal(mine.subject, theirs.subject)
+        assert np.array_equal(mine.time, theirs.time)
+        assert mine.columns["balance"].to_pylist() == theirs.columns["balance"].to_pylist()
+    assert layout(site, found["id"]).layout.tables["balances"].is_index
+    artifact = site.store.get_dataset(site.project, found["id"]).artifact
+    assert artifact is not None
+    assert site.call("DELETE", f"/v1/datasets/{found['id']}").status_code == 204
+    assert not site.artifacts.exists(artifact)
+    assert {path: path.read_bytes() for path in root.rglob("*.parquet")} == before
+
+
+def test_a_file_that_changed_is_named_and_can_be_registered_again(
+    site: Site, root: Path, customers: str
+) -> None:
+    uri = f"file://{root}/balances"
+    first = ready(site, register(site, customers, uri).json["id"])
+    stored = layout(site, first["id"])
+    shutil.copy(root / "balances" / "part-0.parquet", root / "balances" / "part-1.parquet")
+    with pytest.raises(DataError) as caught:
+        stored.relations(N)
+    assert (caught.value.code, caught.value.details["file"]) == ("source_changed", "part-1.parquet")
+    again = register(site, customers, uri)
+    assert again.status_code == 201
+    assert ready(site, again.json["id"])["state"] == "READY"
+    layout(site, again.json["id"]).relations(N)
+
+
+@pytest.mark.parametrize(
+    ("uri", "code"),
+    [
+        ("file:///etc", "uri_not_allowed"),
+        ("file://{root}/../data", "uri_not_allowed"),
+        ("file://{root}/none", "uri_not_found"),
+        ("s3://bucket/x", "uri_not_supported"),
+        ("", "uri_not_supported"),
+        ("x" * 2000, "invalid_request"),
+    ],
+)
+def test_refused_uris(site: Site, root: Path, customers: str, uri: str, code: str) -> None:
+    answer = register(site, customers, uri.format(root=root))
+    assert (answer.status_code, answer.json["code"]) == (422, code)
+    assert answer.json["errors"][0]["field"] == "spec.tables.balances.source.uri"
+    assert len(site.get("/v1/datasets").json["items"]) == 1
+
+
+def infer(site: Site, tables: dict[str, str], **more: Any) -> Any:
+    body = {"tables": {name: {"dataset": one} for name, one in tables.items()}, **more}
+    return site.post("/v1/datasets/infer", json=body)
+
+
+def test_a_proposal_can_be_posted_as_it_is(site: Site, root: Path, customers: str) -> None:
+    body = (root / "balances" / "part-0.parquet").read_bytes()
+    balances = ready(site, site.upload(body))["id"]
+    answer = infer(site, {"customers": customers, "balances": balances}, target="bad")
+    assert answer.status_code == 200, answer.text
+    proposed = answer.json["spec"]
+    assert proposed["tables"]["customers"]["source"] == {"dataset": customers}
+    about = proposed["tables"]["balances"]
+    assert (about["key"], about["to"], about["time"]) == (
+        ["customer_id"],
+        ["customers.customer_id"],
+        "month_end",
+    )
+    assert about["source"] == {"dataset": balances}
+    assert proposed["cut_off"] == {"column": "cut_off"}
+    assert answer.json["sampled"]["balances"] == {"rows": EVENTS, "of": EVENTS}
+    assert {one["field"] for one in answer.json["reasons"]} >= {"entities", "tables.balances"}
+    posted = site.post("/v1/datasets", json={"name": "b", "spec": proposed})
+    assert posted.status_code == 201, posted.text
+    assert ready(site, posted.json["id"])["state"] == "READY"
+
+
+def test_what_cannot_be_proposed(site: Site, customers: str) -> None:
+    for tables, more, status, code in (
+        ({"a": "0" * 32}, {}, 404, "not_found"),
+        ({"a": customers}, {"target": "none"}, 422, "target_not_found"),
+        ({"a b": customers}, {}, 422, "invalid_request"),
+        ({}, {}, 422, "invalid_request"),
+        ({f"t{n}": customers for n in range(65)}, {}, 422, "invalid_request"),
+        ({"a": customers}, {"seed": 1}, 422, "invalid_request"),
+    ):
+        answer = infer(site, tables, **more)
+        assert (answer.status_code, answer.json["code"]) == (status, code), answer.text
+    other = site.post(
+        "/v1/datasets/infer",
+        json={"tables": {"a": {"dataset": customers}}},
+        secret=site.other_secret,
+    )
+    assert other.status_code == 404
+    site.call("DELETE", f"/v1/datasets/{customers}")
+    assert infer(site, {"a": customers}).status_code == 410
+
+
+def test_of_a_data_set_that_is_not_ready_nothing_is_proposed(tmp_path: Path) -> None:
+    site = build(tmp_path)
+    site.ingestor.finish = False
+    dataset = site.upload()
+    answer = infer(site, {"a": dataset})
+    assert (answer.status_code, answer.json["code"]) == (409, "dataset_not_ready")
+    site.store.close()
