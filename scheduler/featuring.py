@@ -18,13 +18,13 @@ from scheduler.work import CANCELLED, Work, objective_of
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+    import pandas as pd
 
     from automl.cost import Cost
     from automl.data.dataset import Dataset
     from automl.features.featurizer import Featurizer
     from automl.meters.base import Meter
     from automl.relations.stored import Stored
-    from automl.relations.tables import Relations
     from automl.search.around import Around
     from automl.search.champion import Champion
 
@@ -122,12 +122,11 @@ def featured(
     if part is not None:
         labelled, dataset = labelled[part], sampled(dataset, part)
     with measure(work.meter) as reading:
-        relations = tables.relations(labelled, rows=dataset.X)
-        featurizer, groups = _chosen(work, relations, dataset)
-        columns = featurizer.transform(relations)
+        featurizer, groups = _chosen(work, tables, labelled, dataset)
+        columns = computed(tables, featurizer, labelled)
         if unlabelled is not None:
-            beside = tables.relations(others, rows=unlabelled, columns=featurizer.reads())
-            unlabelled = pd.concat([unlabelled, featurizer.transform(beside)], axis=1)
+            beside = computed(tables, featurizer, others)
+            unlabelled = pd.concat([unlabelled, beside], axis=1)
     about = dict((stored.profile or {})["relations"])
     around = Around(
         spec=Spec.from_json(about["spec"]),
@@ -169,23 +168,47 @@ def taken(dataset: Dataset) -> npt.NDArray[np.intp] | None:
     return np.sort(np.concatenate([positives, negatives]))
 
 
+def computed(tables: Stored, featurizer: Featurizer, positions: Positions) -> pd.DataFrame:
+    """Features of entities, of which so many at a time have their events in memory."""
+    import pandas as pd
+
+    from automl.relations.stored import BLOCK_ROWS
+
+    reads = featurizer.reads()
+    parts = [
+        featurizer.transform(tables.relations(positions[at : at + BLOCK_ROWS], columns=reads))
+        for at in range(0, len(positions), BLOCK_ROWS)
+    ]
+    return pd.concat(parts, ignore_index=True) if len(parts) != 1 else parts[0]
+
+
 def _chosen(
-    work: Work, relations: Relations, dataset: Dataset
+    work: Work, tables: Stored, positions: Positions, dataset: Dataset
 ) -> tuple[Featurizer, tuple[Mapping[str, Any], ...]]:
     """The features and what was decided of each group; what an earlier process chose stays."""
+    import numpy as np
+
     from automl.features.featurizer import Featurizer
-    from automl.search.feature_groups import chosen
+    from automl.sampling.stratified import CaseControl
+    from automl.sampling.temporal import RecentFirst
+    from automl.search.feature_groups import chosen, sampled
 
     request = work.job.request
+    seed = int(request.get("seed") or 0)
     file = work.artifacts.path(f"jobs/{work.job.id}") / CHOICE
     if file.exists():
         kept = json.loads(file.read_text(encoding="utf-8"))
         return Featurizer.from_json(kept["featurizer"]), tuple(kept["groups"])
+    sampler = CaseControl() if dataset.time is None else RecentFirst()
+    # Of others than the screening sample no event is read before it is known which are needed.
+    rows = np.sort(sampler.order(dataset, seed=seed)[: sampler.screening_rows(dataset)])
+    sample = sampled(dataset, rows)
     found = chosen(
-        relations,
-        dataset,
+        tables.relations(positions[rows], rows=sample.X),
+        sample,
+        n_final=sampler.final_rows(dataset),
         meter=work.meter,
-        seed=int(request.get("seed") or 0),
+        seed=seed,
         mode=request.get("mode") or "balanced",
         objective=objective_of(request),
         stop=lambda: CANCELLED if work.heart.cancel_requested.is_set() else None,

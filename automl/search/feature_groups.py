@@ -113,6 +113,7 @@ def chosen(
     mode: str = "balanced",
     objective: Objective | None = None,
     groups: Sequence[str] | None = None,
+    n_final: int | None = None,
     stop: Callable[[], str | None] | None = None,
     on_group: Callable[[Decision], None] | None = None,
 ) -> Chosen:
@@ -128,6 +129,7 @@ def chosen(
         Its columns are those of the entity table.
     objective : what a gain is one of; average precision by default
     groups : names that may be proposed, e.g. ``trans.aggregates``; all by default
+    n_final : rows that finalists are fitted on, where the dataset is the sample already
     stop : asked before each group; a text ends the choice with what it has
     on_group : told each decision as it falls
     """
@@ -136,7 +138,7 @@ def chosen(
     sampler: Sampler = CaseControl() if dataset.time is None else RecentFirst()
     n_rows = sampler.screening_rows(dataset)
     rows = np.sort(sampler.order(dataset, seed=seed)[:n_rows])
-    n_final = sampler.final_rows(dataset)
+    n_final = sampler.final_rows(dataset) if n_final is None else n_final
     race = _Race(
         relations=relations.take(rows),
         dataset=sampled(dataset, rows),
