@@ -66,7 +66,7 @@ class Champion:
     schema: tuple[Mapping[str, str], ...]  # {"name", "type"} of every column it was given
     provenance: Mapping[str, Any] = field(default_factory=dict)
     scores: Mapping[str, Any] = field(default_factory=dict)  # out of fold, of the whole
-    # Finalists' scores on the validation rows: rows, y, weight, logit, and member_<trial> each.
+    # Scores on the validation rows: rows, y, weight, probability, and logit_<trial> of finalists.
     out_of_fold: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     # Encoded cells that rows are compared with for reasons, shape (n_columns,); None where it was
     # saved before there were any.
