@@ -52,3 +52,9 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("upload_id", "number", name=op.f("pk_upload_chunks")),
     )
+
+
+def downgrade() -> None:
+    """Drop them again."""
+    op.drop_table("upload_chunks")
+    op.drop_table("uploads")
