@@ -83,6 +83,7 @@ def case(folder: Path, *, n_entities: int, n_events: int, kind: str = "parquet")
     row: results.Row = {"kind": kind, "n_entities": n_entities, "n_events": n_events, "parts": {}}
     if told_in.exists():
         row = json.loads(told_in.read_text(encoding="utf-8"))
+        row["resumed"] = True  # parts may be of earlier commits than the row says
     for name in PARTS if kind == "parquet" else PARTS[:3]:
         if name in row["parts"]:
             continue

@@ -76,4 +76,5 @@ def test_a_run_that_was_ended_goes_on(tmp_path, monkeypatch):
     assert tuple(row["parts"]) == scale.PARTS
     assert calls.count("generate") == 1
     assert not home.exists()
+    assert row["resumed"]
     assert json.loads((tmp_path / "small.json").read_text(encoding="utf-8")) == row
