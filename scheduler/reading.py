@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from automl.errors import DataError
 from scheduler.artifacts import ArtifactStore
 from scheduler.child import Channel
 from scheduler.errors import Gone
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from automl.data.versions import Source
 
 ROWS_FILE = "rows.parquet"
+# What a file that is no table is compared with, to say which log it may be.
+LOOKED_AT_BYTES = 2**18
+WEAK_FORMATS = ("key_message", "jsonl")
 
 
 def read_in(
@@ -54,7 +58,10 @@ def read_in(
 
             before = base["profile"]
             chosen = versions.read_alike(chosen, cells=base["cells"])
-        looked = inspect(Path(source), options=chosen, limits=most)
+        try:
+            looked = inspect(Path(source), options=chosen, limits=most)
+        except DataError as error:
+            raise _with_log_format(error, Path(source), options) from None
         if base is not None and looked.names:
             versions.check_key(ReadingOptions.from_json(options).key, looked.names)
             chosen = versions.typed_alike(chosen, base=before, names=looked.names)
@@ -72,6 +79,26 @@ def read_in(
                 scratch=Path(destination) / "joined.part",
             )
     return {"profile": profile, "cost": reading.cost.to_json()}
+
+
+def _with_log_format(error: DataError, source: Path, options: Mapping[str, Any]) -> DataError:
+    """Why a file is no table, and that it may be a log of a format that its lines fit."""
+    from automl.logs.formats import MAX_UNPARSED, guess_format
+
+    if options.get("log_format") or options.get("format"):
+        return error
+    with source.open("rb") as file:
+        name, share = guess_format(file.read(LOOKED_AT_BYTES))
+    if name in WEAK_FORMATS or share < 1 - MAX_UNPARSED:
+        return error
+    return DataError(
+        f"{error}; its lines are those of a log: upload it with log_format={name}",
+        code=error.code,
+        table=error.table,
+        column=error.column,
+        row=error.row,
+        details={**error.details, "log_format": name, "share": share},
+    )
 
 
 def source_of(rows: Mapping[str, Any]) -> Source:

@@ -87,13 +87,20 @@ def tables_of(
 def files_of(spec: Mapping[str, Any], roots: Collection[Path]) -> dict[str, Any]:
     """By table that is registered in place, its `files`, their `state`, `options` and `bytes`.
 
-    Raises DataError as `files_at`.
+    Raises DataError as `files_at`, and ``not_supported`` for raw logs, which are uploaded.
     """
     found = {}
     for name, table in spec["tables"].items():
         if "uri" not in table["source"]:
             continue
         field = f"spec.tables.{name}.source.uri"
+        if (table.get("reading") or {}).get("log_format"):
+            raise DataError(
+                f"{name!r} is a raw log: it is read in place only as Parquet, CSV or JSON Lines; "
+                "upload it as a data set with its log_format",
+                code="not_supported",
+                details={"field": f"spec.tables.{name}.reading.log_format"},
+            )
         paths = files_at(table["source"]["uri"], roots, field=field)
         try:
             about = {"state": state_of(paths), "bytes": bytes_of(paths)}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -16,6 +18,8 @@ import pytest
 from automl.errors import DataError
 from automl.relations.stored import Stored
 from tests.api.parts import Site, build
+from tests.api.relations import assembled, bank, bank_spec, bank_tables
+from tests.api.test_relational_jobs import trained
 
 N, EVENTS = 60, 900
 
@@ -153,6 +157,55 @@ def test_refused_uris(site: Site, root: Path, customers: str, uri: str, code: st
     assert (answer.status_code, answer.json["code"]) == (422, code)
     assert answer.json["errors"][0]["field"] == "spec.tables.balances.source.uri"
     assert len(site.get("/v1/datasets").json["items"]) == 1
+
+
+def test_a_raw_log_in_place_is_refused(site: Site, root: Path, customers: str) -> None:
+    declared = spec(customers, {"uri": f"file://{root}/balances"})
+    declared["tables"]["balances"]["reading"] = {"log_format": "hdfs"}
+    answer = site.post("/v1/datasets", json={"spec": declared})
+    assert (answer.status_code, answer.json["code"]) == (422, "not_supported")
+
+
+def test_what_is_no_table_may_be_a_log_and_of_which_format(site: Site) -> None:
+    lines = b"081109 203615 148 INFO dfs.DataNode: Received block blk_3 of size 91178\n" * 9
+    answer = site.post("/v1/datasets", data=lines, content_type="text/plain")
+    assert answer.status_code == 422
+    assert answer.json["details"]["log_format"] == "hdfs"
+    query = {"log_format": "hdfs"}
+    again = site.post("/v1/datasets", data=lines, content_type="text/plain", query_string=query)
+    assert again.status_code == 201
+    assert (
+        "log_format"
+        not in site.post("/v1/datasets", data=b"a\n1\n2\n", content_type="text/csv").text
+    )
+
+
+@pytest.mark.slow  # trains two models
+def test_a_job_learns_the_same_from_a_folder_in_place(tmp_path: Path) -> None:
+    folder = tmp_path / "srv" / "balances"
+    folder.mkdir(parents=True)
+    (tmp_path / "site").mkdir()
+    site = build(tmp_path / "site", reads_files=True, feed_roots=(tmp_path / "srv",))
+    ids = bank_tables(site, tmp_path / "files")
+    shutil.copy(bank().write(tmp_path / "copies")["balances"], folder)
+    declared = bank_spec(ids)
+    features = []
+    for name, source in (
+        ("copied", {"dataset": ids["balances"]}),
+        ("here", {"uri": f"file://{folder}"}),
+    ):
+        declared["tables"]["balances"]["source"] = source
+        dataset = assembled(site, declared, name)
+        assert dataset["state"] == "READY", dataset["problem"]
+        job = trained(site, dataset["id"], model=name)
+        assert job["state"] == "DONE", job["problem"]
+        champion = site.artifacts.path(site.store.get_model(site.project, name).artifact)
+        features.append(json.loads((champion / "featurizer.json").read_text()))
+    assert features[0] == features[1]
+    os.utime(next(folder.iterdir()), (1, 1))
+    job = trained(site, dataset["id"], model="later")
+    assert (job["state"], job["problem"]["code"]) == ("FAILED", "source_changed")
+    site.store.close()
 
 
 def infer(site: Site, tables: dict[str, str], **more: Any) -> Any:
