@@ -274,6 +274,30 @@ def test_rows_that_are_appended_later_are_in_what_is_made_again(site: Site) -> N
     assert again["tables"]["visits"]["rows"] == 3
 
 
+def test_nothing_is_appended_to_several_tables_and_no_schedule_trains_on_them(site: Site) -> None:
+    found = made_of(site, people(180), visits(["00001"]), TEXT_IDS)
+    more = site.post(
+        f"/v1/datasets/{found['id']}/versions",
+        data=frame_csv(people(3)),
+        content_type="text/csv",
+    )
+    assert (more.status_code, more.json["code"]) == (422, "not_supported")
+    job = {"dataset": found["id"], "target": "bad", "model": "nightly"}
+    body = {"job": job, "at": {"start": "02:30"}, "time_zone": "Europe/Paris"}
+    answer = site.post("/v1/schedules", json=body)
+    assert (answer.status_code, answer.json["code"]) == (422, "not_supported")
+    del job["target"]
+    answer = site.post("/v1/schedules", json=body)
+    assert (answer.status_code, answer.json["code"]) == (422, "invalid_request")
+
+
+def test_without_labels_only_the_entity_table_is_ranked_and_that_is_said(site: Site) -> None:
+    found = made_of(site, people(190), visits(["00001"]), TEXT_IDS)
+    answer = site.post("/v1/jobs", json={"dataset": found["id"], "target": None})
+    assert answer.status_code == 202, answer.text
+    assert "tables_unused" in {one["code"] for one in answer.json["warnings"]}
+
+
 def test_what_a_service_that_died_was_putting_together_is_put_together_again(site: Site) -> None:
     found = made_of(site, people(170), visits(["00001"]), TEXT_IDS)
     stored = site.store.get_dataset(site.project, found["id"])
