@@ -24,9 +24,12 @@ from api.schemas_answers import (
 )
 from api.schemas_relations import AssembleRequest
 from api.schemas_schedules import DeletedAnswer, VersionsAnswer
+from api.schemas_uploads import RegisterRequest
 from automl.errors import DataError, FrugalError
 from scheduler.errors import Conflict, Gone
+from scheduler.feed import FeedFile, chunks
 from scheduler.records import DatasetState, StoredDataset
+from scheduler.registered import files_at
 
 datasets = APIBlueprint("datasets", __name__, url_prefix="/v1", tag="Datasets")
 
@@ -66,6 +69,8 @@ def create(query_data: UploadQuery) -> Any:
     A JSON body `{"name", "spec"}` makes a data set of several tables out of data sets that are
     READY: entities with the events, series, logs and lookups around them. It keeps what it was made
     from: rows that are appended to a table later are in a data set that is made again.
+
+    A JSON body `{"name", "uri"}` reads in a file that lies under a folder of the operator.
     """
     if request.mimetype == JSON:
         return _assembled(query_data)
@@ -90,14 +95,39 @@ def _assembled(query: UploadQuery) -> Any:
             code="invalid_request",
             details={"field": said[0]},
         )
+    body = request.get_json()
     try:
-        asked = AssembleRequest.model_validate(request.get_json())
+        if isinstance(body, dict) and "uri" in body:
+            return _registered(RegisterRequest.model_validate(body))
+        asked = AssembleRequest.model_validate(body)
     except ValidationError as error:
         return invalid(error, location="json")
     dataset, created = parts().ingestor.assemble(
         project_id(),
         spec=asked.declared(),
         name=called(query.name or asked.name),
+        now=now(),
+    )
+    location = f"/v1/datasets/{dataset.id}"
+    return DatasetAnswer.of(dataset), 201 if created else 200, {"Location": location}
+
+
+def _registered(asked: RegisterRequest) -> Any:
+    """A data set of one file under the operator's folders, read in as an upload is."""
+    options = reading_options(UploadQuery.model_validate(asked.reading()))
+    files = files_at(asked.uri, parts().settings.feed_roots, field="uri")
+    if len(files) != 1:
+        raise DataError(
+            f"the folder has {len(files)} files, and a table of its own is one file; a folder can "
+            "be a table around others, in a spec",
+            code="uri_not_a_file",
+            details={"field": "uri"},
+        )
+    dataset, created = parts().ingestor.accept(
+        project_id(),
+        stream_chunks=chunks(FeedFile(path=files[0], name=files[0].name)),
+        name=called(asked.name),
+        options=options,
         now=now(),
     )
     location = f"/v1/datasets/{dataset.id}"

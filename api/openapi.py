@@ -103,6 +103,7 @@ def _schemas() -> Json:
         (schemas_relations.AssembleRequest, "validation"),
         (schemas_inferring.InferRequest, "validation"),
         (schemas_uploads.UploadRequest, "validation"),
+        (schemas_uploads.RegisterRequest, "validation"),
         (schemas_relations.PredictionsRequest, "validation"),
         (schemas_emissions.EmissionsAnswer, "serialization"),
         (schemas_emissions.ForecastsAnswer, "serialization"),
@@ -224,7 +225,8 @@ def _bodies(paths: Json) -> None:
         }
     content = paths["/v1/datasets"]["post"]["requestBody"]["content"]
     content["text/csv"]["example"] = "age;balance;default\n41;12,5;0\n"
-    spec = {"$ref": REF.format(model="AssembleRequest")}
+    models = ("AssembleRequest", "RegisterRequest")
+    spec = {"anyOf": [{"$ref": REF.format(model=model)} for model in models]}
     content["application/json"] = {"schema": spec, "example": schemas_relations.EXAMPLE}
     paths["/v1/models/{name}/outcomes"]["post"]["requestBody"] = {
         "required": True,

@@ -21,7 +21,35 @@ EXAMPLE: dict[str, Any] = {
 }
 
 
-class UploadRequest(Body):
+class ReadingBody(Body):
+    """A file and how it is read."""
+
+    options: Annotated[dict[str, Any], Field(max_length=32)] = Field(
+        {},
+        description="how it is read: the query parameters of an upload in one request, by name; "
+        "lists and objects may be given as such",
+    )
+
+    def reading(self) -> dict[str, str]:
+        """The options as a query has them."""
+        return {
+            name: one if isinstance(one, str) else json.dumps(one)
+            for name, one in self.options.items()
+        }
+
+
+class RegisterRequest(ReadingBody):
+    """A file under a folder that the operator allows."""
+
+    name: Annotated[str, Field(min_length=1, max_length=8192, pattern=NO_NUL)] = Field(
+        description="name of the data set"
+    )
+    uri: Annotated[str, Field(max_length=1000, pattern=NO_NUL)] = Field(
+        description="file:///path of one file"
+    )
+
+
+class UploadRequest(ReadingBody):
     """A file that is to come in pieces."""
 
     model_config = ConfigDict(json_schema_extra={"example": EXAMPLE})
@@ -39,18 +67,6 @@ class UploadRequest(Body):
         le=MOST_CHUNK_BYTES,
         description="bytes of each piece but the last; the answer says how many they are",
     )
-    options: Annotated[dict[str, Any], Field(max_length=32)] = Field(
-        {},
-        description="how it is read: the query parameters of an upload in one request, by name; "
-        "lists and objects may be given as such",
-    )
-
-    def reading(self) -> dict[str, str]:
-        """The options as a query has them."""
-        return {
-            name: one if isinstance(one, str) else json.dumps(one)
-            for name, one in self.options.items()
-        }
 
 
 class ChunkQuery(Query):

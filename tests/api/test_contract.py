@@ -35,6 +35,8 @@ BEYOND_SCHEMA = {
     "/v1/predictions",
     "/v1/schedules",
     "/v1/uploads",
+    "/v1/uploads/{upload_id}/chunks/{number}",
+    "/v1/uploads/{upload_id}/complete",
 }
 CASES = 5  # per operation; there are 20
 
@@ -131,7 +133,9 @@ def known(live: Site) -> dict[str, str]:
         created_at=NOW,
     )
     live.store.add_batch(batch)
-    return {**ids, "schedule_id": schedule["id"], "batch_id": batch.id}
+    upload = live.post("/v1/uploads", json={"name": "pieces", "size": 10}).json
+    ids |= {"schedule_id": schedule["id"], "batch_id": batch.id}
+    return {**ids, "upload_id": upload["id"], "number": "0"}
 
 
 def _operations() -> list[tuple[str, str]]:

@@ -159,6 +159,27 @@ def test_refused_uris(site: Site, root: Path, customers: str, uri: str, code: st
     assert len(site.get("/v1/datasets").json["items"]) == 1
 
 
+def test_a_table_of_its_own_is_read_in_from_its_file(site: Site, root: Path) -> None:
+    path = root / "own.csv"
+    path.write_bytes(b"age;y\n41;0\n42;1\n43;0\n")
+    body = {"name": "own", "uri": f"file://{path}", "options": {"delimiter": ";"}}
+    answer = site.post("/v1/datasets", json=body)
+    assert answer.status_code == 201, answer.text
+    assert ready(site, answer.json["id"])["n_rows"] == 3
+    assert site.upload(path.read_bytes(), query_string="delimiter=;") == answer.json["id"]
+    for change, code in (
+        ({"uri": f"file://{root}/balances"}, "uri_not_a_file"),
+        ({"uri": "file:///etc/passwd"}, "uri_not_allowed"),
+        ({"uri": 3}, "invalid_request"),
+        ({"options": {"delimiter": ";;"}}, "invalid_request"),
+        ({"name": ""}, "invalid_request"),
+        ({"spec": {}}, "invalid_request"),
+    ):
+        answer = site.post("/v1/datasets", json=body | change)
+        assert (answer.status_code, answer.json["code"]) == (422, code), answer.text
+    assert path.exists()
+
+
 def test_a_raw_log_in_place_is_refused(site: Site, root: Path, customers: str) -> None:
     declared = spec(customers, {"uri": f"file://{root}/balances"})
     declared["tables"]["balances"]["reading"] = {"log_format": "hdfs"}
