@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from api.client import FrugalClient, JobEvent
-from api.demo import KEY, TARGET, write_customers
+from api.demo import KEY, TARGET, write_bank
 from api.local_service import LocalService
 
 STEP = timedelta(seconds=5)
@@ -52,7 +52,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as name:
         folder, meter = Path(name), Path(name) / "meter"
         meter.mkdir()
-        table = write_customers(folder / "bank", n_customers=20_000, seed=0)
+        table = write_bank(folder / "bank", n_customers=20_000, seed=0)["customers"]
         settings = {
             "FRUGAL_ZONE": ZONE,
             "FRUGAL_INTENSITY": f"replay:{meter}?zone={ZONE}",
