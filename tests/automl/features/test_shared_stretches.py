@@ -7,7 +7,8 @@ import pandas as pd
 import pyarrow as pa
 
 from automl.features.featurizer import Featurizer
-from automl.relations.tables import EventTable, Relations
+from automl.features.group import Column, FittedGroup
+from automl.relations.tables import EventTable, Relations, Spans
 
 
 def shared(n_rows: int) -> Relations:
@@ -33,13 +34,14 @@ def test_each_stretch_is_computed_once(monkeypatch):
     once = made.transform(relations)
     alone = pd.concat([made.transform(relations.take(np.array([i]))) for i in range(0, 400, 37)])
     pd.testing.assert_frame_equal(once.iloc[::37], alone, check_exact=True)
-    n_seen = []
+    n_seen: list[int] = []
     kind = type(made.groups[0])
     own = kind.transform
-    monkeypatch.setattr(
-        kind,
-        "transform",
-        lambda self, table, spans: n_seen.append(len(spans.start)) or own(self, table, spans),
-    )
+
+    def counted(self: FittedGroup, table: EventTable, spans: Spans) -> list[Column]:
+        n_seen.append(len(spans.start))
+        return own(self, table, spans)
+
+    monkeypatch.setattr(kind, "transform", counted)
     made.transform(relations)
     assert n_seen == [11]
