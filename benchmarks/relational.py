@@ -174,7 +174,7 @@ def run(case: Case, *, mode: str, systems: Sequence[str]) -> list[dict[str, Any]
     rows: list[dict[str, Any]] = []
     for seed in sorted({seed for seed, _, _ in case.splits(problem)}):
         splits = [(train, test) for one, train, test in case.splits(problem) if one == seed]
-        told: dict[str, npt.NDArray[np.float64]] = {}
+        scored: dict[str, npt.NDArray[np.float64]] = {}
         for system in systems:
             score = np.full(len(problem.y), np.nan)
             cpu = 0.0
@@ -203,9 +203,9 @@ def run(case: Case, *, mode: str, systems: Sequence[str]) -> list[dict[str, Any]
                     **provenance(),
                 }
             )
-            told[system] = scores
-            if system != "table" and "table" in told:
-                rows[-1]["gains"] = gains(y, told[system], told["table"])
+            scored[system] = scores
+            if system != "table" and "table" in scored:
+                rows[-1]["gains"] = gains(y, scores, scored["table"])
             print(
                 f"{label(case)} {seed} {system}: AP {rows[-1]['average_precision']:.4f} "
                 f"ROC AUC {rows[-1]['roc_auc']:.4f}  {cpu:.1f} CPU-s",
