@@ -144,7 +144,7 @@ def rates_of(
     wider = ((start, max(start, end) + MINUTE) for start, end in spans)
     for start, end in _merged(wider):
         known = _asked(source, zone, start - DAY, min(end + DAY, max(now, end)), now=now)
-        profile = _profile(typical, zone, start - DAY, end + DAY)
+        profile = _profile(typical, zone, start - DAY, end + DAY, now=now)
         whole = fill(known, profile, start, end)
         if whole.error_grams is None:  # of what was put in; a reading has none that we know
             whole = replace(whole, error_grams=profile.error_grams)
@@ -166,15 +166,16 @@ def _asked(
 
 
 def _profile(
-    typical: IntensitySource, zone: str, start: datetime, end: datetime
+    typical: IntensitySource, zone: str, start: datetime, end: datetime, *, now: datetime
 ) -> IntensitySeries:
-    """The profile over any span: it answers for a year at once."""
+    """The profile over any span, also past `now`: it answers for a year at once."""
     parts = []
     while start < end:
         upto = min(end, start + LONGEST)
         parts.append(typical.history(zone, start, upto, now=upto))
         start = upto
-    return replace(parts[0], readings=tuple(one for part in parts for one in part.readings))
+    readings = tuple(one for part in parts for one in part.readings)
+    return replace(parts[0], readings=readings, issued_at=now)
 
 
 def _merged(spans: Iterable[tuple[datetime, datetime]]) -> list[tuple[datetime, datetime]]:

@@ -115,6 +115,7 @@ def test_without_a_reading_in_a_day_the_profile_stands_as_it_is() -> None:
 def test_a_source_that_fails_leaves_the_profile_and_says_so() -> None:
     spans = [(NOON, NOON + HOUR)]
     rates = rates_of(Known(None), daily(), zone="FR", spans=spans, now=NOON + HOUR)
+    assert rates.series.issued_at == NOON + HOUR, "nothing is known on a later day"
     assert rates.series.source == "typical"
     assert rates.over(NOON, NOON + HOUR).share_estimated == 1
 
