@@ -1,6 +1,6 @@
 """Sessions of a log: which of them are anomalous, from their lines in order.
 
-    python -m benchmarks.relational_logs
+    python -m benchmarks.relational_logs [--without templates,sequences]
 
 The published split of the first 100,000 lines of HDFS (Xu et al., SOSP 2009), from all lines of a
 session and from its first ten; and key sequences of the whole (Du et al., CCS 2017), which check
@@ -10,6 +10,7 @@ so that an F1 of 0.711 is the most that can be had. Exits with 1 where a floor i
 
 from __future__ import annotations
 
+import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -24,6 +25,7 @@ from sklearn.metrics import average_precision_score, f1_score
 from sklearn.model_selection import StratifiedKFold
 
 from automl.data.dataset import Dataset
+from automl.features.featurizer import groups_of
 from automl.meters.base import measure
 from automl.meters.cpu_time import CpuTimeMeter
 from automl.relations.assembling import Assembled, assemble
@@ -81,13 +83,16 @@ def sequences() -> tuple[Assembled, npt.NDArray[np.int8]]:
     return made, np.asarray(made.target).astype(np.int8)
 
 
-def fitted(made: Assembled, y: npt.NDArray[np.int8], train: Rows, test: Rows) -> dict[str, Any]:
+def fitted(
+    made: Assembled, y: npt.NDArray[np.int8], train: Rows, test: Rows, *, without: str | None = None
+) -> dict[str, Any]:
     """F1 at the threshold that is best out of fold, and average precision, on the test rows."""
     relations = made.relations.take(train)
+    groups = [one.name for one in groups_of(relations) if one.kind != without]
     X = relations.rows.reset_index(drop=True)
     with measure(METER) as reading:
         found = search_relations(
-            relations, Dataset(X=X, y=y[train]), meter=METER, seed=0, mode=MODE
+            relations, Dataset(X=X, y=y[train]), meter=METER, seed=0, mode=MODE, groups=groups
         )
         score = found.predict_proba(made.relations.take(test))
     champion = found.found.champion
@@ -125,8 +130,20 @@ def measured() -> list[dict[str, Any]]:
     return rows
 
 
-def main(_argv: Sequence[str] | None = None) -> int:
-    rows = measured()
+def shortened(kinds: Sequence[str]) -> list[dict[str, Any]]:
+    """The sessions again, each time without one kind of features."""
+    made, y, train, test = sessions()
+    return [
+        {"set": f"hdfs without {kind}", **fitted(made, y, train, test, without=kind)}
+        for kind in kinds
+    ]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--without", default="", help="kinds of groups to leave out in turn")
+    kinds = [kind for kind in parser.parse_args(argv).without.split(",") if kind]
+    rows = shortened(kinds) if kinds else measured()
     about = {"seed": 0, "system": "relational", "mode": MODE, **provenance()}
     append(FOLDER / "relational.jsonl", [{**row, **about} for row in rows])
     met = True
