@@ -107,7 +107,9 @@ def put(upload_id: str, number: str, query_data: ChunkQuery) -> Any:
             f"the piece has {request.content_length} bytes; {upload.chunk_bytes} are allowed",
             code="chunk_too_large",
         )
-    request.max_content_length = upload.chunk_bytes
+    # One more than allowed: the server ends the stream itself, and Werkzeug takes having read as
+    # much as the limit for having too much.
+    request.max_content_length = upload.chunk_bytes + 1
     if not NUMBER.fullmatch(number):
         raise DataError(
             f"pieces of this upload are numbered 0 to {upload.n_chunks - 1}",

@@ -122,7 +122,7 @@ class Uploads:
             raise DataError(
                 f"pieces of this upload are numbered 0 to {upload.n_chunks - 1}",
                 code="chunk_out_of_range",
-                details={"field": "n"},
+                details={"field": "number"},
             )
         key, digest, n_bytes = chunk_key(upload.id, number), hashlib.sha256(), 0
 

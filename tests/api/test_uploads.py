@@ -182,6 +182,19 @@ def test_numbers_that_no_piece_has(site: Site, number: Any) -> None:
     upload = begin(site).json["id"]
     answer = put(site, upload, number, b"x")
     assert (answer.status_code, answer.json["code"]) == (422, "chunk_out_of_range")
+    assert answer.json["errors"][0]["field"] == "number"
+
+
+def test_whole_pieces_pass_a_server_that_ends_the_stream_itself(site: Site) -> None:
+    """As waitress does: a piece as large as pieces may be is not too large."""
+    upload = begin(site).json["id"]
+    ended = {"environ_overrides": {"wsgi.input_terminated": True}}
+    for number in range(N):
+        answer = put(site, upload, number, **ended)
+        assert answer.status_code == 200, answer.text
+    assert complete(site, upload).status_code == 201
+    longer = put(site, begin(site).json["id"], 0, bytes(EACH + 1), **ended)
+    assert (longer.status_code, longer.json["code"]) == (413, "chunk_too_large")
 
 
 def test_pieces_of_a_wrong_length(site: Site) -> None:
