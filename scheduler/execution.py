@@ -219,7 +219,11 @@ def _searched(work: Work) -> Job:
             start=start,
         )
         if around is not None:
-            found = replace(found, champion=around.crowned(found.champion))
+            found = replace(
+                found,
+                champion=around.crowned(found.champion),
+                warnings=(*around.warnings, *found.warnings),
+            )
         with measure(work.meter) as predicting:
             predict = predict_cost(found.champion, head, meter=work.meter)
             one_row = row_milliseconds(found.champion, head)

@@ -43,6 +43,7 @@ class Featured:
     ----------
     around : what makes them
     groups : what was decided of each group of features, as JSON
+    warnings : of features that look too good
     head : positions of some first rows, to measure predictions with
     n_rows : how many rows are learnt from, and of how many
     cost : of choosing and computing the features
@@ -50,6 +51,7 @@ class Featured:
 
     around: Around
     groups: tuple[Mapping[str, Any], ...]
+    warnings: tuple[Mapping[str, Any], ...]
     stored: Stored
     head: Positions
     n_rows: tuple[int, int]
@@ -122,7 +124,7 @@ def featured(
     if part is not None:
         labelled, dataset = labelled[part], sampled(dataset, part)
     with measure(work.meter) as reading:
-        featurizer, groups = _chosen(work, tables, labelled, dataset)
+        featurizer, told = _chosen(work, tables, labelled, dataset)
         columns = computed(tables, featurizer, labelled)
         if unlabelled is not None:
             beside = computed(tables, featurizer, others)
@@ -140,7 +142,8 @@ def featured(
     made = replace(dataset, X=X, unlabelled=unlabelled)
     return made, Featured(
         around=around,
-        groups=groups,
+        groups=tuple(told["groups"]),
+        warnings=tuple(told["warnings"]),
         stored=tables,
         head=labelled[:PREDICT_ROWS],
         n_rows=(made.n_rows, n_rows),
@@ -184,7 +187,7 @@ def computed(tables: Stored, featurizer: Featurizer, positions: Positions) -> pd
 
 def _chosen(
     work: Work, tables: Stored, positions: Positions, dataset: Dataset
-) -> tuple[Featurizer, tuple[Mapping[str, Any], ...]]:
+) -> tuple[Featurizer, dict[str, Any]]:
     """The features and what was decided of each group; what an earlier process chose stays."""
     import numpy as np
 
@@ -198,7 +201,7 @@ def _chosen(
     file = work.artifacts.path(f"jobs/{work.job.id}") / CHOICE
     if file.exists():
         kept = json.loads(file.read_text(encoding="utf-8"))
-        return Featurizer.from_json(kept["featurizer"]), tuple(kept["groups"])
+        return Featurizer.from_json(kept["featurizer"]), kept
     sampler = CaseControl() if dataset.time is None else RecentFirst()
     # Of others than the screening sample no event is read before it is known which are needed.
     rows = np.sort(sampler.order(dataset, seed=seed)[: sampler.screening_rows(dataset)])
@@ -214,13 +217,17 @@ def _chosen(
         stop=lambda: CANCELLED if work.heart.cancel_requested.is_set() else None,
     )
     featurizer = found.featurizer or Featurizer(groups=())
-    groups = tuple(one.to_json() for one in found.decisions)
-    text = json.dumps({"featurizer": featurizer.to_json(), "groups": groups}, allow_nan=False)
+    kept = {
+        "featurizer": featurizer.to_json(),
+        "groups": [one.to_json() for one in found.decisions],
+        "warnings": [dict(one) for one in found.warnings],
+    }
+    text = json.dumps(kept, allow_nan=False)
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_suffix(".part")
     part.write_text(text, encoding="utf-8")
     part.replace(file)  # whole or not at all, whenever the process ends
-    return featurizer, groups
+    return featurizer, kept
 
 
 def used_columns(champion: Champion) -> set[str]:

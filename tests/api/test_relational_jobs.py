@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
@@ -27,7 +28,9 @@ from tests.api.relations import (
     bank,
     bank_spec,
     bank_tables,
+    frame_csv,
     log_lines,
+    uploaded,
 )
 
 pytestmark = pytest.mark.slow  # trains a model
@@ -383,3 +386,50 @@ def test_of_deleted_data_nothing_stays(site: Site, tmp_path: Path) -> None:
     assert site.get(f"/v1/predictions/{done['id']}").json["state"] == "DELETED"
     left = [name for name in site.artifacts.names() if not name.startswith("models/")]
     assert left == []
+
+
+def test_a_feature_that_looks_too_good_is_named(site: Site) -> None:
+    rng = np.random.default_rng(0)
+    n = 200
+    people = pd.DataFrame(
+        {
+            "id": [f"P{i:03}" for i in range(n)],
+            "age": rng.integers(20, 80, n),
+            "y": np.arange(n) % 4,
+        }
+    )
+    people["y"] = (people["y"] == 0).astype(int)
+    people["until"] = "2024-06-01"
+    calls = pd.DataFrame(
+        {
+            "id": np.repeat(people["id"], 6),
+            "at": np.tile([f"2024-0{month}-01" for month in (1, 2, 3, 4, 5)] + ["2024-05-31"], n),
+            "amount": rng.normal(size=6 * n),
+        }
+    )
+    told = np.repeat(people["y"] == 1, 6).to_numpy() & (calls["at"] == "2024-05-31").to_numpy()
+    calls.loc[told, "amount"] += 50
+    ids = [uploaded(site, frame_csv(one))["id"] for one in (people, calls)]
+    spec = {
+        "tables": {
+            "people": {"role": "entities", "source": {"dataset": ids[0]}},
+            "calls": {
+                "role": "events",
+                "key": "id",
+                "to": "people",
+                "time": "at",
+                "source": {"dataset": ids[1]},
+            },
+        },
+        "key": "id",
+        "target": "y",
+        "cut_off": {"column": "until"},
+    }
+    dataset = assembled(site, spec, name="calls")
+    assert dataset["state"] == "READY", dataset["problem"]
+    job = trained(site, dataset["id"], model="calls")
+    warnings = job["result"]["warnings"]
+    warned = [one for one in warnings if one["code"] == "feature_leakage_suspected"]
+    assert warned
+    assert warned[0]["column"].startswith("calls.amount")
+    assert "just before the cut-off" in warned[0]["detail"]
