@@ -203,8 +203,23 @@ def check(spec: Spec) -> None:
             raise _bad(f"{where}.orphans", "refuse or drop")
         if table.first is not None and table.first < 1:
             raise _bad(f"{where}.first", "at least one row of each entity is kept")
+    _check_cut_off(spec)
     for name in names:
         _check_path(spec, name)
+
+
+def _check_cut_off(spec: Spec) -> None:
+    """There is one way to tell the cut-off: of two, one would be ignored without a word."""
+    ways = [
+        one for one in ("column", "now", "after_first") if getattr(spec.cut_off, one) is not None
+    ]
+    if len(ways) > 1:
+        raise _bad("cut_off", f"say one of column, now and after_first, here {', '.join(ways)}")
+    table = spec.cut_off.table
+    if ways == ["after_first"] and table is None:
+        raise _bad("cut_off.table", "which table has the first row that after_first counts from?")
+    if table is not None and table not in spec.tables:
+        raise _bad("cut_off.table", f"there is no table {table!r}")
 
 
 def _check_path(spec: Spec, name: str) -> None:

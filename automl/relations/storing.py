@@ -17,7 +17,7 @@ from automl.data.options import ReadingLimits, ReadingOptions
 from automl.data.target import matches
 from automl.errors import DataError
 from automl.relations.assembling import Assembled, assemble
-from automl.relations.audit import audit_events
+from automl.relations.audit import audit_columns, audit_events
 from automl.relations.buckets import BUCKET_ROWS, write_table
 from automl.relations.cut_offs import cut_offs
 from automl.relations.entities import write_entities
@@ -114,6 +114,7 @@ def store(
         report["warnings"] = [
             *report["warnings"],
             *audit_events(counts, about, points_to=points_to),
+            *audit_columns(list(files.types()), about),
         ]
         report["tables"] = {**report["tables"], name: {"kind": "events", **asdict(counts)}}
         layout = layout.having(written)

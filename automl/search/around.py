@@ -126,7 +126,13 @@ class Around:
         with tempfile.TemporaryDirectory() as folder:
             source = Path(folder) / "lines"
             source.write_text(text, encoding="utf-8")
-            ingest(source, Path(folder), options=ReadingOptions.from_json(options), limits=limits)
+            try:
+                ingest(
+                    source, Path(folder), options=ReadingOptions.from_json(options), limits=limits
+                )
+            except DataError as error:
+                error.table = error.table or name
+                raise
             return pq.read_table(Path(folder) / ROWS_FILE)
 
     def moment(self, sent: str | None, *, asked: str) -> datetime | None:

@@ -124,3 +124,18 @@ def test_a_row_without_a_cut_off_is_refused():
     with pytest.raises(DataError) as caught:
         assemble(spec_of({"column": "day"}), {"rows": ROWS.set_column(1, "day", days), "log": LOG})
     assert (caught.value.code, caught.value.row) == ("cut_off", 2)
+
+
+@pytest.mark.parametrize(
+    ("cut_off", "field"),
+    [
+        ({"column": "day", "now": "2024-01-01"}, "cut_off"),
+        ({"column": "day", "after_first": 7, "table": "log"}, "cut_off"),
+        ({"after_first": 7}, "cut_off.table"),
+        ({"after_first": 7, "table": "logs"}, "cut_off.table"),
+    ],
+)
+def test_a_cut_off_that_is_told_twice_or_by_half_is_refused(cut_off, field):
+    with pytest.raises(DataError) as refused:
+        spec_of(cut_off)
+    assert (refused.value.code, refused.value.details["field"]) == ("bad_spec", field)

@@ -156,6 +156,20 @@ def test_files_of_other_columns_are_refused(tmp_path):
     assert caught.value.details["file"] == "9.parquet"
 
 
+def test_an_excluded_column_that_is_not_there_is_told_as_in_memory(tmp_path):
+    declared = json.loads(json.dumps(SPEC))
+    declared["tables"]["moves"]["exclude"] = ["note", "nope"]
+    spec = Spec.from_json(declared)
+    given = tables()
+    found = store(spec, as_files(given, tmp_path, kind="csv"), tmp_path / "relations")
+    told = [
+        [one for one in made.report["warnings"] if one["code"] == "unknown_column"]
+        for made in (found, assemble(spec, given))
+    ]
+    assert told[0] == told[1]
+    assert [(one["table"], one["column"]) for one in told[0]] == [("moves", "nope")]
+
+
 def test_too_many_orphans_are_refused_as_in_memory(tmp_path):
     given = tables()
     strangers = pa.array(["nobody"] * 1_000)

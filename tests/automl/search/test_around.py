@@ -171,3 +171,6 @@ def test_lines_are_for_tables_that_were_logs(made: tuple[Relations, Around]) -> 
     with pytest.raises(DataError) as refused:
         around.lines("visits", "17 came", limits=ReadingLimits())
     assert refused.value.code == "not_a_log"
+    with pytest.raises(DataError) as unread:
+        around.lines("calls", "\x00", limits=ReadingLimits())
+    assert unread.value.table == "calls"
