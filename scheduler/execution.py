@@ -351,7 +351,7 @@ def budget_of(request: Mapping[str, Any], *, grams_per_kwh: float) -> Budget:
 def left_of(budget: Budget, cost: Cost) -> Budget:
     """Return what is left of the limits once this was spent: all but nothing when it was more.
 
-    >>> left_of(Budget(cpu_seconds=60), Cost(cpu_seconds=20, joules=80, meter="x")).cpu_seconds
+    >>> left_of(Budget(cpu_seconds=60.0), Cost(cpu_seconds=20, joules=80, meter="x")).cpu_seconds
     40.0
     """
     spent = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from api.auth import FAILURES_PER_MINUTE, PUBLIC, allowed_hosts
 from scheduler.config import Settings
+from scheduler.records import Batch
 from tests.api.parts import Site, build
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
@@ -139,6 +141,18 @@ def test_another_projects_ids_are_unknown_to_the_byte(site: Site) -> None:
     unknown = uuid.uuid4().hex
     at = {"model": model.name, "at": {"start": "02:30"}, "time_zone": "Europe/Paris"}
     schedule_id = site.post("/v1/schedules", json=at).json["id"]
+    upload_id = site.post("/v1/uploads", json={"name": "pieces", "size": 3}).json["id"]
+    batch = site.store.add_batch(
+        Batch(
+            id=uuid.uuid4().hex,
+            project_id=site.project,
+            model_id=model.id,
+            dataset_id=dataset_id,
+            format="csv",
+            state="RUNNING",
+            created_at=datetime.now(UTC),
+        )
+    )
     pairs = [
         ("GET", "/v1/datasets/{}", dataset_id),
         ("GET", "/v1/datasets/{}/profile", dataset_id),
@@ -167,6 +181,14 @@ def test_another_projects_ids_are_unknown_to_the_byte(site: Site) -> None:
         ("GET", "/v1/schedules/{}/runs", schedule_id),
         ("PATCH", "/v1/schedules/{}", schedule_id),
         ("DELETE", "/v1/schedules/{}", schedule_id),
+        ("POST", "/v1/models/{}/predictions", model.name),
+        ("GET", "/v1/predictions/{}", batch.id),
+        ("GET", "/v1/predictions/{}/content", batch.id),
+        ("DELETE", "/v1/predictions/{}", batch.id),
+        ("GET", "/v1/uploads/{}", upload_id),
+        ("PUT", "/v1/uploads/{}/chunks/0", upload_id),
+        ("POST", "/v1/uploads/{}/complete", upload_id),
+        ("DELETE", "/v1/uploads/{}", upload_id),
     ]
     with_ids = {
         (method, rule.rule)
@@ -181,9 +203,14 @@ def test_another_projects_ids_are_unknown_to_the_byte(site: Site) -> None:
             body = {"state": "PAUSED"}
         elif path.endswith("/promote"):
             body = {"version": 1}
+        elif path.endswith("/predictions"):
+            body = {"dataset": dataset_id, "format": "csv"}
         given: dict[str, Any] = {"json": body}
         if path.endswith("/versions") and method == "POST":
             given = {"data": b"age;y\n1;0\n", "content_type": "text/csv"}
+        elif method == "PUT":
+            digest = hashlib.sha256(b"abc").hexdigest()
+            given = {"data": b"abc", "query_string": {"sha256": digest}}
         foreign, absent = (
             site.call(method, path.format(one), secret=site.other_secret, **given)
             for one in (known, unknown)

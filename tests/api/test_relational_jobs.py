@@ -407,7 +407,7 @@ def test_a_feature_that_looks_too_good_is_named(site: Site) -> None:
             "amount": rng.normal(size=6 * n),
         }
     )
-    told = np.repeat(people["y"] == 1, 6).to_numpy() & (calls["at"] == "2024-05-31").to_numpy()
+    told = np.repeat(people["y"].to_numpy() == 1, 6) & (calls["at"] == "2024-05-31").to_numpy()
     calls.loc[told, "amount"] += 50
     ids = [uploaded(site, frame_csv(one))["id"] for one in (people, calls)]
     spec = {
