@@ -98,6 +98,16 @@ def fitted(
     for name, text in types.items():
         kind = TIMESTAMP if text == str(TIMESTAMP) else pa.type_for_alias(text)
         if name in came.column_names:
+            given = came.column(name).type
+            if pa.types.is_temporal(kind) and not _may_be_time(given):
+                # As a number of microseconds it would silently be a day of 1970.
+                raise DataError(
+                    f"'{table_name}.{name}' has numbers where dates were learnt from; send them "
+                    "as text, e.g. 2024-06-30",
+                    code="column_type",
+                    table=table_name,
+                    column=name,
+                )
             try:
                 columns[name] = came.column(name).cast(kind)
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
@@ -117,3 +127,9 @@ def fitted(
         else:
             columns[name] = pa.chunked_array([pa.nulls(came.num_rows, kind)])
     return pa.table(columns)
+
+
+def _may_be_time(kind: pa.DataType) -> bool:
+    return not (
+        pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)
+    )
