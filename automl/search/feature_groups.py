@@ -46,8 +46,9 @@ Floats = npt.NDArray[np.float64]
 JUDGE = NAMED["L15"]
 # Folds are added until so many positives judge: a gain of a percent is lost in the noise of fewer.
 JUDGING_POSITIVES, N_FOLDS = 300, 5
-# A group that costs less than this share of brute force stays unless it is seen to harm.
-CHEAP_SHARE = 0.001
+# A group that costs less than this share of brute force stays unless it is seen to harm, if it does
+# not bring more columns than this: each of them is paid for in every later fit.
+CHEAP_SHARE, MANY_COLUMNS = 0.001, 100
 # The choice of features may take this share of what the search may, or so many expected
 # CPU-seconds: on few rows all groups together take less than what they bring is worth.
 CHOICE_SHARE, LEAST_SECONDS = 1 / 3, 6.0
@@ -55,8 +56,6 @@ LEAST_TRIES = 3  # of a table's groups, whatever they take
 # Groups of a table that brought nothing, after which its others wait until those of other tables
 # were tried.
 PATIENCE = 2
-# ... and so does not bring more columns than this: each of them is paid for in every later fit.
-MANY_COLUMNS = 100
 # Standard errors by which a cheap group may seem to harm, and a dear one has to gain.
 HARM_ERRORS, GAIN_ERRORS = 1.0, 1.0
 
@@ -95,15 +94,6 @@ class Chosen:
     cost: Cost
     n_rows: int  # of the sample that decided
     warnings: tuple[Mapping[str, Any], ...] = ()  # of features that look too good
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "groups": [one.to_json() for one in self.decisions],
-            "base_score": self.base_score,
-            "n_rows": self.n_rows,
-            "cost": self.cost.to_json(),
-            "warnings": [dict(one) for one in self.warnings],
-        }
 
 
 def chosen(
@@ -191,7 +181,6 @@ class _Race:
         self._validation = judging(dataset, seed=seed)
         self.decisions: list[Decision] = []
         self._fitted: list[Featurizer] = []
-        self._frames: dict[str, pd.DataFrame] = {}
         self._columns = dataset.X
         self._tries: dict[str, int] = {}
         self._failures: dict[str, int] = {}
@@ -257,7 +246,7 @@ class _Race:
         n_used = len(used & set(frame.columns))
         found = replace(nothing, score=score, n_used=n_used)
         if self._replicates is None or not self.base_score:
-            return self._keep(found, frame, columns, (score, replicates, used), why="the first")
+            return self._keep(found, columns, (score, replicates, used), why="the first")
         # Of what a ranking has above chance, so that an area under the ROC curve counts alike.
         before = float(np.nanmean(self._replicates)) - self._objective.chance
         gains = 100 * (replicates - self._replicates) / max(before, 1e-12)
@@ -274,30 +263,28 @@ class _Race:
         )
         if gain < wanted or not n_used:
             return replace(found, why=why if n_used else f"{kind}: no split used it")
-        return self._keep(found, frame, columns, (score, replicates, used), why=why)
+        return self._keep(found, columns, (score, replicates, used), why=why)
 
     def _keep(
         self,
         found: Decision,
-        frame: pd.DataFrame,
         columns: pd.DataFrame,
         judged: tuple[float | None, Floats, frozenset[str]],
         *,
         why: str,
     ) -> Decision:
-        self._frames[found.name], self._columns = frame, columns
+        self._columns = columns
         score, self._replicates, self._used = judged
         self.base_score = score if self.base_score is None else self.base_score
         return replace(found, kept=True, why=why)
 
     def pruned(self) -> Featurizer | None:
         """The features of what was kept, without the columns that no tree split on."""
-        made = [name for frame in self._frames.values() for name in frame.columns]
-        used = [name for name in made if name in self._used]
-        if not used:
-            return None
-        groups = tuple(group for fitted in self._fitted for group in fitted.groups)
-        return Featurizer(groups=groups).only(used)
+        whole = Featurizer(
+            groups=tuple(group for fitted in self._fitted for group in fitted.groups)
+        )
+        used = [name for name in whole.columns if name in self._used]
+        return whole.only(used) if used else None
 
     def _judged(self, X: pd.DataFrame) -> tuple[float | None, Floats, frozenset[str]]:
         """The judge's score, its bootstrap replicates, and the columns that trees split on."""

@@ -24,11 +24,15 @@ class RelationalResult:
 
     features: Chosen
     found: SearchResult
-    featurizer: Featurizer | None  # with the columns that the champion was given
+
+    @property
+    def featurizer(self) -> Featurizer | None:
+        """What computes the columns that the champion was given; None where it was given none."""
+        return self.features.featurizer
 
     def predict_proba(self, relations: Relations) -> npt.NDArray[np.float64]:
         """Calibrated probability of the positive class, shape (n_entities,)."""
-        return self.found.champion.predict_proba(widened(relations, self.featurizer))
+        return self.found.champion.predict_proba(joined(relations.rows, relations, self.featurizer))
 
 
 def search_relations(
@@ -62,12 +66,7 @@ def search_relations(
     )
     wide = replace(dataset, X=joined(dataset.X, relations, features.featurizer))
     found = search(wide, meter=meter, seed=seed, mode=mode, **options)
-    return RelationalResult(features=features, found=found, featurizer=features.featurizer)
-
-
-def widened(relations: Relations, featurizer: Featurizer | None) -> pd.DataFrame:
-    """Entity rows with their features, shape (n_entities, n_columns)."""
-    return joined(relations.rows, relations, featurizer)
+    return RelationalResult(features=features, found=found)
 
 
 def joined(X: pd.DataFrame, relations: Relations, featurizer: Featurizer | None) -> pd.DataFrame:
