@@ -6,7 +6,6 @@ import logging
 import os
 import signal
 import sys
-import threading
 
 from automl.errors import FrugalError
 from scheduler.artifacts import ArtifactStore
@@ -17,6 +16,20 @@ from scheduler.service import Service
 from scheduler.store import Store
 
 log = logging.getLogger("scheduler")
+
+
+def expect(*numbers: signal.Signals) -> int:
+    """Return a descriptor that can be read once one of these signals has come.
+
+    A lock or an event of `threading` would not do: the kernel may hand the signal to any thread,
+    and a main thread that waits for a lock is not woken then to run Python's handler.
+    """
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    for number in numbers:
+        signal.signal(number, lambda *_: None)
+    return read
 
 
 def main() -> int:
@@ -33,15 +46,13 @@ def main() -> int:
             settings,
             intensity=make_source(settings),
         )
-        stopped = threading.Event()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: stopped.set())
+        stopped = expect(signal.SIGTERM, signal.SIGINT)
         service.start()
     except FrugalError as error:
         sys.stderr.write(f"{error.code}: {error}\n")
         return 1
     try:
-        stopped.wait()
+        os.read(stopped, 1)
     finally:
         service.stop()
         store.close()

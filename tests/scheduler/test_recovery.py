@@ -16,14 +16,17 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from sqlalchemy import select
 
 from scheduler.artifacts import ArtifactStore
 from scheduler.child import environment
 from scheduler.clock import utc_now
 from scheduler.config import Settings
+from scheduler.errors import StoreUnavailable
 from scheduler.ingestion import Ingestor
 from scheduler.records import DatasetState, Job, JobState, StoredTrial
 from scheduler.store import Store
+from scheduler.tables import jobs
 from tests.scheduler.test_child import is_running, wait_until
 
 pytestmark = [pytest.mark.server, pytest.mark.slow]
@@ -119,6 +122,29 @@ def n_finished(store: Store, job: Job) -> int:
     return sum(one.trial is not None for one in store.trials(job.id))
 
 
+def freeze(processes: list[int], settings: Settings) -> None:
+    """Stop processes between two of their transactions.
+
+    A lock of SQLite that is held by a stopped process is held for as long as that is stopped.
+    """
+    probe = Store(settings.resolved_database_url, busy_seconds=0.2)
+    try:
+        while True:
+            for pid in processes:
+                os.kill(pid, signal.SIGSTOP)
+            try:
+                with probe.write() as connection:
+                    connection.execute(select(jobs.c.id).with_for_update(nowait=True)).all()
+            except StoreUnavailable:
+                for pid in processes:
+                    os.kill(pid, signal.SIGCONT)
+                time.sleep(0.05)
+            else:
+                return
+    finally:
+        probe.close()
+
+
 def mid_trial(store: Store, job: Job, *, after: int) -> Callable[[], bool]:
     """Whether so many trials have ended and another one is running."""
 
@@ -197,8 +223,7 @@ def test_a_worker_frozen_beyond_its_lease_writes_nothing(
         assert process is not None
         # The whole of the first host stops for longer than the lease, then comes back to life.
         everything = [service.pid, *[p.pid for p in psutil.Process(service.pid).children()]]
-        for pid in (*everything, process.pid):
-            os.kill(pid, signal.SIGSTOP)
+        freeze([*everything, process.pid], settings)
         snapshot = kept(store.trials(job.id))
         time.sleep(LEASE_SECONDS + 1.5)
         claimed = store.claim_job(owner="other host", lease_seconds=600, now=utc_now())
