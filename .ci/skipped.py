@@ -6,7 +6,7 @@ import sys
 from collections import Counter
 from xml.etree import ElementTree
 
-REQUIRED = ("data", "postgres", "server")
+REQUIRED = ("data", "postgres", "server", "browser")
 """Marks whose tests must have run wherever the real data is at hand."""
 
 

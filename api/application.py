@@ -22,10 +22,13 @@ from api.knowledge import knowledge
 from api.leaderboard import leaderboard
 from api.ledger import ledger
 from api.models import models
+from api.pages import PREFIX, build_pages
+from api.pages.session import mounted
 from api.plans import plans
 from api.predictions import predictions
 from api.promotions import promotions
 from api.schedules import schedules
+from api.tokens import tokens
 from api.uploads import uploads
 from api.webhooks import webhooks
 
@@ -72,10 +75,13 @@ def build(parts: Parts) -> APIFlask:
         ledger,
         emissions,
         webhooks,
+        tokens,
         health.health,
         documents.documents,
     ):
         app.register_blueprint(blueprint)
+    api = app.wsgi_app
+    app.wsgi_app = mounted(build_pages(parts, api), api, prefix=PREFIX)  # type: ignore[assignment, method-assign]
     return app
 
 

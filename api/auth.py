@@ -143,6 +143,7 @@ def install(app: APIFlask, *, settings: Settings) -> None:
                 raise Unauthenticated("send a token as Authorization: Bearer <token>")
             raise Unauthenticated("the token is unknown, revoked or expired", code="invalid_token")
         g.project_id = token.project_id
+        g.token = token
         g.token_id = token.id
         g.role = token.role
         if request.endpoint is not None:  # what is not there is a 404 for everybody

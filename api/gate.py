@@ -22,6 +22,7 @@ from waitress.adjustments import Adjustments
 from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.utilities import Error
 
+from api.cookie import token_of
 from api.errors import CODE_OF_STATUS, PROBLEM, RETRY_AFTER_SECONDS
 from scheduler.records_uploads import MOST_CHUNK_BYTES
 
@@ -102,7 +103,9 @@ class GatedParser(HTTPRequestParser):
 
     @property
     def bearer(self) -> str | None:
-        """The secret of the Authorization header, if it is a bearer token."""
+        """The secret of the Authorization header, or of the cookie of a page of ours."""
+        if "AUTHORIZATION" not in self.headers:
+            return token_of(self.headers.get("COOKIE", ""))
         scheme, _, secret = self.headers.get("AUTHORIZATION", "").partition(" ")
         secret = secret.strip()
         return secret if scheme.lower() == "bearer" and 0 < len(secret) <= MAX_SECRET else None

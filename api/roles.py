@@ -36,6 +36,7 @@ ROLE_OF: Mapping[str, str] = {
     "emissions.by_location": VIEWER,
     "emissions.current": VIEWER,
     "emissions.latest": VIEWER,
+    "tokens.show": VIEWER,
     "webhooks.index": VIEWER,
     "health.metrics": VIEWER,
     "schedules.index": VIEWER,

@@ -1,0 +1,36 @@
+"""Pages for people: a view of `/v1`, asked in-process with the token of whoever is signed in."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import Flask
+
+from api.context import EXTENSION, Parts
+from api.pages import asking, failures, formats, front, navigation, scripts, session
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+PREFIX = "/ui"
+
+
+def build_pages(parts: Parts, api: WSGIApplication) -> Flask:
+    """An application of its own, so that forms, redirects and cookies stay out of the API.
+
+    Parameters
+    ----------
+    api : what answers ``/v1``; every figure on a page comes from it.
+    """
+    app = Flask("api", template_folder="templates", static_folder=None)
+    app.jinja_options = {"autoescape": True, "trim_blocks": True, "lstrip_blocks": True}
+    app.extensions[EXTENSION] = parts
+    app.config["MAX_CONTENT_LENGTH"] = parts.settings.max_body_bytes
+    formats.install(app)
+    asking.install(app, api=api)
+    session.install(app)
+    failures.install(app)
+    navigation.install(app)
+    for blueprint in (front.front, scripts.scripts):
+        app.register_blueprint(blueprint, url_prefix=PREFIX)
+    return app

@@ -1,0 +1,104 @@
+"""Figures and times as people read them; filters of the templates."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from flask import Flask
+
+from api.report import number
+
+STEPS = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"))
+
+
+def scaled(value: float | None, unit: str) -> str:
+    """A quantity in the unit that fits, with three digits.
+
+    >>> scaled(0.0000236, "kWh"), scaled(0.0112, "g"), scaled(1234.5, "J"), scaled(None, "g")
+    ('23.6 mWh', '11.2 mg', '1,235 J', '–')
+    """
+    if value is None:
+        return "–"
+    if unit == "kWh" and 0 < abs(value) < 1:
+        value, unit = value * 1000, "Wh"
+    for step, prefix in STEPS:
+        if value == 0 or abs(value) >= step:
+            return f"{number(value / step)} {prefix}{unit}"
+    return f"{number(value / 1e-6)} µ{unit}"
+
+
+def count(value: float | None) -> str:
+    """A whole number with commas.
+
+    >>> count(41188), count(None)
+    ('41,188', '–')
+    """
+    return "–" if value is None else f"{value:,.0f}"
+
+
+def share(value: float | None, digits: int = 1) -> str:
+    """A share as a percentage.
+
+    >>> share(0.1127), share(None)
+    ('11.3 %', '–')
+    """
+    return "–" if value is None else f"{100 * value:.{digits}f} %"
+
+
+def n_bytes(value: float | None) -> str:
+    """A size in the unit that fits.
+
+    >>> n_bytes(5_834_924), n_bytes(120), n_bytes(None)
+    ('5.8 MB', '120 B', '–')
+    """
+    if value is None:
+        return "–"
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if value >= size:
+            return f"{value / size:.1f} {unit}"
+    return f"{value:.0f} B"
+
+
+def duration(seconds: float | None) -> str:
+    """A length of time in two units.
+
+    >>> duration(3725), duration(42.4), duration(0.034), duration(None)
+    ('1 h 2 min', '42 s', '34 ms', '–')
+    """
+    if seconds is None:
+        return "–"
+    if seconds < 1:
+        return f"{1000 * seconds:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes = int(seconds // 60)
+    if minutes < 60:
+        return f"{minutes} min {int(seconds % 60)} s"
+    hours = minutes // 60
+    return f"{hours} h {minutes % 60} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
+def moment(value: Any) -> str:
+    """A time in UTC, to the minute; of an ISO 8601 text or a datetime.
+
+    >>> moment("2026-11-22T12:00:31Z"), moment(None)
+    ('2026-11-22 12:00 UTC', '–')
+    """
+    if not value:
+        return "–"
+    at = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
+    return f"{at:%Y-%m-%d %H:%M} UTC"
+
+
+def install(app: Flask) -> None:
+    """Give the templates of `app` these filters."""
+    app.jinja_env.filters.update(
+        number=number,
+        scaled=scaled,
+        count=count,
+        share=share,
+        n_bytes=n_bytes,
+        duration=duration,
+        moment=moment,
+    )
