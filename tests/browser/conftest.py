@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import random
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -74,6 +76,55 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalService]:
 def client(service: LocalService) -> Iterator[FrugalClient]:
     with FrugalClient(service.url, service.token) as made:
         yield made
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedJob:
+    """A job that is DONE, what it learnt from, and the model it made."""
+
+    id: str
+    dataset: str
+    model: str
+
+
+SCRIPT = "<script>alert(1)</script>"  # a column, as some customer's export may call it
+LONG = "a_long_name_" * 16 + "of_2xx_c"  # 200 characters
+N_ROWS = 600
+
+
+def customers(*, n_rows: int = N_ROWS, seed: int = 7) -> str:
+    """A made-up table as CSV: `fragile` is "yes" for about one row in seven, by debt above all."""
+    chance = random.Random(seed)
+    lines = [f"customer;age;debt;region;{SCRIPT};{LONG};fragile"]
+    for number in range(n_rows):
+        age, debt = chance.randint(18, 80), round(chance.uniform(0, 10), 2)
+        region = chance.choice(("north", "south", "east"))
+        odds = -11.5 + 1.2 * debt + (1.2 if region == "south" else 0.0)
+        fragile = "yes" if chance.random() < 1 / (1 + math.exp(-odds)) else "no"
+        odd, long = chance.choice("abc"), chance.randint(0, 5)
+        lines.append(f"c{number:04};{age};{debt};{region};{odd};{long};{fragile}")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture(scope="session")
+def finished_job(service: LocalService, tmp_path_factory: pytest.TempPathFactory) -> FinishedJob:
+    """One small search for all browser tests of a worker: data set, job and model to look at."""
+    table = tmp_path_factory.mktemp("tables") / "customers.csv"
+    table.write_text(customers())
+    with service.client() as client:
+        dataset = client.upload(table)
+        request = {
+            "dataset": dataset["id"],
+            "target": "fragile",
+            "positive": "yes",
+            "exclude": ["customer"],
+            "objective": {"alert_rate": 0.1},
+            "limits": {"trials": 8},
+            "model": "fragility",
+        }
+        job = client.wait(client.submit(request)["id"])
+    assert job["state"] == "DONE", job["problem"]
+    return FinishedJob(id=job["id"], dataset=dataset["id"], model=job["model"])
 
 
 @pytest.fixture(params=[DESKTOP, PHONE], ids=["desktop", "phone"])
