@@ -7,31 +7,19 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from api.client_calls import Calls, Json
+from api.client_calls import Json, given, path_of
+from api.client_datasets import DatasetCalls
+from api.client_frames import is_frame
 
 
-class TableCalls(Calls):
+class TableCalls(DatasetCalls):
     """Data sets of several tables, and predictions for every row of a data set."""
-
-    def upload(
-        self,
-        path: Path | str,
-        *,
-        name: str | None = None,
-        options: Mapping[str, str] | None = None,
-        wait: bool = True,
-    ) -> Json:
-        raise NotImplementedError
-
-    def wait_dataset(self, dataset_id: str, *, poll_seconds: float = 0.2) -> Json:
-        raise NotImplementedError
 
     def assemble(
         self,
         spec: Mapping[str, Any],
-        files: Mapping[str, Path | str] | None = None,
+        files: Mapping[str, Any] | None = None,
         *,
         name: str = "data",
         wait: bool = True,
@@ -42,7 +30,7 @@ class TableCalls(Calls):
         ----------
         spec : mapping
             As the service describes it; the `reading` of a table are the options of its upload.
-        files : mapping of table to path
+        files : mapping of table to path, or to a table of pandas, polars or Arrow
             Tables that are left out name a data set themselves, as their `source`.
         name : str
             Of the data set.
@@ -53,12 +41,13 @@ class TableCalls(Calls):
         tables = {one: dict(about) for one, about in spec["tables"].items()}
         for one, path in (files or {}).items():
             options = {key: _text(value) for key, value in tables[one].pop("reading", {}).items()}
-            uploaded = self.upload(path, options=options)
+            named = one if is_frame(path) else None
+            uploaded = self.upload(path, name=named, options=options)
             if uploaded["state"] != "READY":
                 return uploaded
             tables[one]["source"] = {"dataset": uploaded["id"]}
         body = {"name": name, "spec": {**spec, "tables": tables}}
-        dataset = self._json("POST", "/v1/datasets", json=body)
+        dataset = self._again("POST", "/v1/datasets", json=body)
         return self.wait_dataset(dataset["id"]) if wait else dataset
 
     def predict_dataset(
@@ -71,8 +60,8 @@ class TableCalls(Calls):
         wait: bool = True,
     ) -> Json:
         """Predict every row of a data set; `download_predictions` fetches the file."""
-        params = {} if version is None else {"version": version}
-        path = f"/v1/models/{quote(model, safe='')}/predictions"
+        params = given(version=version)
+        path = path_of("models", model, "predictions")
         body = {"dataset": dataset, "format": format}
         begun = self._json("POST", path, params=params, json=body)
         while wait and begun["state"] == "RUNNING":
@@ -82,22 +71,11 @@ class TableCalls(Calls):
 
     def predictions(self, batch_id: str) -> Json:
         """Predictions of a whole data set: their state, and what came of them."""
-        return self._json("GET", f"/v1/predictions/{quote(batch_id, safe='')}")
+        return self._json("GET", path_of("predictions", batch_id))
 
     def download_predictions(self, batch_id: str, destination: Path | str) -> Path:
         """Save the file of predictions that are DONE."""
-        destination = Path(destination)
-        path = f"/v1/predictions/{quote(batch_id, safe='')}/content"
-        with (
-            self._request("GET", path, stream=True) as response,
-            destination.open("wb") as file,
-        ):
-            for chunk in response.iter_content(1 << 20):
-                file.write(chunk)
-        return destination
-
-    def _request(self, method: str, path: str, **request: Any) -> Any:
-        raise NotImplementedError
+        return self._save(path_of("predictions", batch_id, "content"), destination)
 
 
 def _text(value: Any) -> str:

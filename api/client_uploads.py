@@ -9,9 +9,8 @@ import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from api.client_calls import Calls, Json
+from api.client_calls import Calls, Json, path_of
 from automl.errors import FrugalError
 
 # Larger files go in pieces of this.
@@ -53,7 +52,7 @@ class UploadCalls(Calls):
 
     def delete_upload(self, upload_id: str) -> None:
         """Give an upload up."""
-        self._json("DELETE", _path(upload_id))
+        self._json("DELETE", path_of("uploads", upload_id))
 
     def upload_in_pieces(
         self,
@@ -93,7 +92,7 @@ class UploadCalls(Calls):
             body = {"name": name or path.name, "size": size, "sha256": digest}
             upload = self._json("POST", "/v1/uploads", json=body | {"options": options or {}})
         else:
-            upload = self._json("GET", _path(upload_id))
+            upload = self._json("GET", path_of("uploads", upload_id))
             if upload["size"] != size:
                 raise ValueError(f"upload {upload_id} is of {upload['size']} bytes, not {size}")
             if upload["dataset"] is not None:
@@ -112,7 +111,8 @@ class UploadCalls(Calls):
                 if progress is not None:
                     progress(n_bytes, size)
         try:
-            return self._again(upload["id"], "POST", f"{_path(upload['id'])}/complete")
+            complete = path_of("uploads", upload["id"], "complete")
+            return self._piece(upload["id"], "POST", complete)
         except FrugalError as error:
             if getattr(error, "status", None) == 422:  # it will not become better by waiting
                 with contextlib.suppress(FrugalError):
@@ -125,10 +125,10 @@ class UploadCalls(Calls):
             "Content-Digest": f"sha-256=:{digest}:",
             "Content-Type": "application/octet-stream",
         }
-        path = f"{_path(upload_id)}/chunks/{number}"
-        self._again(upload_id, "PUT", path, data=piece, headers=headers)
+        path = path_of("uploads", upload_id, "chunks", str(number))
+        self._piece(upload_id, "PUT", path, data=piece, headers=headers)
 
-    def _again(self, upload_id: str, method: str, path: str, **request: Any) -> Json:
+    def _piece(self, upload_id: str, method: str, path: str, **request: Any) -> Json:
         """A request that may be repeated, until it is answered."""
         for attempt in range(PIECE_ATTEMPTS):
             try:
@@ -143,7 +143,3 @@ class UploadCalls(Calls):
                     ) from error
             time.sleep(PAUSE_SECONDS * 2**attempt)
         raise AssertionError("the last attempt returns or raises")
-
-
-def _path(upload_id: str) -> str:
-    return f"/v1/uploads/{quote(upload_id, safe='')}"

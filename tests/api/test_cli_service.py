@@ -143,7 +143,7 @@ def test_the_ledger_as_table_and_as_json(frugal: Any, site: Site) -> None:
 def test_all_pages_of_the_ledger_and_of_schedules_are_read(
     site: Site, url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("api.client_calls.LEDGER_PAGE", 2)
+    monkeypatch.setattr("api.client_carbon.LEDGER_PAGE", 2)
     monkeypatch.setattr("api.client_calls.PAGE", 1)
     lines = [line(site, day=f"2026-11-{day}") for day in range(10, 15)]
     site.store.settle(A, receipt=None, lines=lines, settle_at=None, now=NOW)
@@ -178,7 +178,7 @@ def test_the_grid(frugal: Any) -> None:
 def test_faults_are_one_sentence(
     frugal: Any, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], words: str
 ) -> None:
-    monkeypatch.setattr("api.client.BACKOFF_SECONDS", 0.001)
+    monkeypatch.setattr("api.client_calls.BACKOFF_SECONDS", 0.001)
     result = frugal(*arguments, status=1, stdin="[1, 2")
     assert words in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1

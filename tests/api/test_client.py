@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from api import client as module
+from api import client_calls, client_jobs
 from api.client import FrugalClient, ServiceError, ServiceUnreachable
 
 Reply = tuple[int, dict[str, str], bytes]
@@ -73,8 +73,8 @@ def script() -> Script:
 
 @pytest.fixture
 def client(script: Script, monkeypatch: pytest.MonkeyPatch) -> Iterator[FrugalClient]:
-    monkeypatch.setattr(module, "BACKOFF_SECONDS", 0.01)
-    monkeypatch.setattr(module, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(client_calls, "BACKOFF_SECONDS", 0.01)
+    monkeypatch.setattr(client_jobs, "POLL_SECONDS", 0.01)
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler(script))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -148,11 +148,11 @@ def test_a_job_is_not_submitted_for_ever(client: FrugalClient, script: Script) -
     script.add("POST /v1/jobs", *[BUSY] * 10)
     with pytest.raises(ServiceError):
         client.submit({})
-    assert len(script.requests) == module.ATTEMPTS
+    assert len(script.requests) == client_calls.ATTEMPTS
 
 
 def test_nobody_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "BACKOFF_SECONDS", 0.001)
+    monkeypatch.setattr(client_calls, "BACKOFF_SECONDS", 0.001)
     with FrugalClient("http://127.0.0.1:1", "secret") as nobody, pytest.raises(ServiceUnreachable):
         nobody.cancel("a")
 
@@ -189,7 +189,7 @@ def test_events_are_resumed_where_they_broke_off(client: FrugalClient, script: S
 
 def test_events_are_polled_when_all_places_are_taken(client: FrugalClient, script: Script) -> None:
     full = reply(503, {"code": "too_many_viewers", "detail": "full"}, **{"Retry-After": "0"})
-    script.add("GET /v1/jobs/a/events", *[full] * (module.ATTEMPTS + 1))
+    script.add("GET /v1/jobs/a/events", *[full] * (client_calls.ATTEMPTS + 1))
     page = {"items": [{"seq": 1, "kind": "state", "data": {}}], "last": 1, "finished": False}
     end = {"items": [{"seq": 2, "kind": "end", "data": {}}], "last": 2, "finished": True}
     script.add("GET /v1/jobs/a/events", reply(200, page), reply(200, end))

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from api import client as module
-from api import client_uploads
+from api import client_datasets, client_uploads
 from api.client import FrugalClient, ServiceError, ServiceUnreachable
 from api.client_uploads import UploadBroken
 from tests.api.parts import Site
@@ -41,7 +40,7 @@ class Direct(FrugalClient):
 @pytest.fixture
 def client(site: Site, monkeypatch: pytest.MonkeyPatch) -> Direct:
     monkeypatch.setattr(client_uploads, "PAUSE_SECONDS", 0.0)
-    monkeypatch.setattr(module, "PIECE_BYTES", 1000)
+    monkeypatch.setattr(client_datasets, "PIECE_BYTES", 1000)
     real = site.call
 
     def smaller(method: str, path: str, **more: Any) -> Any:

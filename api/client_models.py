@@ -1,0 +1,237 @@
+"""What `FrugalClient` can ask of models: predictions, cards, curves, and which version answers."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, TypeVar, overload
+
+from api.client_calls import Calls, Json, ServiceError, given, path_of
+from api.client_datasets import CONTENT_TYPES
+from api.client_frames import (
+    blocks,
+    from_rows,
+    is_frame,
+    joined,
+    n_rows_of,
+    to_parquet,
+    to_rows,
+)
+
+if TYPE_CHECKING:
+    from narwhals.typing import IntoFrame
+
+PARQUET = CONTENT_TYPES[".parquet"]
+CSV = CONTENT_TYPES[".csv"]
+# As the service has it, unless its operator said another number; then pieces are halved.
+BLOCK_ROWS = 100_000
+TOO_LARGE = 413
+Rows = Sequence[Mapping[str, Any]] | Path | bytes | IO[bytes]
+FrameT = TypeVar("FrameT", bound="IntoFrame")
+
+
+class PredictionWarning(UserWarning):
+    """The rows look different from those that the model was trained on."""
+
+
+class ModelCalls(Calls):
+    """Models."""
+
+    def models(self) -> list[Json]:
+        """Of each name the version that answers, newest first."""
+        return list(self._pages("/v1/models"))
+
+    def model(self, name: str) -> Json:
+        """Which version of a model answers, which there are, and since when."""
+        return self._json("GET", path_of("models", name, "promotions"))
+
+    def promote(self, name: str, version: int, *, because: str = "") -> Json:
+        """Let a version answer from now on, also when newer ones come."""
+        body = {"version": version} | ({"because": because} if because else {})
+        return self._again("POST", path_of("models", name, "promote"), json=body)
+
+    def rollback(self, name: str) -> Json:
+        """Let the version answer again that did before; never retried."""
+        return self._json("POST", path_of("models", name, "rollback"))
+
+    def delete_model(self, name: str) -> None:
+        """Delete every version of a model."""
+        self._json("DELETE", path_of("models", name))
+
+    def curves(
+        self,
+        model: str,
+        *,
+        version: int | None = None,
+        member: int | None = None,
+        missed_cost: float | None = None,
+        alert_cost: float | None = None,
+    ) -> Json:
+        """Precision-recall, calibration, gain and cost curves of a model or of one finalist."""
+        params = given(
+            version=version, member=member, missed_cost=missed_cost, alert_cost=alert_cost
+        )
+        return self._json("GET", path_of("models", model, "curves"), params=params)
+
+    def card(self, model: str, *, version: int | None = None) -> Json:
+        """The model card."""
+        return self._json("GET", path_of("models", model, "card"), params=given(version=version))
+
+    def card_text(self, model: str, *, version: int | None = None) -> str:
+        """The model card as Markdown."""
+        path, headers = path_of("models", model, "card"), {"Accept": "text/markdown"}
+        with self._request("GET", path, params=given(version=version), headers=headers) as answer:
+            return answer.content.decode()
+
+    def export(self, model: str, destination: Path | str, *, version: int | None = None) -> Path:
+        """Save weights, manifest and loader of a model as one archive."""
+        return self._save(path_of("models", model, "export"), destination, **given(version=version))
+
+    @overload
+    def predict(
+        self,
+        model: str,
+        rows: Rows,
+        *,
+        content_type: str | None = None,
+        version: int | None = None,
+        reasons: int = 0,
+        tables: Mapping[str, Any] | None = None,
+        now: str | None = None,
+    ) -> Json: ...
+
+    @overload
+    def predict(
+        self,
+        model: str,
+        rows: FrameT,
+        *,
+        content_type: str | None = None,
+        version: int | None = None,
+        reasons: int = 0,
+        tables: Mapping[str, Any] | None = None,
+        now: str | None = None,
+    ) -> FrameT: ...
+
+    def predict(
+        self,
+        model: str,
+        rows: Any,
+        *,
+        content_type: str | None = None,
+        version: int | None = None,
+        reasons: int = 0,
+        tables: Mapping[str, Any] | None = None,
+        now: str | None = None,
+    ) -> Any:
+        """Calibrated probabilities of rows, in their order.
+
+        A table of pandas, polars or Arrow is answered by one of the same kind, with the columns
+        ``probability`` and ``alert`` (and ``reason_1``, ``contribution_1``, ...), pandas' with the
+        same index; it may have any number of rows. Rows as mappings, or as a CSV or Parquet file,
+        are answered by a dictionary of ``predictions`` and a ``report``.
+
+        With `reasons`, so many columns of each row that moved its score furthest. A model of
+        several tables takes rows as mappings or as a table, and beside them `tables`: by name,
+        rows as mappings, a table, or ``{"log": text}`` for the lines of a raw log; `now` is the
+        cut-off where the spec has one for all rows.
+
+        Warns
+        -----
+        PredictionWarning
+            Of a table, whose answer has no report: its rows have drifted.
+        """
+        path = path_of("models", model, "predict")
+        params = given(version=version) | ({"reasons": reasons} if reasons else {})
+        if is_frame(rows) and tables is None and now is None:
+            bodies = (
+                answer
+                for block in blocks(rows, BLOCK_ROWS)
+                for answer in self._predicted(path, block, params)
+            )
+            return joined(list(bodies), like=rows)
+        if is_frame(rows):
+            body = _body(to_rows(rows), tables, now)
+            answer = self._again("POST", path, params=params, json=body)
+            _warn(answer["report"])
+            return from_rows([_flat(one) for one in answer["predictions"]], like=rows)
+        if isinstance(rows, Path):
+            kind = content_type or CONTENT_TYPES.get(rows.suffix, CSV)
+            content = rows.read_bytes()
+        elif isinstance(rows, bytes) or hasattr(rows, "read"):
+            kind = content_type or CSV
+            content = rows if isinstance(rows, bytes) else rows.read()
+        else:
+            return self._again("POST", path, params=params, json=_body(rows, tables, now))
+        headers = {"Content-Type": kind}
+        return self._again("POST", path, params=params, data=content, headers=headers)
+
+    def predict_file(
+        self,
+        model: str,
+        rows: bytes,
+        *,
+        content_type: str,
+        accept: str = CSV,
+        version: int | None = None,
+        reasons: int = 0,
+    ) -> tuple[bytes, Json]:
+        """Predictions of one file of rows as the bytes of another, and the report on the rows."""
+        params = given(version=version) | ({"reasons": reasons} if reasons else {})
+        headers = {"Content-Type": content_type, "Accept": accept}
+        path = path_of("models", model, "predict")
+        with self._request("POST", path, params=params, data=rows, headers=headers) as answer:
+            return answer.content, json.loads(answer.headers.get("Prediction-Report", "{}"))
+
+    def _predicted(self, path: str, block: Any, params: Json) -> Iterator[bytes]:
+        """Parquet files of predictions; of a block that is too large, those of its halves."""
+        headers = {"Content-Type": PARQUET, "Accept": PARQUET}
+        body = to_parquet(block)
+        try:
+            with self._request("POST", path, params=params, data=body, headers=headers) as answer:
+                content, report = answer.content, answer.headers.get("Prediction-Report", "{}")
+        except ServiceError as error:
+            n_rows = n_rows_of(block)
+            if error.status != TOO_LARGE or n_rows < 2:
+                raise
+            for half in blocks(block, -(-n_rows // 2)):
+                yield from self._predicted(path, half, params)
+            return
+        _warn(json.loads(report))
+        yield content
+
+
+def _body(rows: Any, tables: Mapping[str, Any] | None, now: str | None) -> Json:
+    body: Json = {"rows": list(rows)}
+    if tables is not None:
+        body["tables"] = {name: _around(one) for name, one in tables.items()}
+    return body | given(now=now)
+
+
+def _around(table: Any) -> Any:
+    if is_frame(table):
+        return to_rows(table)
+    return table if isinstance(table, Mapping) else list(table)
+
+
+def _flat(prediction: Json) -> Json:
+    """A prediction as the row of a table, as the service writes it in CSV and Parquet."""
+    flat = {name: value for name, value in prediction.items() if name != "reasons"}
+    for number, reason in enumerate(prediction.get("reasons") or (), start=1):
+        flat[f"reason_{number}"] = reason["column"]
+        flat[f"contribution_{number}"] = reason["contribution"]
+    return flat
+
+
+def _warn(report: Mapping[str, Any]) -> None:
+    if not report.get("drift"):
+        return
+    odd = [*report.get("out_of_range", ()), *report.get("unseen_categories", ())]
+    named = ", ".join(map(repr, odd[:5])) + (", ..." if len(odd) > 5 else "")
+    warnings.warn(
+        f"the rows look different from those the model was trained on: {named}",
+        PredictionWarning,
+        stacklevel=4,
+    )
