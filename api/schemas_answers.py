@@ -230,3 +230,13 @@ class HealthAnswer(Answer):
 
     status: str
     checks: dict[str, str] = {}
+
+
+class TokenAnswer(Answer):
+    """The token that a request came with, without its secret."""
+
+    id: str
+    project: str
+    name: str
+    role: str = Field(description="viewer, analyst, approver or admin")
+    expires_at: datetime | None

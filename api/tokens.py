@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from apiflask import APIBlueprint
 from flask import g
-from pydantic import Field
 
 from api.context import project_id
-from api.schemas_answers import Answer
+from api.schemas_answers import TokenAnswer
 
 tokens = APIBlueprint("tokens", __name__, url_prefix="/v1", tag="Tokens")
-
-
-class TokenAnswer(Answer):
-    """The token that a request came with, without its secret."""
-
-    id: str
-    project: str
-    name: str
-    role: str = Field(description="viewer, analyst, approver or admin")
-    expires_at: datetime | None
 
 
 @tokens.get("/token")

@@ -21,6 +21,9 @@ def test_postgres(): pass
 
 @pytest.mark.server
 def test_server(): pass
+
+@pytest.mark.browser
+def test_browser(): pass
 """
 PLAIN_SKIP = """
 def test_other_system(): pytest.skip("not on this system")
@@ -64,7 +67,7 @@ def verdict(folder: Path, *sources: str, workers: str = "0") -> subprocess.Compl
 def test_everything_that_needs_real_input_ran(tmp_path: Path, workers: str) -> None:
     result = verdict(tmp_path, RAN, "import pytest\n" + PLAIN_SKIP, workers=workers)
     assert result.returncode == 0, result.stderr
-    assert result.stdout.splitlines()[-1] == "3 passed, 0 failed, 2 skipped"
+    assert result.stdout.splitlines()[-1] == "4 passed, 0 failed, 2 skipped"
 
 
 @pytest.mark.parametrize(("source", "reason"), [(DATA_SKIP, "no data"), (FIXTURE_SKIP, "no port")])

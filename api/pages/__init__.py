@@ -10,7 +10,7 @@ from api.context import EXTENSION, Parts
 from api.pages import asking, failures, formats, front, navigation, scripts, session
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
+    from wsgiref.types import WSGIApplication
 
 PREFIX = "/ui"
 

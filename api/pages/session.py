@@ -19,7 +19,7 @@ from api.cookie import COOKIE, token_of
 from api.pages.asking import Refused, get
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 OPEN = frozenset({"sign_in", "scripts.charts"})
 SAFE = ("GET", "HEAD")
