@@ -52,15 +52,33 @@ def serve(
     from automl.data.options import ReadingLimits, ReadingOptions
     from automl.search.anomaly_files import load_model
     from automl.search.champion import Champion
+    from automl.search.compact import Compact
+    from scheduler.plain_prediction import plainly
 
     champion = load_model(folder, sha256=sha256)
     most = ReadingLimits(**limits)
     options = ReadingOptions.from_json(reading or {})
+    compact = None
+    if isinstance(champion, Champion):
+        compact = Compact(champion, types=types, options=options, limits=most)
     channel.write_line({"result": "ready"})
     while True:
         request = channel.read_line()
         body = channel.read_exactly(request["length"])
         try:
+            quick = None
+            if compact is not None and isinstance(champion, Champion):
+                quick = plainly(
+                    compact,
+                    body,
+                    request=request,
+                    about=about,
+                    threshold=champion.threshold,
+                    max_rows=max_rows,
+                )
+            if quick is not None:
+                _reply(channel, *quick, content_type=JSON)
+                continue
             events = None
             if isinstance(champion, Champion) and champion.tables is not None:
                 frame, events = around_of(
@@ -92,9 +110,15 @@ def serve(
         except Exception as error:
             channel.write_line(error_line(error))
             continue
-        head = {"content_type": request["accept"], "report": report, "length": len(content)}
-        channel.write_line({"result": head})
-        channel.write(content)
+        _reply(channel, content, report, content_type=request["accept"])
+
+
+def _reply(
+    channel: Channel, content: bytes, report: Mapping[str, Any], *, content_type: str
+) -> None:
+    head = {"content_type": content_type, "report": dict(report), "length": len(content)}
+    channel.write_line({"result": head})
+    channel.write(content)
 
 
 def rows_of(
@@ -233,9 +257,7 @@ def answer(
         report |= {name: checked[name] for name in report if name in checked}
         if events is not None:
             report["tables"] = dict(events)
-        report["drift"] = checked["out_of_range_share"] > DRIFT_SHARE or (
-            max(checked["unseen_categories"].values(), default=0) > UNSEEN_SHARE * len(frame)
-        )
+        report["drift"] = drifted(checked, n_rows=len(frame))
     scores, alert = scored(champion, frame)
     why: list[tuple[Reason, ...]] = []
     if n_reasons:
@@ -273,6 +295,12 @@ def answer(
     else:
         raise DataError(f"predictions are not written as {accept}", code="unsupported_format")
     return buffer.getvalue(), report
+
+
+def drifted(looks: Mapping[str, Any], *, n_rows: int) -> bool:
+    """Whether rows lie so far from the training data that the scores are to be doubted."""
+    unseen = max(looks["unseen_categories"].values(), default=0)
+    return bool(looks["out_of_range_share"] > DRIFT_SHARE or unseen > UNSEEN_SHARE * n_rows)
 
 
 def scored(

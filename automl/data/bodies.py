@@ -176,7 +176,7 @@ def _is_log(rows: Any) -> bool:
 def _json_rows(
     raw: bytes, options: ReadingOptions, *, limits: ReadingLimits, max_rows: int
 ) -> pa.Table:
-    rows = _parse(raw)
+    rows = parse_rows(raw)
     if len(rows) > max_rows:
         raise _too_many(max_rows)
     return _rows_table(rows, options, limits=limits)
@@ -208,7 +208,14 @@ def _rows_table(
             plans = _widened(plans, widening)
 
 
-def _parse(raw: bytes) -> list[dict[str, Any]]:
+def parse_rows(raw: bytes) -> list[dict[str, Any]]:
+    """The objects of ``{"rows": [...]}``; their cells are not looked at.
+
+    Raises
+    ------
+    DataError
+        ``jsonl`` or ``encoding``: it is none.
+    """
     rows = _document(raw).get("rows")
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise DataError('the body is not {"rows": [{...}, ...]}', code="jsonl")

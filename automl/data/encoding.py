@@ -129,6 +129,10 @@ class TableEncoder:
                 sizes.append(0)
         return EncoderInfo(kinds=tuple(kinds), cardinality=tuple(sizes))
 
+    def levels(self, name: str) -> Levels:
+        """The levels of a column of categories."""
+        return self._levels[name]
+
     @property
     def names(self) -> list[str]:
         """Internal names of the encoded columns: f0, f1, …"""

@@ -89,8 +89,11 @@ class Forest(SklearnModel):
         return model
 
     def _decision(self, X: X) -> Floats:
+        return self.logit(self.pipeline.predict_proba(X)[:, 1])
+
+    def logit(self, share: Floats) -> Floats:
+        """Logits of the trees' mean leaf shares, shape (n_rows,)."""
         n_trees, rate = self.details["n_trees"], self._fitted_rate()
-        share = self.pipeline.predict_proba(X)[:, 1]
         share = (n_trees * share + rate) / (n_trees + 1)
         logits: Floats = np.log(share) - np.log1p(-share)
         return logits
@@ -148,11 +151,12 @@ class BalancedForest(Forest):
             self.details["seen_rate"] = float(positive / (positive + negative))
         return self
 
-    def _decision(self, X: X) -> Floats:
+    def logit(self, share: Floats) -> Floats:
+        """Logits of the trees' mean leaf shares at the true prevalence, shape (n_rows,)."""
         # Half of each tree's rows were positive: by Bayes' rule the logit shifts by the
         # difference of the log-odds (see automl.sampling.prior).
         shift = log_odds(self.details["positive_rate"]) - log_odds(self.details["seen_rate"])
-        logits: Floats = super()._decision(X) + shift
+        logits: Floats = super().logit(share) + shift
         return logits
 
     def _fitted_rate(self) -> float:
