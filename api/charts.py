@@ -34,3 +34,153 @@ def spec(values: Rows, *layers: Spec, height: int = 260, **more: Any) -> Spec:
 def axis(field: str, title: str, *, kind: str = "quantitative", **more: Any) -> Spec:
     """An encoding of a field along an axis."""
     return {"field": field, "type": kind, "title": title, **more}
+
+
+def precision_recall(rows: Rows, *, prevalence: float) -> Spec:
+    """Precision over recall, and the prevalence, which a random order would reach."""
+    chance: Spec = {
+        "data": {"values": [{"precision": prevalence}]},
+        "mark": {"type": "rule", "strokeDash": [4, 4], "color": GREY},
+        "encoding": {"y": {"field": "precision", "type": "quantitative"}},
+    }
+    line: Spec = {
+        "mark": {"type": "line", "interpolate": "step-before", "color": BLUE},
+        "encoding": {
+            "x": axis("recall", "recall", scale={"domain": [0, 1]}),
+            "y": axis("precision", "precision", scale={"domain": [0, 1]}),
+        },
+    }
+    kept = [{name: row[name] for name in ("recall", "precision")} for row in rows]
+    return spec(kept, chance, line, height=240)
+
+
+def reliability(rows: Rows) -> Spec:
+    """Observed share over predicted probability with its 90 % interval; the diagonal is right."""
+    top = max([*(row["observed_high"] for row in rows), *(row["predicted"] for row in rows)])
+    x = axis("predicted", "mean predicted probability", scale={"domain": [0, top]})
+    diagonal: Spec = {
+        "data": {"values": [{"predicted": 0, "observed": 0}, {"predicted": top, "observed": top}]},
+        "mark": {"type": "line", "strokeDash": [4, 4], "color": GREY},
+        "encoding": {"x": x, "y": {"field": "observed", "type": "quantitative"}},
+    }
+    bars: Spec = {
+        "mark": {"type": "rule", "color": BLUE},
+        "encoding": {
+            "x": x,
+            "y": axis("observed_low", "observed share", scale={"domain": [0, top]}),
+            "y2": {"field": "observed_high"},
+        },
+    }
+    points: Spec = {
+        "mark": {"type": "point", "filled": True, "size": 50, "color": BLUE, "opacity": 1},
+        "encoding": {"x": x, "y": {"field": "observed", "type": "quantitative"}},
+    }
+    return spec(rows, diagonal, bars, points, height=240)
+
+
+def _chosen(at: float) -> tuple[Spec, Spec]:
+    """A vertical line at the signal ``at``, which a page may move, and the signal."""
+    line: Spec = {
+        "data": {"values": [{}]},
+        "mark": {"type": "rule", "color": ORANGE, "strokeWidth": 2},
+        "encoding": {"x": {"datum": {"expr": "at"}, "type": "quantitative"}},
+    }
+    return line, {"name": "at", "value": at}
+
+
+def gain(rows: Rows, *, at: float) -> Spec:
+    """Recall over the share of rows alerted, that of a random order, and what is chosen."""
+    chosen, signal = _chosen(at)
+    x = axis("alerted", "share of all rows alerted", axis={"format": "%"})
+    chance: Spec = {
+        "data": {"values": [{"alerted": 0, "recall": 0}, {"alerted": 1, "recall": 1}]},
+        "mark": {"type": "line", "strokeDash": [4, 4], "color": GREY},
+        "encoding": {"x": x, "y": {"field": "recall", "type": "quantitative"}},
+    }
+    line: Spec = {
+        "mark": {"type": "line", "color": BLUE},
+        "encoding": {"x": x, "y": axis("recall", "recall", scale={"domain": [0, 1]})},
+    }
+    kept = [{name: row[name] for name in ("alerted", "recall")} for row in rows]
+    return spec(kept, chance, line, chosen, height=240, params=[signal])
+
+
+def alert_cost(rows: Rows, *, at: float) -> Spec:
+    """Cost per row over the share of rows alerted, and what is chosen."""
+    chosen, signal = _chosen(at)
+    line: Spec = {
+        "mark": {"type": "line", "color": BLUE},
+        "encoding": {
+            "x": axis("alerted", "share of all rows alerted", axis={"format": "%"}),
+            "y": axis("cost", "cost per row", scale={"zero": True}),
+        },
+    }
+    kept = [{name: row[name] for name in ("alerted", "cost")} for row in rows]
+    return spec(kept, line, chosen, height=240, params=[signal])
+
+
+def bars(rows: Rows, *, name: str, value: str, title: str) -> Spec:
+    """Horizontal bars in the order given; what is below 0 in another colour."""
+    mark: Spec = {
+        "mark": {"type": "bar"},
+        "encoding": {
+            "y": axis(
+                name,
+                "",
+                kind="nominal",
+                sort=None,
+                axis={"labelLimit": 150, "domain": False, "ticks": False},
+            ),
+            "x": axis(value, title),
+            "color": {
+                "condition": {"test": f"datum.{value} < 0", "value": ORANGE},
+                "value": BLUE,
+            },
+        },
+    }
+    kept = [{name: row[name], value: row[value]} for row in rows]
+    return spec(kept, mark, height=max(60, 24 * len(kept)))
+
+
+def intensity(rows: Rows, *, best: tuple[str, str] | None = None) -> Spec:
+    """The forecast of a zone's intensity by hour in UTC, and the best window in it.
+
+    Parameters
+    ----------
+    rows : each with `start`, `end` (ISO 8601) and `grams_per_kwh`
+    best : start and end of the window
+    """
+    x = axis(
+        "start",
+        "UTC",
+        kind="temporal",
+        scale={"type": "utc"},
+        axis={"format": "%a %H:%M", "labelOverlap": True},
+    )
+    line: Spec = {
+        "mark": {"type": "line", "interpolate": "step-after", "color": BLUE},
+        "encoding": {"x": x, "y": axis("grams_per_kwh", "gCO2e per kWh", scale={"zero": True})},
+    }
+    layers = [line]
+    if best is not None:
+        window: Spec = {
+            "data": {"values": [{"start": best[0], "end": best[1]}]},
+            "mark": {"type": "rect", "color": GREEN, "opacity": 0.25},
+            "encoding": {"x": x, "x2": {"field": "end"}},
+        }
+        layers.insert(0, window)
+    return spec(rows, *layers, height=220)
+
+
+def by_day(rows: Rows, *, value: str, title: str) -> Spec:
+    """Bars of a quantity by day; `rows` have `day` (YYYY-MM-DD) and the value."""
+    bar: Spec = {
+        "mark": {"type": "bar", "color": BLUE},
+        "encoding": {
+            "x": axis(
+                "day", "day (UTC)", kind="ordinal", axis={"labelAngle": -40, "labelOverlap": True}
+            ),
+            "y": axis(value, title),
+        },
+    }
+    return spec(rows, bar, height=200)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from flask import Flask
 
 from api.context import EXTENSION, Parts
-from api.pages import asking, failures, formats, front, navigation, scripts, session
+from api.pages import asking, failures, formats, front, models, navigation, scripts, session
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -33,4 +33,5 @@ def build_pages(parts: Parts, api: WSGIApplication) -> Flask:
     navigation.install(app)
     for blueprint in (front.front, scripts.scripts):
         app.register_blueprint(blueprint, url_prefix=PREFIX)
+    app.register_blueprint(models.models, url_prefix=PREFIX)
     return app
