@@ -7,7 +7,19 @@ from typing import TYPE_CHECKING
 from flask import Flask
 
 from api.context import EXTENSION, Parts
-from api.pages import asking, failures, formats, front, models, navigation, scripts, session
+from api.pages import (
+    asking,
+    curves,
+    datasets,
+    failures,
+    formats,
+    front,
+    models,
+    navigation,
+    scripts,
+    session,
+    uploads,
+)
 
 if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
@@ -34,4 +46,7 @@ def build_pages(parts: Parts, api: WSGIApplication) -> Flask:
     for blueprint in (front.front, scripts.scripts):
         app.register_blueprint(blueprint, url_prefix=PREFIX)
     app.register_blueprint(models.models, url_prefix=PREFIX)
+    app.register_blueprint(curves.curves, url_prefix=PREFIX)
+    for noun in (datasets.datasets, uploads.uploads):
+        app.register_blueprint(noun, url_prefix=PREFIX)
     return app
