@@ -8,6 +8,7 @@ from numbers import Real
 from typing import Any
 
 JOULES_PER_KWH = 3.6e6
+LEAST = 1e-9  # of a limit; a budget is above nothing
 
 
 def grams_co2e(joules: float, *, grams_per_kwh: float) -> float:
@@ -149,6 +150,22 @@ class Budget:
         """Whether there is any limit."""
         limits = (self.gco2e, self.joules, self.cpu_seconds, self.wall_seconds, self.trials)
         return min(limits) < inf
+
+    def less(self, spent: Cost) -> Budget:
+        """What is left of the limits once this was spent: all but nothing where it was more.
+
+        >>> Budget(cpu_seconds=60).less(Cost(cpu_seconds=20, joules=80, meter="x")).cpu_seconds
+        40
+        """
+        taken = {
+            "joules": spent.joules,
+            "cpu_seconds": spent.cpu_seconds,
+            "wall_seconds": spent.wall_seconds,
+            "gco2e": spent.grams(self.grams_per_kwh or 0.0),
+        }
+        return replace(
+            self, **{name: max(getattr(self, name) - one, LEAST) for name, one in taken.items()}
+        )
 
     def refusal(self, spent: Cost, *, n_trials: int, expected: Cost) -> Refusal | None:
         """Why `expected` no longer fits after `spent`; None when it fits.

@@ -44,8 +44,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LEAST = 1e-9  # of a limit; a budget is above nothing
-
 
 def run_job(job_id: str, epoch: int, settings_json: str) -> dict[str, Any]:
     """Run a job that the service claimed under `epoch`; the store has what came of it.
@@ -182,7 +180,8 @@ def _searched(work: Work) -> Job:
     own: list[Cost] = []
     with reference_of(constants_of(work.meter)) as codecarbon:
         with measure(work.meter) as loading:
-            dataset, around = _load(work, stored)
+            budget = budget_of(request, grams_per_kwh=work.intensity.grams_per_kwh)
+            dataset, around = _load(work, stored, budget=budget)
             head = dataset.X.head(PREDICT_ROWS).copy()
             shape = dataset.n_rows, dataset.X.shape[1]
             knowledge = knowledge_for(job, settings=work.settings, artifacts=work.artifacts)
@@ -201,9 +200,8 @@ def _searched(work: Work) -> Job:
             work.phase(name, loading.cost + cost if name == "features" else cost)
 
         start = _start(work)
-        budget = budget_of(request, grams_per_kwh=work.intensity.grams_per_kwh)
         if around is not None:
-            budget = left_of(budget, around.cost)
+            budget = budget.less(around.cost)
         found = search(
             handed.pop(),
             meter=work.meter,
@@ -311,7 +309,7 @@ def _start(work: Work) -> Start | None:
     )
 
 
-def _load(work: Work, stored: StoredDataset) -> tuple[Dataset, Featured | None]:
+def _load(work: Work, stored: StoredDataset, *, budget: Budget) -> tuple[Dataset, Featured | None]:
     """The rows to learn from, and what is computed of the tables around them, if there are any."""
     from automl.data.loading import load
     from scheduler.challenge import training_rows
@@ -328,7 +326,7 @@ def _load(work: Work, stored: StoredDataset) -> tuple[Dataset, Featured | None]:
     )
     if stored.spec is None:
         return training_rows(work, dataset), None
-    dataset, around = featured(work, stored, dataset, rows)
+    dataset, around = featured(work, stored, dataset, rows, budget=budget)
     return training_rows(work, dataset), around
 
 
@@ -346,19 +344,3 @@ def budget_of(request: Mapping[str, Any], *, grams_per_kwh: float) -> Budget:
         grams_per_kwh=grams_per_kwh,
         least_gain_per_gram=limits.get("least_gain_per_gram"),
     )
-
-
-def left_of(budget: Budget, cost: Cost) -> Budget:
-    """Return what is left of the limits once this was spent: all but nothing when it was more.
-
-    >>> left_of(Budget(cpu_seconds=60.0), Cost(cpu_seconds=20, joules=80, meter="x")).cpu_seconds
-    40.0
-    """
-    spent = {
-        "joules": cost.joules,
-        "cpu_seconds": cost.cpu_seconds,
-        "wall_seconds": cost.wall_seconds,
-        "gco2e": cost.grams(budget.grams_per_kwh or 0.0),
-    }
-    left = {name: max(getattr(budget, name) - one, LEAST) for name, one in spent.items()}
-    return replace(budget, **left)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
 
-    from automl.cost import Cost
+    from automl.cost import Budget, Cost
     from automl.data.dataset import Dataset
     from automl.features.featurizer import Featurizer
     from automl.meters.base import Meter
@@ -43,7 +43,8 @@ class Featured:
     ----------
     around : what makes them
     groups : what was decided of each group of features, as JSON
-    warnings : of features that look too good
+    warnings : of features that look too good, and of a choice that its budget ended
+    stop : why the choice ended before all groups were looked at, as `Stop.to_json`; else None
     head : positions of some first rows, to measure predictions with
     n_rows : how many rows are learnt from, and of how many
     cost : of choosing and computing the features
@@ -52,6 +53,7 @@ class Featured:
     around: Around
     groups: tuple[Mapping[str, Any], ...]
     warnings: tuple[Mapping[str, Any], ...]
+    stop: Mapping[str, Any] | None
     stored: Stored
     head: Positions
     n_rows: tuple[int, int]
@@ -86,6 +88,7 @@ class Featured:
         searched = dict(self.stored.bytes_read)
         return {
             "feature_groups": [dict(one) for one in self.groups],
+            "features_stop": None if self.stop is None else dict(self.stop),
             "not_read": around.not_read(),
             "rows": {"learnt_from": self.n_rows[0], "of": self.n_rows[1]},
             "storage": {
@@ -97,9 +100,9 @@ class Featured:
 
 
 def featured(
-    work: Work, stored: StoredDataset, dataset: Dataset, rows: Path
+    work: Work, stored: StoredDataset, dataset: Dataset, rows: Path, *, budget: Budget
 ) -> tuple[Dataset, Featured]:
-    """Choose the features of a job and add their columns to its rows.
+    """Choose the features of a job within its budget, and add their columns to its rows.
 
     Of more rows than finalists are fitted on, a part is taken, weighted to stand for all of them:
     nothing else would be read of their events.
@@ -124,7 +127,7 @@ def featured(
     if part is not None:
         labelled, dataset = labelled[part], sampled(dataset, part)
     with measure(work.meter) as reading:
-        featurizer, told = _chosen(work, tables, labelled, dataset)
+        featurizer, told = _chosen(work, tables, labelled, dataset, budget=budget)
         columns = computed(tables, featurizer, labelled)
         if unlabelled is not None:
             beside = computed(tables, featurizer, others)
@@ -144,6 +147,7 @@ def featured(
         around=around,
         groups=tuple(told["groups"]),
         warnings=tuple(told["warnings"]),
+        stop=told["stop"],
         stored=tables,
         head=labelled[:PREDICT_ROWS],
         n_rows=(made.n_rows, n_rows),
@@ -186,7 +190,7 @@ def computed(tables: Stored, featurizer: Featurizer, positions: Positions) -> pd
 
 
 def _chosen(
-    work: Work, tables: Stored, positions: Positions, dataset: Dataset
+    work: Work, tables: Stored, positions: Positions, dataset: Dataset, *, budget: Budget
 ) -> tuple[Featurizer, dict[str, Any]]:
     """The features and what was decided of each group; what an earlier process chose stays."""
     import numpy as np
@@ -214,6 +218,7 @@ def _chosen(
         seed=seed,
         mode=request.get("mode") or "balanced",
         objective=objective_of(request),
+        budget=budget,
         stop=lambda: CANCELLED if work.heart.cancel_requested.is_set() else None,
     )
     featurizer = found.featurizer or Featurizer(groups=())
@@ -221,6 +226,7 @@ def _chosen(
         "featurizer": featurizer.to_json(),
         "groups": [one.to_json() for one in found.decisions],
         "warnings": [dict(one) for one in found.warnings],
+        "stop": None if found.stop is None else found.stop.to_json(),
     }
     text = json.dumps(kept, allow_nan=False)
     file.parent.mkdir(parents=True, exist_ok=True)

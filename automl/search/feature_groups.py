@@ -16,18 +16,21 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from automl.cost import ZERO, Cost
+from automl.cost import ZERO, Budget, Cost, Refusal
 from automl.data.dataset import Dataset
 from automl.data.split import folds
+from automl.errors import BudgetExhausted
 from automl.features.featurizer import Featurizer, GroupOffer, groups_of
 from automl.meta.portfolio import NAMED
 from automl.meters.base import Meter, measure
+from automl.models.expected import CostModel
 from automl.relations.tables import Relations
 from automl.sampling.base import Sampler
 from automl.sampling.stratified import CaseControl
 from automl.sampling.temporal import RecentFirst
 from automl.search.effort import Effort, effort_of
 from automl.search.evaluate import (
+    closing_seconds,
     default_fit_seconds,
     evaluate,
     expected_cost,
@@ -36,6 +39,8 @@ from automl.search.evaluate import (
 from automl.search.feature_audit import suspicions
 from automl.search.objective import Objective
 from automl.search.problem import Problem, prepare
+from automl.search.speed import MOST_OFF, probed
+from automl.search.stop import Stop, refused
 from automl.search.validation import Part, Validation
 from automl.trial import Proposal
 
@@ -52,6 +57,8 @@ CHEAP_SHARE, MANY_COLUMNS = 0.001, 100
 # The choice of features may take this share of what the search may, or so many expected
 # CPU-seconds: on few rows all groups together take less than what they bring is worth.
 CHOICE_SHARE, LEAST_SECONDS = 1 / 3, 6.0
+# A budget keeps room for so many fits of models on the final rows: two parts and a refit.
+RESERVED_FITS = 3
 LEAST_TRIES = 3  # of a table's groups, whatever they take
 # Groups of a table that brought nothing, after which its others wait until those of other tables
 # were tried.
@@ -93,7 +100,8 @@ class Chosen:
     base_score: float | None  # of the entity table alone, on the same sample and folds
     cost: Cost
     n_rows: int  # of the sample that decided
-    warnings: tuple[Mapping[str, Any], ...] = ()  # of features that look too good
+    warnings: tuple[Mapping[str, Any], ...] = ()  # of features that look too good, and of `stop`
+    stop: Stop | None = None  # of a choice that ended before every group was looked at
 
 
 def chosen(
@@ -106,6 +114,7 @@ def chosen(
     objective: Objective | None = None,
     groups: Sequence[str] | None = None,
     n_final: int | None = None,
+    budget: Budget | None = None,
     stop: Callable[[], str | None] | None = None,
     on_group: Callable[[Decision], None] | None = None,
 ) -> Chosen:
@@ -122,8 +131,15 @@ def chosen(
     objective : what a gain is one of; average precision by default
     groups : names that may be proposed, e.g. ``trans.aggregates``; all by default
     n_final : rows that finalists are fitted on, where the dataset is the sample already
+    budget : a hard limit, asked before each group with what trying it, computing it for all rows
+        and a first model are expected to take; its trials are those of models and not counted
     stop : asked before each group; a text ends the choice with what it has
     on_group : told each decision as it falls
+
+    Raises
+    ------
+    BudgetExhausted
+        Rows without columns of their own, and not one group of features fits the budget.
     """
     if relations.n_rows != dataset.n_rows:
         raise ValueError(f"{relations.n_rows} entities for {dataset.n_rows} rows")
@@ -131,27 +147,47 @@ def chosen(
     n_rows = sampler.screening_rows(dataset)
     rows = np.sort(sampler.order(dataset, seed=seed)[:n_rows])
     n_final = sampler.final_rows(dataset) if n_final is None else n_final
-    race = _Race(
-        relations=relations.take(rows),
-        dataset=sampled(dataset, rows),
-        effort=effort_of(mode, limited=False),
-        n_final=n_final,
-        objective=Objective() if objective is None else objective,
-        meter=meter,
-        seed=seed,
-    )
-    proposals = [one for one in groups_of(race.relations) if groups is None or one.name in groups]
+    budget = Budget() if budget is None else budget
     with measure(meter) as reading:
-        while proposals and (stop is None or stop() is None):
+        race = _Race(
+            relations=relations.take(rows),
+            dataset=sampled(dataset, rows),
+            effort=effort_of(mode, limited=False),
+            n_final=n_final,
+            objective=Objective() if objective is None else objective,
+            meter=meter,
+            seed=seed,
+            purse=_Purse(budget, meter),
+        )
+        proposals = [
+            one for one in groups_of(race.relations) if groups is None or one.name in groups
+        ]
+        ended = race.ended
+        while proposals and ended is None:
             offer = min(proposals, key=race.turn)
-            proposals.remove(offer)
-            decision = race.tried(offer) if race.affords(offer) else race.left(offer)
-            if on_group is not None:
-                on_group(decision)
+            asked = None if stop is None else stop()
+            refusal = race.refusal(offer)
+            if asked is not None:
+                ended = Stop(reason="stopped", text=f"stopped: {asked}")
+            elif refusal is not None:
+                ended = refused(refusal)  # dearer ones come later: they do not fit either
+            else:
+                proposals.remove(offer)
+                decision = race.tried(offer) if race.affords(offer) else race.left(offer)
+                if on_group is not None:
+                    on_group(decision)
+        if ended is not None and ended.reason == "budget":
+            for one in proposals:
+                race.left(one, why=f"not tried: {ended.text}")
         featurizer = race.pruned()
+        if featurizer is None and ended is not None and not dataset.X.shape[1]:
+            raise BudgetExhausted(f"no feature was computed: {ended.text}")
         warnings = (
             [] if featurizer is None else suspicions(race.relations, race.dataset.y, featurizer)
         )
+    if ended is not None:
+        detail = f"{ended.text}; {len(proposals)} groups of features were not tried"
+        warnings = [*warnings, {"code": "features_stopped", "detail": detail}]
     return Chosen(
         warnings=tuple(warnings),
         featurizer=featurizer,
@@ -159,7 +195,31 @@ def chosen(
         base_score=race.base_score,
         cost=reading.cost,
         n_rows=len(rows),
+        stop=ended,
     )
+
+
+class _Purse:
+    """A budget, by what was measured and by what more is expected to take."""
+
+    def __init__(self, budget: Budget, meter: Meter) -> None:
+        self._budget, self._spent, self._expected = budget, ZERO, 0.0
+        self._speed = probed(meter, CostModel.shipped()) if budget.is_limited else None
+
+    def charge(self, cost: Cost, *, expected: float) -> None:
+        """Take off what a step took; `expected` CPU-seconds were."""
+        self._spent += cost
+        self._expected += expected
+
+    def refusal(self, seconds: float) -> Refusal | None:
+        """Why so many expected CPU-seconds more do not fit; None where they do."""
+        if self._speed is None:
+            return None
+        # Where steps took longer than expected, the next is taken to do so as well.
+        ratio = self._spent.cpu_seconds / self._expected if self._expected else 0.0
+        seconds_each = max(self._speed.seconds, min(ratio, MOST_OFF))
+        more = replace(self._speed, seconds=seconds_each).cost(seconds)
+        return self._budget.refusal(self._spent, n_trials=-1, expected=more)
 
 
 class _Race:
@@ -175,8 +235,10 @@ class _Race:
         objective: Objective,
         meter: Meter,
         seed: int,
+        purse: _Purse,
     ) -> None:
         self.relations, self.dataset, self.meter, self.seed = relations, dataset, meter, seed
+        self._purse, self._kept_seconds = purse, 0.0
         self._effort, self._n_final, self._objective = effort, n_final, objective
         self._validation = judging(dataset, seed=seed)
         self.decisions: list[Decision] = []
@@ -184,12 +246,23 @@ class _Race:
         self._columns = dataset.X
         self._tries: dict[str, int] = {}
         self._failures: dict[str, int] = {}
-        self._spent = self._judge_seconds = self._fit_seconds = 0.0
+        self._spent = self._judge_seconds = self._fit_seconds = self._models_seconds = 0.0
         self.base_score: float | None = None
         self._replicates: Floats | None = None
         self._used: frozenset[str] = frozenset()
+        self.ended: Stop | None = None
         if dataset.X.shape[1]:
-            self.base_score, self._replicates, self._used = self._judged(dataset.X)
+            self._judge(dataset.X)
+
+    def _judge(self, X: pd.DataFrame) -> None:
+        """Judge the entity table alone, where the budget has room for it."""
+        with measure(self.meter) as reading:
+            problem = self._problem(X)
+            refusal = self._purse.refusal(self._judge_seconds + self._models_seconds)
+            if refusal is None:
+                self.base_score, self._replicates, self._used = self._judged(problem)
+        self.ended = None if refusal is None else refused(refusal)
+        self._purse.charge(reading.cost, expected=self._spent)
 
     def turn(self, offer: GroupOffer) -> tuple[bool, float]:
         """The cheap come first, and last those of tables that have told nothing yet."""
@@ -206,19 +279,30 @@ class _Race:
         most = max(LEAST_SECONDS, CHOICE_SHARE * self._effort.limit_seconds(self._fit_seconds))
         return self._spent + offer.expected_seconds + self._judge_seconds <= most
 
-    def left(self, offer: GroupOffer) -> Decision:
+    def refusal(self, offer: GroupOffer) -> Refusal | None:
+        """Why the budget has no room for one more group, and for using what is kept, or None.
+
+        Beside trying it, that is computing it and all that is kept for the rows of the final
+        fits, and then a first model.
+        """
+        tried = offer.expected_seconds + self._judge_seconds
+        whole = (offer.expected_seconds + self._kept_seconds) * self._n_final
+        return self._purse.refusal(tried + whole / self.relations.n_rows + self._models_seconds)
+
+    def left(self, offer: GroupOffer, *, why: str | None = None) -> Decision:
         """A group that was not tried."""
-        decision = _untried(
-            offer.name,
-            why=f"not tried: {self._spent:.2g} expected CPU-seconds are spent, and one more group "
-            "is more than the choice of features may take",
+        text = (
+            f"not tried: {self._spent:.2g} expected CPU-seconds are spent, and one more group "
+            "is more than the choice of features may take"
         )
+        decision = _untried(offer.name, why=why or text)
         self.decisions.append(decision)
         return decision
 
     def tried(self, offer: GroupOffer) -> Decision:
         """Compute a group for the sample, judge it, and keep it or not."""
         name, seconds = offer.name, offer.expected_seconds
+        before = self._spent
         self._spent += seconds
         self._tries[offer.table] = self._tries.get(offer.table, 0) + 1
         with measure(self.meter) as reading:
@@ -226,6 +310,8 @@ class _Race:
             told = self._decided(name, frame.reset_index(drop=True), seconds=seconds)
             if told.kept:
                 self._fitted.append(fitted)
+                self._kept_seconds += seconds
+        self._purse.charge(reading.cost, expected=self._spent - before)
         decision = replace(told, cost=reading.cost)
         self.decisions.append(decision)
         if not decision.kept:
@@ -242,7 +328,7 @@ class _Race:
         if not frame.shape[1]:
             return nothing
         columns = pd.concat([self._columns, frame], axis=1)
-        score, replicates, used = self._judged(columns)
+        score, replicates, used = self._judged(self._problem(columns))
         n_used = len(used & set(frame.columns))
         found = replace(nothing, score=score, n_used=n_used)
         if self._replicates is None or not self.base_score:
@@ -286,20 +372,24 @@ class _Race:
         used = [name for name in whole.columns if name in self._used]
         return whole.only(used) if used else None
 
-    def _judged(self, X: pd.DataFrame) -> tuple[float | None, Floats, frozenset[str]]:
-        """The judge's score, its bootstrap replicates, and the columns that trees split on."""
+    def _problem(self, X: pd.DataFrame) -> Problem:
+        """The sample with these columns; what judging them is expected to take is noted."""
         problem = prepare(
             replace(self.dataset, X=X, unlabelled=None),
             seed=self.seed,
             objective=self._objective,
             validation=self._validation,
         )
-        proposal = Proposal(candidate=JUDGE, n_rows=len(X), rung="screening")
         self._fit_seconds = default_fit_seconds(JUDGE, problem, n_rows=self._n_final)
-        self._judge_seconds = expected_cost(proposal, problem).cpu_seconds
+        self._models_seconds = RESERVED_FITS * self._fit_seconds + closing_seconds(problem)
+        self._judge_seconds = expected_cost(_proposal(problem), problem).cpu_seconds
+        return problem
+
+    def _judged(self, problem: Problem) -> tuple[float | None, Floats, frozenset[str]]:
+        """The judge's score, its bootstrap replicates, and the columns that trees split on."""
         self._spent += self._judge_seconds
         outcome = evaluate(
-            proposal,
+            _proposal(problem),
             problem,
             number=0,
             expected=ZERO,
@@ -317,6 +407,10 @@ class _Race:
     def _of_brute(self, seconds: float) -> float:
         brute = self._effort.brute_seconds(self._fit_seconds)
         return expected_seconds(seconds).joules / expected_seconds(brute).joules if brute else 0.0
+
+
+def _proposal(problem: Problem) -> Proposal:
+    return Proposal(candidate=JUDGE, n_rows=problem.dataset.n_rows, rung="screening")
 
 
 def _untried(name: str, *, why: str) -> Decision:

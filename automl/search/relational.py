@@ -63,7 +63,10 @@ def search_relations(
         mode=mode,
         groups=groups,
         objective=options.get("objective"),
+        budget=options.get("budget"),
     )
+    if options.get("budget") is not None:
+        options["budget"] = options["budget"].less(features.cost)
     wide = replace(dataset, X=joined(dataset.X, relations, features.featurizer))
     found = search(wide, meter=meter, seed=seed, mode=mode, **options)
     return RelationalResult(features=features, found=found)

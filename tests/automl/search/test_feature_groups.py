@@ -7,7 +7,9 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
+from automl.cost import Budget
 from automl.data.dataset import Dataset
+from automl.errors import BudgetExhausted
 from automl.meters.cpu_time import CpuTimeMeter
 from automl.relations.tables import EventTable, Relations
 from automl.search.feature_groups import chosen, judging, sampled
@@ -129,3 +131,41 @@ def test_few_positives_are_judged_by_all_folds(bank):
     _, dataset = bank
     assert len(judging(dataset, seed=0).parts) == 5
     assert judging(dataset, seed=0).n_positive == dataset.n_positive
+
+
+def test_a_choice_without_a_limit_tells_no_stop(bank):
+    relations, dataset = bank
+    assert chosen(relations, dataset, meter=METER, seed=0, groups=["noise.recency"]).stop is None
+
+
+def test_no_group_is_tried_that_does_not_fit_the_budget(bank):
+    relations, dataset = bank
+    budget = Budget(cpu_seconds=1e-6)
+    found = chosen(relations, dataset, meter=METER, seed=0, budget=budget)
+    assert found.featurizer is None
+    assert found.base_score is None, "nothing was judged either"
+    assert {one.cost.cpu_seconds for one in found.decisions} == {0.0}
+    assert found.stop is not None
+    assert (found.stop.reason, found.stop.unit) == ("budget", "cpu_seconds")
+    assert all(one.why.startswith("not tried: budget: cpu_seconds") for one in found.decisions)
+    assert [one["code"] for one in found.warnings] == ["features_stopped"]
+
+
+def test_a_budget_ends_the_choice_where_it_is_spent(bank):
+    relations, dataset = bank
+    chosen(relations, dataset, meter=METER, seed=0, groups=["noise.recency"])  # imports are done
+    whole = chosen(relations, dataset, meter=METER, seed=0)
+    budget = Budget(cpu_seconds=0.6 * whole.cost.cpu_seconds)
+    found = chosen(relations, dataset, meter=METER, seed=0, budget=budget)
+    assert len(found.decisions) == len(whole.decisions), "each group is told"
+    tried = [one for one in found.decisions if one.score is not None]
+    assert 0 < len(tried) < len(whole.decisions)
+    assert found.featurizer is not None
+    assert found.cost.cpu_seconds < whole.cost.cpu_seconds
+
+
+def test_rows_without_columns_and_without_a_budget_for_features_end_there(bank):
+    relations, dataset = bank
+    bare = Dataset(X=dataset.X[[]], y=dataset.y)
+    with pytest.raises(BudgetExhausted, match="no feature was computed: budget: cpu_seconds"):
+        chosen(relations, bare, meter=METER, seed=0, budget=Budget(cpu_seconds=1e-9))
