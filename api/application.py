@@ -15,6 +15,7 @@ from api.context import EXTENSION, Parts
 from api.curves import curves
 from api.datasets import datasets
 from api.emissions import emissions
+from api.frugality import frugality
 from api.inferring import inferring
 from api.jobs import jobs
 from api.json_body import StrictRequest
@@ -74,6 +75,7 @@ def build(parts: Parts) -> APIFlask:
         knowledge,
         ledger,
         emissions,
+        frugality,
         webhooks,
         tokens,
         health.health,

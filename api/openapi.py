@@ -17,6 +17,7 @@ from api import (
     schemas,
     schemas_answers,
     schemas_emissions,
+    schemas_frugality,
     schemas_inferring,
     schemas_jobs,
     schemas_knowledge,
@@ -111,6 +112,7 @@ def _schemas() -> Json:
     for module in (
         schemas_answers,
         schemas_emissions,
+        schemas_frugality,
         schemas_inferring,
         schemas_knowledge,
         schemas_leaderboard,

@@ -36,6 +36,8 @@ ROLE_OF: Mapping[str, str] = {
     "emissions.by_location": VIEWER,
     "emissions.current": VIEWER,
     "emissions.latest": VIEWER,
+    "frugality.of_job": VIEWER,
+    "frugality.of_model": VIEWER,
     "tokens.show": VIEWER,
     "webhooks.index": VIEWER,
     "health.metrics": VIEWER,

@@ -27,8 +27,10 @@ BEYOND_SCHEMA = {
     "/v1/emissions/forecasts/current",
     "/v1/intensity",
     "/v1/jobs",
+    "/v1/jobs/{job_id}/frugality",  # of three parameters all or none
     "/v1/ledger",
     "/v1/models",
+    "/v1/models/{name}/frugality",
     "/v1/models/{name}/outcomes",
     "/v1/models/{name}/promote",
     "/v1/plans",
