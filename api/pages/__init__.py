@@ -16,6 +16,7 @@ from api.pages import (
     front,
     models,
     navigation,
+    predictions,
     scripts,
     session,
     uploads,
@@ -49,4 +50,5 @@ def build_pages(parts: Parts, api: WSGIApplication) -> Flask:
     app.register_blueprint(curves.curves, url_prefix=PREFIX)
     for noun in (datasets.datasets, uploads.uploads):
         app.register_blueprint(noun, url_prefix=PREFIX)
+    app.register_blueprint(predictions.predictions, url_prefix=PREFIX)
     return app
