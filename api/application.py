@@ -31,6 +31,7 @@ from api.promotions import promotions
 from api.schedules import schedules
 from api.tokens import tokens
 from api.uploads import uploads
+from api.waiting import waiting
 from api.webhooks import webhooks
 
 
@@ -65,7 +66,7 @@ def build(parts: Parts) -> APIFlask:
     errors.install(app)
     events.install(app, http_threads=parts.settings.http_threads)
     documents.install(app)
-    routes = (datasets, jobs, events.events, leaderboard, models, predictions, curves, plans)
+    routes = (datasets, jobs, waiting, events.events, leaderboard, models, predictions, curves, plans)
     nightly = (promotions, schedules, audit)
     for blueprint in (
         *routes,

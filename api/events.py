@@ -59,19 +59,21 @@ def install(app: APIFlask, *, http_threads: int) -> None:
 def follow(job_id: str, query_data: EventsQuery, headers_data: ResumeHeaders) -> Any:
     """Each trial as it ends, with an ETA, and at the end why the search stopped.
 
-    As server-sent events by default, to be resumed with Last-Event-ID; with `after`, or with
-    Accept: application/json, the events so far as JSON.
+    As server-sent events by default, to be resumed with Last-Event-ID; with `after` or `newest`,
+    or with Accept: application/json, the events so far as JSON.
     """
     store = parts().store
     job = store.get_job(project_id(), job_id)
     after = _after(query_data, headers_data)
-    kinds = (
-        ("application/json", STREAM)
-        if query_data.after is not None
-        else (STREAM, "application/json")
-    )
+    newest = query_data.newest
+    polled = query_data.after is not None or newest is not None
+    kinds = ("application/json", STREAM) if polled else (STREAM, "application/json")
     if negotiated(*kinds) == "application/json":
-        found = store.events(job_id, after=after, limit=PAGE)
+        if newest is None:
+            found = store.events(job_id, after=after, limit=PAGE)
+        else:
+            found = [one for one in store.newest_events(job_id, limit=newest) if one.seq > after]
+            after = max(after, found[0].seq - 1 if found else 0)
         progress = _progress(store, job, after=after)
         return EventsAnswer(
             items=[EventAnswer.of(progress.told(event)) for event in found],
@@ -85,14 +87,13 @@ def follow(job_id: str, query_data: EventsQuery, headers_data: ResumeHeaders) ->
 
 
 def _after(query: EventsQuery, headers: ResumeHeaders) -> int:
-    if query.after is not None:
-        return query.after
     last = headers.last_event_id
     if last is None:
-        return 0
+        return query.after or 0
     if not (last.isascii() and last.isdigit() and len(last) <= 9):
         raise DataError("Last-Event-ID is the number of an event", code="invalid_request")
-    return int(last)
+    # A browser that reconnects asks for the same address again, and says beside it what it has.
+    return max(int(last), query.after or 0)
 
 
 def _progress(store: Store, job: Job, *, after: int) -> Progress:

@@ -77,6 +77,7 @@ class _Reader:
         self.lifetimes = dict((job.result or {}).get("lifetimes") or {})
         self.picks = dict((job.result or {}).get("picks") or {})
         self.only = sorted(self.front) if query.front == "true" else None
+        self.rung, self.model = query.rung, query.model
 
     def page(self, limit: int, offset: int) -> tuple[list[LeaderboardRow], int]:
         """Rows and how many there are in all."""
@@ -87,6 +88,8 @@ class _Reader:
             limit=limit,
             offset=offset,
             front=self.only,
+            rung=self.rung,
+            model=self.model,
         )
         rows = [
             LeaderboardRow.of(

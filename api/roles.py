@@ -19,6 +19,7 @@ ROLE_OF: Mapping[str, str] = {
     "jobs.index": VIEWER,
     "jobs.get": VIEWER,
     "jobs.receipt": VIEWER,
+    "waiting.index": VIEWER,
     "events.follow": VIEWER,
     "leaderboard.show": VIEWER,
     "models.index": VIEWER,

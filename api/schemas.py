@@ -179,6 +179,9 @@ class EventsQuery(Query):
     after: int | None = Field(
         None, ge=0, le=2**31, description="number of the last event seen; the answer is then JSON"
     )
+    newest: int | None = Field(
+        None, ge=1, le=499, description="as JSON, only so many of the last events"
+    )
 
 
 class LeaderboardQuery(Query):
@@ -197,6 +200,12 @@ class LeaderboardQuery(Query):
     offset: int = Field(0, ge=0, le=2**31)
     front: Literal["true", "false"] = Field(
         "false", description="true: only the Pareto front of score against energy"
+    )
+    rung: Literal["screening", "refinement", "final"] | None = Field(
+        None, description="only trials of one rung: only their scores compare"
+    )
+    model: str | None = Field(
+        None, pattern="^[a-z_]{1,40}$", description="only trials of one model, as a row names it"
     )
 
 

@@ -24,6 +24,7 @@ from scheduler.store_runs import RunStore
 from scheduler.store_schedules import ScheduleStore
 from scheduler.store_trials import LeaderboardSort, TrialStore
 from scheduler.store_uploads import UploadStore
+from scheduler.store_waiting import WaitingStore
 
 __all__ = ["LeaderboardSort", "Store"]
 
@@ -36,6 +37,7 @@ class Store(
     JobStore,
     QueueStore,
     PauseStore,
+    WaitingStore,
     TrialStore,
     ModelStore,
     LedgerStore,

@@ -161,13 +161,15 @@ class TrialStore(Database):
         limit: int,
         offset: int = 0,
         front: Collection[int] | None = None,
+        rung: str | None = None,
+        model: str | None = None,
     ) -> tuple[list[StoredTrial], int]:
         """A page of the finished trials, and how many there are in all.
 
         By score means by rung first (descending: final, refinement, screening), because scores
         of two rungs do not compare. Trials without the value that is sorted by (failed ones have
-        no score) come last, by number; `front` keeps only the trials of these numbers. Raises
-        ValueError for another sort.
+        no score) come last, by number; `front` keeps only the trials of these numbers, `rung` and
+        `model` only those of one. Raises ValueError for another sort or rung.
         """
         known_id(job_id, noun="job")
         if sort not in _SORT:
@@ -178,6 +180,10 @@ class TrialStore(Database):
         ended = [trials.c.job_id == job_id, trials.c.joules.is_not(None)]
         if front is not None:
             ended.append(trials.c.number.in_(sorted(front)))
+        if rung is not None:
+            ended.append(trials.c.rung == RUNGS.index(rung))
+        if model is not None:
+            ended.append(trials.c.proposal["candidate"]["model"].as_string() == model)
         count = select(func.count()).select_from(trials)
         # Ties follow the direction in which the index is read: the earlier trial first when the
         # best comes first.
@@ -290,6 +296,18 @@ class TrialStore(Database):
         )
         with self.read() as connection:
             return [to_event(row) for row in connection.execute(query)]
+
+    def newest_events(self, job_id: str, *, limit: int) -> list[Event]:
+        """The last events of a job, at most `limit`, oldest first."""
+        known_id(job_id, noun="job")
+        query = (
+            select(events)
+            .where(events.c.job_id == job_id)
+            .order_by(events.c.seq.desc())
+            .limit(limit)
+        )
+        with self.read() as connection:
+            return [to_event(row) for row in connection.execute(query)][::-1]
 
 
 def _is(job_id: str, number: int) -> tuple[Any, ...]:

@@ -270,3 +270,25 @@ def test_pauses_do_not_count_in_the_eta() -> None:
     )
     # 30 s before the pause and 10 after it, for two of four trials.
     assert progress.told(event(3650, "trial", number=1)).data["eta_seconds"] == 40.0
+
+
+def test_the_newest_and_what_a_browser_asks_for_again(site: Site) -> None:
+    path = f"/v1/jobs/{finished(site)}/events"
+    answer = site.get(f"{path}?newest=2").json
+    assert [event["seq"] for event in answer["items"]] == [4, 5]
+    assert answer["last"] == 5
+    assert answer["finished"] is True
+    assert [event["seq"] for event in site.get(f"{path}?newest=99").json["items"]] == [
+        1,
+        2,
+        3,
+        4,
+        5,
+    ]
+    stream = {"Accept": "text/event-stream"}
+    assert [event["id"] for event in parse(site.get(f"{path}?after=3", headers=stream).text)] == [
+        4,
+        5,
+    ]
+    again = site.get(f"{path}?after=1", headers={**stream, "Last-Event-ID": "4"})
+    assert [event["id"] for event in parse(again.text)] == [5]

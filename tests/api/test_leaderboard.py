@@ -114,3 +114,14 @@ def test_conditional_get(site: Site, job_id: str) -> None:
     path = f"/v1/jobs/{job_id}/leaderboard"
     etag = site.get(path).headers["ETag"]
     assert site.get(path, headers={"If-None-Match": etag}).status_code == 304
+
+
+def test_only_one_rung_or_one_model(site: Site, job_id: str) -> None:
+    path = f"/v1/jobs/{job_id}/leaderboard"
+    assert numbers(site, f"{path}?rung=final") == [1, 2, 0, 3]
+    assert numbers(site, f"{path}?rung=screening") == []
+    assert numbers(site, f"{path}?model=lightgbm") == []
+    assert numbers(site, f"{path}?model=linear&sort=joules&limit=2") == [0, 1]
+    assert site.get(f"{path}?model=linear&limit=2").json["total"] == 3
+    assert site.get(f"{path}?model=%00").status_code == 422
+    assert site.get(f"{path}?rung=last").status_code == 422
