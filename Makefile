@@ -49,7 +49,7 @@ format: $(STAMP)  ## rewrite the files as the formatter and the safe fixes want 
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-generated: $(STAMP)  ## renew README.md's settings table and map, and deploy/env.example
+generated: $(STAMP)  ## renew README.md's settings and map, docs/reference.md, deploy/env.example
 	$(BIN)/python -m benchmarks.readme_demo --without-demo
 
 readme: $(STAMP)  ## the same, and the output of a real `make demo` run

@@ -1,7 +1,8 @@
 """Write the generated parts of README.md: settings, map of the code, output of a real demo run.
 
 `python -m benchmarks.readme_demo` runs `frugal demo` and puts what it printed into the page;
-`--without-demo` only renews the settings table, the map and `deploy/env.example`.
+`--without-demo` only renews the settings table, the map, `deploy/env.example` and
+docs/reference.md.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from pathlib import Path
 import psutil
 from pydantic_core import PydanticUndefined
 
+from benchmarks import reference
 from scheduler.config import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -134,7 +136,7 @@ def main() -> int:
     if not arguments.without_demo:
         text = with_section(text, "demo-output", demo_output())
     readme.write_text(text)
-    return 0
+    return reference.main()
 
 
 if __name__ == "__main__":

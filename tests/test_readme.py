@@ -13,6 +13,7 @@ from typing import Any, cast
 
 import pytest
 
+from benchmarks import reference
 from benchmarks.readme_demo import PACKAGES, code_map, section, with_section
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -84,6 +85,10 @@ def test_the_map_is_the_tree() -> None:
         named.add(folder / name)
     files = {path for package in PACKAGES for path in (ROOT / package).rglob("*.py")}
     assert named == {path for path in files if path.stat().st_size}
+
+
+def test_the_reference_is_the_code() -> None:
+    assert reference.PAGE.read_text() == reference.reference(), "make generated"
 
 
 def test_a_section_is_replaced_and_nothing_else() -> None:
@@ -164,3 +169,30 @@ def test_the_main_job_works_as_written(shared_data: Path, tmp_path: Path) -> Non
     assert run.returncode == 0, run.stderr[-2000:] + run.stdout[-2000:]
     assert "event: " in run.stdout
     assert "average_precision" in run.stdout
+
+
+@pytest.mark.server
+@pytest.mark.data
+@pytest.mark.slow
+def test_the_tutorial_works_as_written(
+    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """Its blocks, one after the other, against a real service with the real file."""
+    from api.local_service import LocalService
+
+    packed = shared_data / "give_me_some_credit" / "cs-training.csv.gz"
+    (tmp_path / "cs-training.csv").write_bytes(gzip.decompress(packed.read_bytes()))
+    page = (ROOT / "docs" / "tutorial.md").read_text()
+    monkeypatch.chdir(tmp_path)
+    with LocalService(tmp_path / "data", settings={"FRUGAL_ZONE": "FR"}) as service:
+        known: dict[str, Any] = {"TOKEN": service.token}
+        for block in blocks(page, "python"):
+            code = block.replace("http://127.0.0.1:8080", service.url)
+            exec(compile(code, "tutorial.md", "exec"), known)  # noqa: S102
+    said = capsys.readouterr().out
+    assert "NA and the like mean missing among the numbers of 'MonthlyIncome'" in said
+    assert "SeriousDlqin2yrs - two values" in said
+    assert "DONE - " in said
+    assert known["board"]["score"].iloc[0] > 0.35
+    assert len(known["answer"]) == 5
+    known["client"].close()
