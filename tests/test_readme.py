@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import gzip
+import json
 import re
 import shutil
 import subprocess
@@ -169,6 +170,16 @@ def test_the_main_job_works_as_written(shared_data: Path, tmp_path: Path) -> Non
     assert run.returncode == 0, run.stderr[-2000:] + run.stdout[-2000:]
     assert "event: " in run.stdout
     assert "average_precision" in run.stdout
+
+
+def test_what_the_how_tos_say_is_a_request() -> None:
+    from api.schemas_jobs import JobRequest
+
+    told = blocks((ROOT / "docs" / "how-to.md").read_text(), "json")
+    assert len(told) > 5
+    for block in told:
+        asked = {"dataset": "d" * 32, "target": "y", **json.loads(block)}
+        JobRequest.model_validate_json(json.dumps(asked))
 
 
 @pytest.mark.server
