@@ -9,9 +9,18 @@ from typing import Annotated
 import typer
 
 from api.cli_carbon import carbon_app
+from api.cli_datasets import datasets_app
+from api.cli_doctor import doctor
+from api.cli_jobs import jobs_app
+from api.cli_models import models_app
+from api.cli_predict import predict
+from api.cli_results import leaderboard, receipt
+from api.cli_run import plan, run
 from api.cli_schedules import schedules_app
-from api.cli_shared import AsJson, DataDir, plain_errors, read_settings, tell
+from api.cli_shared import EXIT_CODES, AsJson, DataDir, plain_errors, read_settings, tell
 from api.cli_tokens import token_app
+
+WORK, LOOK, OPERATE = "From data to a model", "What there is", "The service"
 
 app = typer.Typer(
     name="frugal",
@@ -20,12 +29,49 @@ app = typer.Typer(
     add_completion=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Settings are environment variables, e.g. FRUGAL_PORT=9000 frugal serve. "
-    "Exit codes: 0 done, 1 refused or failed, 2 wrong usage.",
+    epilog=f"Settings are environment variables, e.g. FRUGAL_PORT=9000 frugal serve. {EXIT_CODES}",
 )
-app.add_typer(token_app, name="token")
-app.add_typer(schedules_app, name="schedules")
-app.add_typer(carbon_app, name="carbon")
+app.command(
+    "run",
+    rich_help_panel=WORK,
+    epilog="Examples:  frugal run customers.csv --target fragile   |   "
+    "frugal run bank.csv --target y --positive yes --exclude duration --limit-cpu-seconds 60   |   "
+    "frugal run tables/ --spec spec.json --deadline 08:00",
+)(run)
+app.command(
+    "plan",
+    rich_help_panel=WORK,
+    epilog="Example:  frugal plan customers.csv --target fragile --deadline 8h --zone FR",
+)(plan)
+app.command(
+    "predict",
+    rich_help_panel=WORK,
+    epilog="Examples:  frugal predict bank new.csv > scores.csv   |   "
+    "frugal predict bank new.parquet -o scores.parquet --reasons 3   |   "
+    "head -100 new.csv | frugal predict bank -",
+)(predict)
+app.command(
+    "leaderboard",
+    rich_help_panel=LOOK,
+    epilog="Example:  frugal leaderboard last --front --json",
+)(leaderboard)
+app.command(
+    "receipt", rich_help_panel=LOOK, epilog="Example:  frugal receipt last --json > receipt.json"
+)(receipt)
+for _noun, _name in (
+    (datasets_app, "datasets"),
+    (jobs_app, "jobs"),
+    (models_app, "models"),
+    (schedules_app, "schedules"),
+    (carbon_app, "carbon"),
+):
+    app.add_typer(_noun, name=_name, rich_help_panel=LOOK)
+app.command(
+    "doctor",
+    rich_help_panel=OPERATE,
+    epilog="Example:  frugal doctor --json || echo 'something is broken'",
+)(doctor)
+app.add_typer(token_app, name="token", rich_help_panel=OPERATE)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -33,7 +79,10 @@ def main(arguments: list[str] | None = None) -> None:
     app(args=arguments)
 
 
-@app.command(epilog="Examples:  frugal serve   |   frugal serve --port 9000 --data-dir /srv/frugal")
+@app.command(
+    rich_help_panel=OPERATE,
+    epilog="Examples:  frugal serve   |   frugal serve --port 9000 --data-dir /srv/frugal",
+)
 def serve(
     data_dir: DataDir = None,
     host: Annotated[str | None, typer.Option(help="Address (default 127.0.0.1).")] = None,
@@ -61,7 +110,9 @@ def serve(
     raise typer.Exit(code)
 
 
-@app.command(epilog="Examples:  frugal demo   |   frugal demo --json > demo.json")
+@app.command(
+    rich_help_panel=WORK, epilog="Examples:  frugal demo   |   frugal demo --json > demo.json"
+)
 def demo(
     customers: Annotated[
         int, typer.Option(min=2000, help="Customers of the made-up bank.")
@@ -84,7 +135,7 @@ def demo(
         run(n_customers=customers, seed=seed, data_dir=data_dir, as_json=as_json)
 
 
-@app.command(epilog="Example:  frugal backup /backups/2026-11-22")
+@app.command(rich_help_panel=OPERATE, epilog="Example:  frugal backup /backups/2026-11-22")
 def backup(
     destination: Annotated[Path, typer.Argument(help="New folder to write.")],
     data_dir: DataDir = None,
@@ -101,7 +152,10 @@ def backup(
         tell(report, as_json, f"backup in {destination}")
 
 
-@app.command(epilog="Example:  frugal restore /backups/2026-11-22 --data-dir /srv/frugal")
+@app.command(
+    rich_help_panel=OPERATE,
+    epilog="Example:  frugal restore /backups/2026-11-22 --data-dir /srv/frugal",
+)
 def restore(
     source: Annotated[Path, typer.Argument(help="Folder that `frugal backup` wrote.")],
     data_dir: DataDir = None,
@@ -118,7 +172,7 @@ def restore(
         tell(report, as_json, f"restored {source}")
 
 
-@app.command()
+@app.command(rich_help_panel=OPERATE, epilog="Example:  frugal version --json")
 def version(as_json: AsJson = False) -> None:
     """Print the version."""
     from importlib.metadata import version as installed

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from api.cli_shared import HERE, AsJson, Token, Url, minute, service, show_table
+from api.cli_service import Own, Token, Url, service
+from api.cli_shared import AsJson, minute, show_table
 
 carbon_app = typer.Typer(
     help="What a running service's work took and emitted, and the grid.", no_args_is_help=True
@@ -36,8 +37,9 @@ def ledger(
     dataset: Annotated[str | None, typer.Option(help="Id of a data set.")] = None,
     schedule: Annotated[str | None, typer.Option(help="Id of a schedule.")] = None,
     phase: Annotated[str | None, typer.Option(help="E.g. search or refit.")] = None,
-    url: Url = HERE,
+    url: Url = "",
     token: Token = "",
+    own: Own = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the bill of the token's project: energy, emissions, and what waiting saved."""
@@ -49,7 +51,7 @@ def ledger(
         "schedule": schedule,
         "phase": phase,
     }
-    with service(url, token) as client:
+    with service(url, token, own) as client:
         chosen = {name: value for name, value in asked.items() if value is not None}
         found = client.ledger(group_by=None if by is None else by.value, **chosen)
     if as_json:
@@ -88,12 +90,13 @@ def _number(value: float | None) -> str:
 @carbon_app.command("now", epilog="Example:  frugal carbon now --zone DE")
 def now(
     zone: Annotated[str | None, typer.Option(help="Zone (default: the service's own).")] = None,
-    url: Url = HERE,
+    url: Url = "",
     token: Token = "",
+    own: Own = None,
     as_json: AsJson = False,
 ) -> None:
     """Show the newest carbon intensity that is known of a zone, and whose it is."""
-    with service(url, token) as client:
+    with service(url, token, own) as client:
         found = client.intensity(zone)
     if as_json:
         typer.echo(json.dumps(found))
@@ -106,9 +109,9 @@ def now(
 
 
 @carbon_app.command("zones", epilog="Example:  frugal carbon zones --json")
-def zones(url: Url = HERE, token: Token = "", as_json: AsJson = False) -> None:
+def zones(url: Url = "", token: Token = "", own: Own = None, as_json: AsJson = False) -> None:
     """List the zones that a job may name; those with a profile differ by hour without a network."""
-    with service(url, token) as client:
+    with service(url, token, own) as client:
         found = client.zones()
     if as_json:
         typer.echo(json.dumps(found))

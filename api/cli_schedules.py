@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from api.cli_service import Own, Token, Url, service
 from api.cli_shared import (
-    HERE,
     AsJson,
-    Token,
-    Url,
     minute,
     plain_errors,
-    service,
+    read_object,
+    read_text,
     show_table,
     tell,
 )
@@ -28,9 +27,9 @@ Id = Annotated[str, typer.Argument(help="Id of the schedule, as `frugal schedule
 
 
 @schedules_app.command("list", epilog="Example:  frugal schedules list --json")
-def list_all(url: Url = HERE, token: Token = "", as_json: AsJson = False) -> None:
+def list_all(url: Url = "", token: Token = "", own: Own = None, as_json: AsJson = False) -> None:
     """List schedules, newest first."""
-    with service(url, token) as client:
+    with service(url, token, own) as client:
         items = client.schedules()
     if as_json:
         typer.echo(json.dumps(items))
@@ -57,39 +56,29 @@ def add(
     request: Annotated[
         typer.FileText, typer.Argument(help="JSON as POST /v1/schedules takes it; - for stdin.")
     ],
-    url: Url = HERE,
+    url: Url = "",
     token: Token = "",
+    own: Own = None,
     as_json: AsJson = False,
 ) -> None:
     """Make a schedule, and say when it is due next."""
     with plain_errors():
-        body = _object(request.read())
-    with service(url, token) as client:
+        body = read_object(read_text(request, what="the file"), what="the file")
+    with service(url, token, own) as client:
         made = client.add_schedule(body)
     tell(made, as_json, f"{made['id']} is due {minute(made['next_at'])}")
     if made["dst_note"] and not as_json:
         typer.echo(made["dst_note"])
 
 
-def _object(text: str) -> dict[str, Any]:
-    """Raises DataError ``malformed_json``."""
-    from automl.errors import DataError
-
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        found = None
-    if not isinstance(found, dict):
-        raise DataError("the file is not a JSON object", code="malformed_json")
-    return found
-
-
 @schedules_app.command(
     "show", epilog="Example:  frugal schedules show 5f0c54f1c1e04b0e9d2f6a1b7c3d8e90"
 )
-def show(schedule: Id, url: Url = HERE, token: Token = "", as_json: AsJson = False) -> None:
+def show(
+    schedule: Id, url: Url = "", token: Token = "", own: Own = None, as_json: AsJson = False
+) -> None:
     """Show one schedule: what was asked for, and when it is due next."""
-    with service(url, token) as client:
+    with service(url, token, own) as client:
         found = client.schedule(schedule)
     if as_json:
         typer.echo(json.dumps(found))
@@ -110,12 +99,13 @@ def show(schedule: Id, url: Url = HERE, token: Token = "", as_json: AsJson = Fal
 def runs(
     schedule: Id,
     limit: Annotated[int, typer.Option(min=1, max=100_000, help="The newest so many.")] = 30,
-    url: Url = HERE,
+    url: Url = "",
     token: Token = "",
+    own: Own = None,
     as_json: AsJson = False,
 ) -> None:
     """List what became of each local date, newest first, and why."""
-    with service(url, token) as client:
+    with service(url, token, own) as client:
         items = client.runs(schedule, limit=limit)
     if as_json:
         typer.echo(json.dumps(items))
@@ -140,9 +130,11 @@ def runs(
 @schedules_app.command(
     "pause", epilog="Example:  frugal schedules pause 5f0c54f1c1e04b0e9d2f6a1b7c3d8e90"
 )
-def pause(schedule: Id, url: Url = HERE, token: Token = "", as_json: AsJson = False) -> None:
+def pause(
+    schedule: Id, url: Url = "", token: Token = "", own: Own = None, as_json: AsJson = False
+) -> None:
     """Pause a schedule: days that go by have no run."""
-    with service(url, token) as client:
+    with service(url, token, own) as client:
         found = client.pause_schedule(schedule)
     tell(found, as_json, f"paused {schedule}")
 
@@ -150,9 +142,11 @@ def pause(schedule: Id, url: Url = HERE, token: Token = "", as_json: AsJson = Fa
 @schedules_app.command(
     "resume", epilog="Example:  frugal schedules resume 5f0c54f1c1e04b0e9d2f6a1b7c3d8e90"
 )
-def resume(schedule: Id, url: Url = HERE, token: Token = "", as_json: AsJson = False) -> None:
+def resume(
+    schedule: Id, url: Url = "", token: Token = "", own: Own = None, as_json: AsJson = False
+) -> None:
     """Let a paused schedule go on."""
-    with service(url, token) as client:
+    with service(url, token, own) as client:
         found = client.resume_schedule(schedule)
     tell(found, as_json, f"{schedule} is due {minute(found['next_at'])}")
 
@@ -160,8 +154,10 @@ def resume(schedule: Id, url: Url = HERE, token: Token = "", as_json: AsJson = F
 @schedules_app.command(
     "delete", epilog="Example:  frugal schedules delete 5f0c54f1c1e04b0e9d2f6a1b7c3d8e90"
 )
-def delete(schedule: Id, url: Url = HERE, token: Token = "", as_json: AsJson = False) -> None:
+def delete(
+    schedule: Id, url: Url = "", token: Token = "", own: Own = None, as_json: AsJson = False
+) -> None:
     """Delete a schedule; a job that it has submitted goes on."""
-    with service(url, token) as client:
+    with service(url, token, own) as client:
         client.delete_schedule(schedule)
     tell({"deleted": schedule}, as_json, f"deleted {schedule}")

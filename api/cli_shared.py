@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
+import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,56 +14,108 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 if TYPE_CHECKING:
-    from api.client import FrugalClient
     from scheduler.config import Settings
     from scheduler.store import Store
+
+# What scripts can tell apart; `frugal --help` lists them.
+FAILED, NO_SERVICE, UNKNOWN, JOB_FAILED = 1, 3, 4, 5
+INTERRUPTED, PIPE_CLOSED = 130, 141  # 128 + SIGINT, 128 + SIGPIPE: as shells have them
+EXIT_CODES = (
+    "Exit codes: 0 done; 1 refused or failed; 2 wrong usage; 3 no service, or not with this token; "
+    "4 no such record; 5 the job ended without a model; 130 interrupted."
+)
+WIDE = 1000  # for a pipe: a row is a line
+PEOPLE = 80
 
 DataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", help="Folder of the service's data (default $FRUGAL_DATA_DIR)."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
-Url = Annotated[
-    str,
-    typer.Option("--url", envvar="FRUGAL_URL", help="Address of the service."),
-]
-Token = Annotated[
-    str,
-    typer.Option(
-        "--token",
-        envvar="FRUGAL_TOKEN",
-        help="Token; better in the environment, since command lines are seen by others.",
-        show_default=False,
-        show_envvar=True,
-    ),
-]
-HERE = "http://127.0.0.1:8080"
 
 
 @contextlib.contextmanager
 def plain_errors() -> Iterator[None]:
-    """One sentence to stderr and exit code 1 for what is no fault of ours; no traceback."""
-    import pydantic
-    from sqlalchemy.exc import SQLAlchemyError
-
-    from automl.errors import FrugalError
-
+    """One sentence to stderr and an exit code for what is no fault of ours; no traceback."""
     try:
         yield
-    except FrugalError as error:
-        typer.secho(f"{error} ({error.code})", fg="red", err=True)
-    except pydantic.ValidationError as error:
-        for item in error.errors(include_input=False, include_url=False):
-            name = "FRUGAL_" + "_".join(str(part) for part in item["loc"]).upper()
-            typer.secho(f"{name}: {item['msg']}", fg="red", err=True)
-    except SQLAlchemyError as error:
-        typer.secho(f"the database does not answer: {type(error).__name__}", fg="red", err=True)
-    except OSError as error:
-        place = f": {error.filename}" if error.filename else ""
-        typer.secho(f"{error.strerror or error}{place}", fg="red", err=True)
+    except KeyboardInterrupt:
+        complain("interrupted")
+        code = INTERRUPTED
+    except Exception as error:
+        said = exit_code(error)
+        if said is None:
+            raise
+        code = said
+        if code == PIPE_CLOSED:
+            _forget_stdout()
+        else:
+            complain(sentence(error))
     else:
         return
-    raise typer.Exit(1)
+    raise typer.Exit(code)
+
+
+def exit_code(error: Exception) -> int | None:
+    """With what the command ends; None for what is a fault of ours, and gets its traceback.
+
+    >>> exit_code(FileNotFoundError()), exit_code(BrokenPipeError()), exit_code(KeyError())
+    (1, 141, None)
+    """
+    if isinstance(error, OSError):
+        closed = isinstance(error, BrokenPipeError) or error.errno == errno.EPIPE
+        return PIPE_CLOSED if closed else FAILED
+    if "automl.errors" in sys.modules:
+        from automl.errors import FrugalError
+
+        if isinstance(error, FrugalError):
+            return _of_frugal(error)
+    names = {kind.__name__ for kind in type(error).__mro__}
+    return FAILED if names & {"ValidationError", "SQLAlchemyError"} else None
+
+
+def _of_frugal(error: Any) -> int:
+    status = getattr(error, "status", None)
+    if error.code in ("unreachable", "service_failed", "no_service") or status == 401:
+        return NO_SERVICE
+    if status in (404, 410):
+        return UNKNOWN
+    return JOB_FAILED if error.code == "job_failed" else FAILED
+
+
+def sentence(error: Exception) -> str:
+    """What went wrong, without a value of a setting or a cell."""
+    names = {kind.__name__ for kind in type(error).__mro__}
+    if isinstance(error, OSError):
+        place = f": {error.filename}" if error.filename else ""
+        return f"{error.strerror or error}{place}"
+    if "SQLAlchemyError" in names:
+        return f"the database does not answer: {type(error).__name__}"
+    if "ValidationError" in names:
+        found = error.errors(include_input=False, include_url=False)  # type: ignore[attr-defined]
+        return "\n".join(
+            f"FRUGAL_{'_'.join(str(part) for part in item['loc']).upper()}: {item['msg']}"
+            for item in found
+        )
+    return f"{error} ({getattr(error, 'code', 'failed')})"
+
+
+def complain(text: str) -> None:
+    """Say on stderr what went wrong."""
+    typer.secho(text, fg="red", err=True)
+
+
+def stop(text: str, code: int = FAILED) -> typer.Exit:
+    """Say what went wrong, and return what ends the command: ``raise stop(...)``."""
+    complain(text)
+    return typer.Exit(code)
+
+
+def _forget_stdout() -> None:
+    """Who read our output has gone: what is still buffered must not fail at the very end."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(nowhere, sys.stdout.fileno())
 
 
 def read_settings(data_dir: Path | None = None, **given: Any) -> Settings:
@@ -78,13 +133,10 @@ def opened_store(data_dir: Path | None) -> Iterator[Store]:
 
     settings = read_settings(data_dir)
     if not settings.database_url and not (settings.data_dir / "frugal.db").is_file():
-        typer.secho(
+        raise stop(
             f"no service has run in {settings.data_dir.absolute()}; "
-            "give --data-dir or FRUGAL_DATA_DIR",
-            fg="red",
-            err=True,
+            "give --data-dir or FRUGAL_DATA_DIR"
         )
-        raise typer.Exit(1)
     store = Store(settings.resolved_database_url)
     try:
         store.migrate()
@@ -93,18 +145,30 @@ def opened_store(data_dir: Path | None) -> Iterator[Store]:
         store.close()
 
 
-@contextlib.contextmanager
-def service(url: str, token: str) -> Iterator[FrugalClient]:
-    """A client of the service; what goes wrong is one sentence and exit code 1."""
-    if not token:
-        typer.secho(
-            "give a token in FRUGAL_TOKEN; `frugal token add` makes one", fg="red", err=True
-        )
-        raise typer.Exit(1)
-    from api.client import FrugalClient
+def read_object(text: str, *, what: str) -> dict[str, Any]:
+    """A JSON object. Raises DataError ``malformed_json``."""
+    from automl.errors import DataError
 
-    with plain_errors(), FrugalClient(url, token) as client:
-        yield client
+    where = ""
+    try:
+        found = json.loads(text)
+    except json.JSONDecodeError as error:
+        found, where = None, f" (line {error.lineno}, column {error.colno})"
+    except RecursionError:
+        found = None
+    if not isinstance(found, dict):
+        raise DataError(f"{what} is not a JSON object{where}", code="malformed_json")
+    return found
+
+
+def read_text(file: typer.FileText, *, what: str) -> str:
+    """The text of a file or of stdin. Raises DataError ``not_text``."""
+    from automl.errors import DataError
+
+    try:
+        return file.read()
+    except UnicodeDecodeError:
+        raise DataError(f"{what} is not a text in UTF-8", code="not_text") from None
 
 
 def tell(values: Any, as_json: bool, sentence: str) -> None:
@@ -112,23 +176,46 @@ def tell(values: Any, as_json: bool, sentence: str) -> None:
     typer.echo(json.dumps(values, default=str) if as_json else sentence)
 
 
-def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
-    """Print rows for people; a terminal that is too narrow wraps cells and cuts none."""
+def show(*renderables: Any) -> None:
+    """Print for people what rich can render; a terminal that is too narrow wraps and cuts none."""
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
     console = Console(highlight=False)
     if not console.is_terminal:
-        console.width = 1000  # for a pipe: a row is a line
+        console.width = WIDE
+    with console.capture() as shown:
+        for one in renderables:
+            console.print(one)
+    lines = (line.rstrip() for line in shown.get().splitlines())
+    typer.echo("\n".join(lines), color=console.is_terminal)
+
+
+def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
+    """Print rows for people."""
+    from rich.table import Table
+    from rich.text import Text
+
     if not rows:
-        console.print(empty, markup=False)
+        typer.echo(empty)
         return
-    table = Table(*columns, box=None, header_style="dim")
+    table = Table(*columns, box=None, header_style="dim", pad_edge=False)
     for row in rows:
         # As text: a name of somebody's may look like markup.
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    console.print(table)
+    show(table)
+
+
+def megabytes(n_bytes: float | None) -> str:
+    """A size for people.
+
+    >>> megabytes(322078), megabytes(5.2e9), megabytes(12), megabytes(None)
+    ('0.3 MB', '5.2 GB', '12 B', '')
+    """
+    if n_bytes is None:
+        return ""
+    if n_bytes < 50_000:
+        return f"{n_bytes:,.0f} B"
+    return f"{n_bytes / 1e6:,.1f} MB" if n_bytes < 1e9 else f"{n_bytes / 1e9:,.1f} GB"
 
 
 def minute(text: str | None) -> str:

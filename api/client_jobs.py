@@ -162,6 +162,7 @@ def dataset_of(
     files: Mapping[str, Any] | None = None,
     name: str | None = None,
     options: Mapping[str, str] | None = None,
+    upload_id: str | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> Json:
     """The data set of whatever it is: a file, a table, a spec with its files, or an answer.
@@ -175,8 +176,10 @@ def dataset_of(
         dataset = client.assemble(data, files, name=name or "data")
     elif isinstance(data, Mapping):
         dataset = client.wait_dataset(data["id"])
-    elif is_frame(data) or isinstance(data, Path) or not _is_id(data):
-        dataset = client.upload(data, name=name, options=options, progress=progress)
+    elif is_frame(data) or isinstance(data, Path) or not is_id(data):
+        dataset = client.upload(
+            data, name=name, options=options, upload_id=upload_id, progress=progress
+        )
     else:
         dataset = client.wait_dataset(data)
     if dataset["state"] != "READY":
@@ -184,10 +187,10 @@ def dataset_of(
     return dataset
 
 
-def _is_id(text: str) -> bool:
+def is_id(text: str) -> bool:
     """Whether a text is the id of a data set, and not a path.
 
-    >>> _is_id("5f0c54f1c1e04b0e9d2f6a1b7c3d8e90"), _is_id("customers.csv")
+    >>> is_id("5f0c54f1c1e04b0e9d2f6a1b7c3d8e90"), is_id("customers.csv")
     (True, False)
     """
     is_hex = len(text) == 32 and set(text) <= set("0123456789abcdef")

@@ -43,8 +43,12 @@ class ModelCalls(Calls):
         """Of each name the version that answers, newest first."""
         return list(self._pages("/v1/models"))
 
-    def model(self, name: str) -> Json:
-        """Which version of a model answers, which there are, and since when."""
+    def model(self, name: str, *, version: int | None = None) -> Json:
+        """The version of a model that answers, or the one asked for."""
+        return self._json("GET", path_of("models", name), params=given(version=version))
+
+    def promotions(self, name: str) -> Json:
+        """Which version of a model answers, which there are, and which answered since when."""
         return self._json("GET", path_of("models", name, "promotions"))
 
     def promote(self, name: str, version: int, *, because: str = "") -> Json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -12,12 +13,16 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, TYPE_CHECKING, Self
 
 from api.client import FrugalClient
 from api.greeting import FIRST_TOKEN, READY
 from automl.errors import FrugalError
 
+if TYPE_CHECKING:
+    from scheduler.store import Store
+
+OWN = "local"  # the name of such a token, and who the audit says revoked it
 STOP_SECONDS = 15.0
 LOG_LINES = 20
 
@@ -39,10 +44,18 @@ class LocalService:
         The token that its greeting showed; empty if its data folder had one before.
     """
 
-    def __init__(self, data_dir: Path, *, settings: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        settings: dict[str, str] | None = None,
+        with_scheduler: bool = True,
+    ) -> None:
         self.data_dir = data_dir
+        self.with_scheduler = with_scheduler  # without one, jobs that wait are not begun
         self.settings = settings or {}  # environment variables, e.g. {"FRUGAL_ZONE": "FR"}
         self.url = self.first_token = self.token = ""
+        self._token_id = ""  # of a token that was made for this run only
         self.log: deque[str] = deque(maxlen=LOG_LINES)
         self.process: subprocess.Popen[str]
         self._readers: list[threading.Thread] = []
@@ -65,8 +78,11 @@ class LocalService:
             "FRUGAL_ARTIFACTS_URL": "",
             **self.settings,
         }
+        command = [sys.executable, "-m", "api", "--until-stdin-closes"]
+        if not self.with_scheduler:
+            command.append("--without-scheduler")
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "api", "--until-stdin-closes"],
+            command,
             env=environment,
             stdin=subprocess.PIPE,  # closes when we end, however that comes; so does the service
             stdout=subprocess.PIPE,
@@ -109,6 +125,7 @@ class LocalService:
         for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
             if pipe is not None:
                 pipe.close()
+        self._revoke_token()
         return code
 
     def client(self) -> FrugalClient:
@@ -116,14 +133,28 @@ class LocalService:
         return FrugalClient(self.url, self.token)
 
     def _new_token(self) -> str:
+        with self._store() as store:
+            project = store.list_projects()[0]
+            secret, token = store.add_token(project.id, name=OWN, now=datetime.now(UTC))
+        self._token_id = token.id
+        return secret
+
+    def _revoke_token(self) -> None:
+        """A token of a run ends with it; the first one stays, since it may have been kept."""
+        if self._token_id:
+            with self._store() as store:
+                store.revoke_token(self._token_id, now=datetime.now(UTC), actor=OWN)
+            self._token_id = ""
+
+    @contextlib.contextmanager
+    def _store(self) -> Iterator[Store]:
         from scheduler.config import Settings
         from scheduler.store import Store
 
         settings = Settings(data_dir=self.data_dir, database_url="")
         store = Store(settings.resolved_database_url)
         try:
-            project = store.list_projects()[0]
-            return store.add_token(project.id, name="local", now=datetime.now(UTC))[0]
+            yield store
         finally:
             store.close()
 

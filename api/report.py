@@ -191,4 +191,27 @@ def receipt_table(receipt: Json) -> Table:
 def receipt_notes(receipt: Json) -> list[str]:
     """How the receipt was measured and how sure it is, one sentence a line."""
     uncertainty = receipt.get("uncertainty")
-    return [*receipt["method"], *([uncertainty] if uncertainty else [])]
+    return [*receipt.get("method", ()), *([uncertainty] if uncertainty else [])]
+
+
+def saved_lines(receipt: Json) -> list[str]:
+    """What was saved by doing less and by waiting, apart, and what emits as much; one a line."""
+    levers, equal = receipt.get("levers") or {}, receipt.get("equivalents") or {}
+    less, later = levers.get("less") or {}, levers.get("later") or {}
+    lines = []
+    brute = less.get("brute_force")
+    if brute:
+        own = receipt["total"]["joules"]
+        share = own / brute["expected_joules"] if brute["expected_joules"] else None
+        lines.append(
+            f"Less: brute force is expected to take {number(brute['expected_joules'])} J; this "
+            f"took {number(own)} J" + ("" if share is None else f", {100 * share:.2g} % of it.")
+        )
+    saved = later.get("saved_gco2e")
+    if saved:
+        word = "saved" if saved > 0 else "cost"
+        lines.append(f"Later: waiting {word} {number(1000 * abs(saved))} mg of CO2e.")
+    car = equal.get("car_km")
+    if car:
+        lines.append(f"As much as {car['text']} by car.")
+    return lines

@@ -83,7 +83,7 @@ def test_a_schedule_from_its_making_to_its_end(frugal: Any, site: Site, tmp_path
     assert f"{one} is due 20" in frugal("schedules", "resume", one).stdout
     assert frugal("schedules", "delete", one).stdout.strip() == f"deleted {one}"
     assert as_json(frugal("schedules", "list", "--json")) == []
-    assert frugal("schedules", "delete", one, status=1).stderr.endswith("(not_found)\n")
+    assert frugal("schedules", "delete", one, status=4).stderr.endswith("(not_found)\n")
 
 
 def test_runs_say_why(frugal: Any, site: Site) -> None:
@@ -167,19 +167,26 @@ def test_the_grid(frugal: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "status", "words"),
     [
-        (("schedules", "add", "-"), "not a JSON object"),
-        (("schedules", "list", "--token", "wrong"), "invalid_token"),
-        (("carbon", "ledger", "--url", "http://127.0.0.1:9"), "no answer"),
-        (("schedules", "list", "--token", ""), "FRUGAL_TOKEN"),
+        (("schedules", "add", "-"), 1, "not a JSON object"),
+        (("schedules", "list", "--token", "wrong"), 3, "invalid_token"),
+        (("carbon", "ledger", "--url", "http://127.0.0.1:9"), 3, "no answer"),
+        (("carbon", "ledger", "--url", "127.0.0.1:9"), 3, "http"),
+        (("schedules", "list", "--token", ""), 3, "FRUGAL_TOKEN"),
+        (("jobs", "show", "0" * 32), 4, "not_found"),
+        (("models", "card", "nobody"), 4, "not_found"),
     ],
 )
 def test_faults_are_one_sentence(
-    frugal: Any, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], words: str
+    frugal: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    status: int,
+    words: str,
 ) -> None:
     monkeypatch.setattr("api.client_calls.BACKOFF_SECONDS", 0.001)
-    result = frugal(*arguments, status=1, stdin="[1, 2")
+    result = frugal(*arguments, status=status, stdin="[1, 2")
     assert words in result.stderr
     assert len(result.stderr.strip().splitlines()) == 1
     assert "Traceback" not in result.output

@@ -1,0 +1,77 @@
+"""Files that a command is given: how a table is read, and the tables of a spec."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from api.cli_shared import read_object, read_text
+
+Option = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--option",
+        metavar="NAME=VALUE",
+        help="How to read the file, e.g. delimiter=';' or decimal=,  (again for another).",
+        show_default=False,
+    ),
+]
+
+
+def reading_options(given: Sequence[str] | None) -> dict[str, str]:
+    """Options of the form name=value.
+
+    Raises BadParameter for what has no name.
+
+    >>> reading_options(["delimiter=;", "decimal=,"])
+    {'delimiter': ';', 'decimal': ','}
+    """
+    options = {}
+    for one in given or ():
+        name, equals, value = one.partition("=")
+        if not name or not equals:
+            raise typer.BadParameter(f"{one!r} is not NAME=VALUE", param_hint="--option")
+        options[name.replace("-", "_")] = value
+    return options
+
+
+def spec_with_files(spec: typer.FileText, folder: Path) -> tuple[dict[str, Any], dict[str, Path]]:
+    """A spec, and the path of each table that names a file: relative to the folder.
+
+    Raises
+    ------
+    DataError
+        ``malformed_json``, ``bad_spec``.
+    FileNotFoundError
+        A table's file is not there.
+    """
+    from automl.errors import DataError
+
+    given = read_object(read_text(spec, what=spec.name), what=spec.name)
+    tables = given.get("tables")
+    if not isinstance(tables, dict) or not all(isinstance(one, dict) for one in tables.values()):
+        raise DataError(f"{spec.name}: tables must be an object of objects", code="bad_spec")
+    base = folder if folder.is_dir() else folder.parent
+    files: dict[str, Path] = {}
+    declared: dict[str, Any] = {}
+    for name, table in tables.items():
+        source = table.get("source") or {}
+        declared[name] = {key: value for key, value in table.items() if key != "source"}
+        if "file" in source:
+            files[name] = base / str(source["file"])
+        elif source:
+            declared[name]["source"] = source
+        else:
+            files[name] = _named(base, name)
+    for path in files.values():
+        path.stat()
+    return {**given, "tables": declared}, files
+
+
+def _named(base: Path, table: str) -> Path:
+    """The file of a table that names none: called like it."""
+    found = sorted(one for one in base.glob(f"{table}.*") if one.is_file())
+    return found[0] if len(found) == 1 else base / table
