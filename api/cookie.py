@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from http.cookies import CookieError, SimpleCookie
 
 COOKIE = "frugal_token"
 MAX_SECRET = 512  # characters; ours have 43
+_SECRET = re.compile(f"[!-~]{{1,{MAX_SECRET}}}")
 
 
 def token_of(cookies: str) -> str | None:
@@ -18,5 +20,14 @@ def token_of(cookies: str) -> str | None:
         found = SimpleCookie(cookies).get(COOKIE)
     except CookieError:
         return None
-    secret = "" if found is None else found.value
-    return secret if 0 < len(secret) <= MAX_SECRET else None
+    return None if found is None else as_secret(found.value)
+
+
+def as_secret(text: str) -> str | None:
+    """What may be a secret, without the blanks around it; None for what cannot be one.
+
+    >>> as_secret(" s3cret "), as_secret("two words"), as_secret("")
+    ('s3cret', None, None)
+    """
+    text = text.strip()
+    return text if _SECRET.fullmatch(text) else None

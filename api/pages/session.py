@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from flask import Flask, g, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
 
-from api.cookie import COOKIE, token_of
+from api.cookie import COOKIE, as_secret, token_of
 from api.pages.asking import Refused, get
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 OPEN = frozenset({"sign_in", "scripts.charts"})
 SAFE = ("GET", "HEAD")
+FIRST = "/ui/"
 DAYS = 30
 
 
@@ -74,17 +75,17 @@ def _next() -> str:
     """The page that was asked for before signing in; never an address of another site."""
     wanted = request.values.get("next", "")
     plain = wanted.startswith("/ui") and "//" not in wanted and "\\" not in wanted
-    return wanted if plain and wanted.isprintable() else url_for("front.index")
+    return wanted if plain and wanted.isprintable() else FIRST
 
 
 def sign_in() -> Any:
     """The form, and what becomes of it."""
     if request.method in SAFE:
         return render_template("pages/sign_in.html", next=_next(), error=None)
-    g.secret = request.form.get("token", "").strip()
+    g.secret = as_secret(request.form.get("token", "")) or ""
     try:
-        if not g.secret.isascii() or not g.secret:
-            raise Refused(401, {"detail": "paste the token that you were given"})
+        if not g.secret:
+            raise Refused(401, {"detail": "paste the token that you were given, whole"})
         get("/v1/token")
     except Refused as refused:
         page = render_template("pages/sign_in.html", next=_next(), error=str(refused))
