@@ -28,7 +28,7 @@ CSV = CONTENT_TYPES[".csv"]
 # As the service has it, unless its operator said another number; then pieces are halved.
 BLOCK_ROWS = 100_000
 TOO_LARGE = 413
-Rows = Sequence[Mapping[str, Any]] | Path | bytes | IO[bytes]
+Rows = Sequence[Mapping[str, Any]] | Path | str | bytes | IO[bytes]  # a str is a path
 FrameT = TypeVar("FrameT", bound="IntoFrame")
 
 
@@ -161,9 +161,9 @@ class ModelCalls(Calls):
             answer = self._again("POST", path, params=params, json=body)
             _warn(answer["report"])
             return from_rows([_flat(one) for one in answer["predictions"]], like=rows)
-        if isinstance(rows, Path):
-            kind = content_type or CONTENT_TYPES.get(rows.suffix, CSV)
-            content = rows.read_bytes()
+        if isinstance(rows, str | Path):
+            kind = content_type or CONTENT_TYPES.get(Path(rows).suffix, CSV)
+            content = Path(rows).read_bytes()
         elif isinstance(rows, bytes) or hasattr(rows, "read"):
             kind = content_type or CSV
             content = rows if isinstance(rows, bytes) else rows.read()

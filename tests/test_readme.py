@@ -5,9 +5,11 @@ from __future__ import annotations
 import ast
 import gzip
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 from typing import Any, cast
@@ -170,6 +172,53 @@ def test_the_main_job_works_as_written(shared_data: Path, tmp_path: Path) -> Non
     assert run.returncode == 0, run.stderr[-2000:] + run.stdout[-2000:]
     assert "event: " in run.stdout
     assert "average_precision" in run.stdout
+
+
+@pytest.mark.server
+@pytest.mark.data
+@pytest.mark.slow
+def test_the_main_job_on_the_command_line_works_as_written(
+    shared_data: Path, tmp_path: Path
+) -> None:
+    """Without a service it starts one of its own; each command finds what the last one left."""
+    packed = shared_data / "bank_marketing" / "bank-additional-full.csv.gz"
+    (tmp_path / "bank-additional-full.csv").write_bytes(gzip.decompress(packed.read_bytes()))
+    bare = {name: value for name, value in os.environ.items() if not name.startswith("FRUGAL_")}
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    run = subprocess.run(
+        ["bash", "-euo", "pipefail"],
+        input=blocks(section(README, "main-job-cli"), "sh")[0],
+        cwd=tmp_path,
+        env={**bare, "PATH": path},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert run.returncode == 0, run.stderr[-2000:] + run.stdout[-2000:]
+    assert "Leaderboard" in run.stdout
+    assert '"probability","alert"' in run.stdout
+    assert "# bank, version 1" in run.stdout
+
+
+@pytest.mark.server
+@pytest.mark.data
+@pytest.mark.slow
+def test_the_main_job_in_python_works_as_written(
+    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    from api.local_service import LocalService
+
+    packed = shared_data / "bank_marketing" / "bank-additional-full.csv.gz"
+    text = gzip.decompress(packed.read_bytes())
+    (tmp_path / "bank-additional-full.csv").write_bytes(text)
+    (tmp_path / "new.csv").write_bytes(b"\n".join(text.split(b"\n")[:6]) + b"\n")
+    monkeypatch.chdir(tmp_path)
+    with LocalService(tmp_path / "data") as service:
+        known: dict[str, Any] = {"TOKEN": service.token}
+        code = blocks(section(README, "main-job-python"), "python")[0]
+        exec(code.replace("http://127.0.0.1:8080", service.url), known)  # noqa: S102
+        known["client"].close()
+    assert "share_of_rows" in capsys.readouterr().out
 
 
 def test_what_the_how_tos_say_is_a_request() -> None:
