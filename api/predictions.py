@@ -14,7 +14,6 @@ from api.models import model_of
 from api.pagination import cursor
 from api.schemas import ModelQuery, PageQuery
 from api.schemas_relations import BatchAnswer, BatchesAnswer, PredictionsRequest
-from automl.errors import DataError
 from scheduler.batch import FILES
 from scheduler.errors import Conflict, Gone
 
@@ -39,13 +38,6 @@ def create(name: str, json_data: PredictionsRequest, query_data: ModelQuery) -> 
     """
     model = model_of(name, query_data)
     dataset = ready(parts().store.get_dataset(project_id(), json_data.dataset))
-    if model.card.get("feature_groups") is not None and dataset.spec is None:
-        raise DataError(
-            f"model {model.name!r} reads several tables, and the data set is one: name one that "
-            "was put together as that of its training",
-            code="missing_table",
-            details={"field": "dataset"},
-        )
     batch = parts().batches.begin(model, dataset, form=json_data.format, now=now())
     return BatchAnswer.of(batch, model), 202, {"Location": f"/v1/predictions/{batch.id}"}
 

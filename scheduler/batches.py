@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import socket
@@ -12,7 +13,8 @@ from datetime import datetime
 from typing import Any
 
 from automl.cost import Cost
-from automl.errors import FrugalError
+from automl.errors import DataError, FrugalError
+from scheduler.alike import check_alike, check_rows
 from scheduler.artifacts import ArtifactStore
 from scheduler.child import call
 from scheduler.clock import Clock, utc_now
@@ -28,6 +30,7 @@ log = logging.getLogger(__name__)
 # Ten million entities with a thousand events each take some hours.
 BATCH_SECONDS = 24 * 3600.0
 MOST_AT_ONCE = 1
+SPEC = "spec.json"  # in a champion's folder, as `automl.search.around` writes it
 
 
 class Batches:
@@ -50,7 +53,17 @@ class Batches:
         self._stopped = threading.Event()
 
     def begin(self, model: Model, dataset: StoredDataset, *, form: str, now: datetime) -> Batch:
-        """Store a piece of work and start it. Raises Conflict when the data set is not READY."""
+        """Store a piece of work and start it.
+
+        Raises
+        ------
+        DataError
+            ``missing_table, other_spec, missing_columns, wrong_type``: the data set is not put
+            together as the one that the model learnt from.
+        Conflict
+            The data set is not READY.
+        """
+        self._check(model, dataset)
         batch = self._store.add_batch(
             Batch(
                 id=uuid.uuid4().hex,
@@ -82,6 +95,23 @@ class Batches:
             ended = list(self._under_way.values())
         for one in ended:
             one.wait(timeout=5)
+
+    def _check(self, model: Model, dataset: StoredDataset) -> None:
+        profile = dataset.profile or {}
+        if model.card.get("feature_groups") is not None:
+            if dataset.spec is None:
+                raise DataError(
+                    f"model {model.name!r} reads several tables, and the data set is one: name "
+                    "one that was put together as that of its training",
+                    code="missing_table",
+                    details={"field": "dataset"},
+                )
+            if not self._artifacts.exists(model.artifact):
+                raise Gone("the model was deleted")
+            file = self._artifacts.path(model.artifact) / SPEC
+            learnt = json.loads(file.read_text(encoding="utf-8"))
+            check_alike(learnt, model.card.get("not_read") or {}, profile["relations"])
+        check_rows(model.card.get("types") or {}, profile)
 
     def _take(self, batch: Batch, now: datetime) -> bool:
         with self._lock:

@@ -29,7 +29,7 @@ from scheduler.forgetting import forget_labels
 from scheduler.knowledge import LocalKnowledge
 from scheduler.reading import key_of, parts_of
 from scheduler.records import DatasetState, StoredDataset
-from scheduler.sources import checked_spec, files_of, sources_of, tables_of
+from scheduler.sources import check_target, checked_spec, files_of, sources_of, tables_of
 from scheduler.store import Store
 
 log = logging.getLogger(__name__)
@@ -186,12 +186,14 @@ class Ingestor:
         Raises
         ------
         DataError
-            ``bad_spec``, and where a URI cannot be used.
+            ``bad_spec``, ``column_not_found``, ``positive_not_found``, and where a URI cannot be
+            used.
         UnknownRecord, Gone, Conflict
             A data set that it names is not there, deleted, or not READY.
         """
         declared = checked_spec(spec)
         versions = sources_of(self._store, project_id, declared)
+        check_target(declared, versions)
         files = files_of(declared, self._settings.feed_roots)
         tables = tables_of(versions, self._artifacts) | files
         identity: dict[str, Any] = {"spec": declared}

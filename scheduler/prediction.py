@@ -26,6 +26,14 @@ DRIFT_SHARE = 0.05
 UNSEEN_SHARE = 0.5
 # What reading says of a cell that is not of its column's type.
 _WRONG_TYPE = {"type_conflict", "ambiguous_date", "date_range"}
+# What to do about an error of reading, where rows are sent and nothing can be declared.
+_ADVICE = {
+    "mixed_timezones": "send all of them with an offset, or none",
+    "encoding": "send UTF-8",
+    "ambiguous_date": "write dates like 2024-06-30",
+    "ambiguous_dialect": "send values between commas, or JSON",
+    "key_type_mismatch": "send both as the model was trained on",
+}
 
 
 def serve(
@@ -148,13 +156,11 @@ def rows_of(
             body, content_type, limits=limits, types=known, options=options, max_rows=max_rows
         )
     except DataError as error:
-        if error.code in _WRONG_TYPE:
-            error.code = "wrong_type"
-        elif error.code == "no_rows":  # a table of a header only
+        if error.code == "no_rows":  # a table of a header only
             import pandas as pd
 
             return pd.DataFrame()
-        raise
+        raise as_sent(error) from None
 
 
 def around_of(
@@ -178,6 +184,7 @@ def around_of(
     import pandas as pd
 
     from automl.data.bodies import read_tables
+    from automl.relations.came import warned
 
     around = champion.tables
     assert around is not None
@@ -189,23 +196,46 @@ def around_of(
             types=around.readable(),
             options={name: cell_options(one) for name, one in around.reading.items()},
             entities=around.entities,
+            keys=around.keys(),
             max_rows=max_rows,
         )
+        tables = {**sent.tables}
+        for name, text in sent.logs.items():
+            tables[name] = around.lines(name, text, limits=limits)
+        rows = tables.pop(around.entities)
+        if not rows.num_rows:
+            return pd.DataFrame(), {}
+        own = champion.own_columns
+        absent = [name for name in around.needed(own) if name not in rows.column_names]
+        if absent:
+            raise missing(absent)
+        moment = around.moment(sent.now, asked=now)
+        relations = around.relations(rows, tables, now=moment, own=own, kinds=sent.kinds)
     except DataError as error:
-        if error.code in _WRONG_TYPE:
-            error.code = "wrong_type"
-        raise
-    tables = {**sent.tables}
-    for name, text in sent.logs.items():
-        tables[name] = around.lines(name, text, limits=limits)
-    rows = tables.pop(around.entities)
-    if not rows.num_rows:
-        return pd.DataFrame(), {}
-    absent = [name for name in around.needed(champion.own_columns) if name not in rows.column_names]
-    if absent:
-        raise missing(absent)
-    relations = around.relations(rows, tables, now=around.moment(sent.now, asked=now))
-    return around.featured(relations), around.told(relations, tables)
+        raise as_sent(error) from None
+    told = {
+        "tables": around.told(relations, tables),
+        "warnings": warned(relations, relations.about["counts"]),
+    }
+    return around.featured(relations), told
+
+
+def as_sent(error: DataError) -> DataError:
+    """Return the error of a body as one who sends rows can use it: without advice on uploads.
+
+    How cells are read was settled when the model was trained; a request declares nothing.
+
+    >>> told = as_sent(DataError("row 2 is no number; declare its type", code="type_conflict"))
+    >>> told.code, str(told)
+    ('wrong_type', 'row 2 is no number; send what the model was trained on')
+    """
+    text, found, _ = str(error).partition("; declare")
+    if found:
+        advice = _ADVICE.get(error.code, "send what the model was trained on")
+        error.args = (f"{text}; {advice}",)
+    if error.code in _WRONG_TYPE:
+        error.code = "wrong_type"
+    return error
 
 
 def cell_options(options: Mapping[str, Any]) -> ReadingOptions:
@@ -256,7 +286,7 @@ def answer(
         _refuse(checked)
         report |= {name: checked[name] for name in report if name in checked}
         if events is not None:
-            report["tables"] = dict(events)
+            report |= dict(events)
         report["drift"] = drifted(checked, n_rows=len(frame))
     scores, alert = scored(champion, frame)
     why: list[tuple[Reason, ...]] = []

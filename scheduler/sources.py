@@ -67,6 +67,63 @@ def sources_of(
     return found
 
 
+def check_target(spec: Mapping[str, Any], versions: Mapping[str, Sequence[StoredDataset]]) -> None:
+    """Raise where a data set's profile shows that there is nothing to learn from.
+
+    Where the entities are in files of their own, or are made by windows, reading shows it.
+
+    Raises
+    ------
+    DataError
+        ``column_not_found``: the entity table has no such target; ``positive_not_found``: it has
+        none of the values that are said to be positive.
+    """
+    name = str(spec.get("entities"))
+    if name not in versions or spec.get("target") is None:
+        return
+    profile = versions[name][-1].profile or {}
+    columns = {one["name"]: one for one in profile.get("columns", ())}
+    target = columns.get(spec["target"])
+    if target is None:
+        raise DataError(
+            f"spec, target: table {name!r} has no column {spec['target']!r}",
+            code="column_not_found",
+            table=name,
+            column=spec["target"],
+            details={"field": "spec.target", "columns": list(columns)[:50]},
+        )
+    positive, levels = spec.get("positive"), target.get("levels")
+    if positive is None or levels is None:
+        return
+    named = positive if isinstance(positive, list) else [positive]
+    here = {_written(one["value"]) for one in levels}
+    if not here & {_written(one) for one in named}:
+        raise DataError(
+            f"spec, positive: none of {len(named)} value(s) is among the {len(levels)} of "
+            f"'{name}.{spec['target']}'; its profile has them",
+            code="positive_not_found",
+            table=name,
+            column=spec["target"],
+            details={"field": "spec.positive"},
+        )
+
+
+def _written(value: Any) -> str:
+    """A level as it compares: 1, 1.0, "1" and true name the same, as `automl.data.target` has it.
+
+    >>> {_written(one) for one in (1, 1.0, "1", True, "True")}
+    {'1'}
+    """
+    text = str(value).strip().lower() if isinstance(value, bool) else str(value)
+    if text.lower() in ("true", "false"):
+        return str(int(text.lower() == "true"))
+    try:
+        number = float(text)
+    except ValueError:
+        return text
+    return str(int(number)) if number.is_integer() else str(number)
+
+
 def tables_of(
     versions: Mapping[str, Sequence[StoredDataset]], artifacts: ArtifactStore
 ) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -90,9 +90,13 @@ def _too_many(max_rows: int) -> DataError:
 
 @dataclass(frozen=True, kw_only=True)
 class Sent:
-    """What came with a prediction request: tables by name, raw logs by name, and its moment."""
+    """What came with a prediction request: tables by name, raw logs by name, and its moment.
+
+    `kinds` says of key columns in JSON whether all cells were texts or all were numbers.
+    """
 
     tables: dict[str, pa.Table]
+    kinds: dict[str, dict[str, str]] = field(default_factory=dict)
     logs: dict[str, str] = field(default_factory=dict)
     now: str | None = None
 
@@ -105,6 +109,7 @@ def read_tables(
     types: Mapping[str, Mapping[str, str]],
     options: Mapping[str, ReadingOptions],
     entities: str,
+    keys: Mapping[str, Collection[str]] | None = None,
     max_rows: int = MAX_ROWS,
     max_events: int = MAX_EVENTS,
 ) -> Sent:
@@ -116,6 +121,7 @@ def read_tables(
         and JSON Lines are rows without tables
     types, options : by table, what its columns are and how its cells are read
     entities : what the rows are called among the tables
+    keys : by table, columns whose `kinds` are wanted
 
     Raises
     ------
@@ -149,6 +155,7 @@ def read_tables(
             details={"field": "tables", "known": sorted(set(types) - {entities})},
         )
     tables, logs = {}, {}
+    kinds: dict[str, dict[str, str]] = {}
     for name, rows in {entities: document.get("rows"), **around}.items():
         if name != entities and _is_log(rows):
             logs[name] = rows["log"]
@@ -166,7 +173,17 @@ def read_tables(
         except DataError as error:
             error.table = error.table or name
             raise
-    return Sent(tables=tables, logs=logs, now=now)
+        found = {one: _kind(row.get(one) for row in rows) for one in (keys or {}).get(name, ())}
+        kinds[name] = {column: kind for column, kind in found.items() if kind is not None}
+    return Sent(tables=tables, logs=logs, now=now, kinds=kinds)
+
+
+def _kind(cells: Iterable[Any]) -> str | None:
+    """Whether cells are all texts or all numbers; None for anything else, or for none."""
+    found = {type(cell) for cell in cells} - {type(None)}
+    if found == {str}:
+        return "text"
+    return "number" if found and found <= {int, float} else None
 
 
 def _is_log(rows: Any) -> bool:

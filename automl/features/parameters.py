@@ -187,6 +187,8 @@ def numbers_at(messages: pa.Array | pa.ChunkedArray, template: str) -> list[Floa
         messages = messages.combine_chunks()
     if isinstance(messages, pa.ChunkedArray):
         messages = pa.concat_arrays(messages.chunks)
+    if pa.types.is_dictionary(messages.type):  # a short table keeps its texts so
+        messages = messages.cast(pa.string())
     found = pc.extract_regex(messages, f"^\\s*{pattern}(?:\\s|$)")
     return [_numbers(found.field(f"p{place}")) for place in range(len(parts) - 1)]
 

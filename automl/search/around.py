@@ -21,6 +21,7 @@ from automl.errors import DataError
 from automl.features.featurizer import Featurizer
 from automl.relations.asking import request_relations
 from automl.relations.audit import n_unseen
+from automl.relations.came import needed_columns, refuse_strangers
 from automl.relations.spec import Spec
 from automl.relations.tables import Relations
 
@@ -153,16 +154,49 @@ class Around:
             ) from None
         return found if found.tzinfo is not None else found.replace(tzinfo=UTC)
 
+    def keys(self) -> dict[str, set[str]]:
+        """By table, the columns by which it is found or finds another."""
+        found: dict[str, set[str]] = {name: set() for name in self.spec.tables}
+        for name, one in self.spec.tables.items():
+            if one.link.table is not None:
+                found[name] |= set(one.link.columns)
+                found[one.link.table] |= set(one.link.to)
+        return found
+
     def relations(
-        self, rows: pa.Table, tables: Mapping[str, pa.Table], *, now: datetime | None
+        self,
+        rows: pa.Table,
+        tables: Mapping[str, pa.Table],
+        *,
+        now: datetime | None,
+        own: Collection[str] = (),
+        kinds: Mapping[str, Mapping[str, str]] | None = None,
     ) -> Relations:
-        """Rows that were sent with their tables, in the order in which they came."""
+        """Rows that were sent with their tables, in the order in which they came.
+
+        Parameters
+        ----------
+        own : columns of the rows that the champion reads, looked-up ones among them
+        kinds : by table and key column, whether text or numbers were sent
+
+        Raises
+        ------
+        DataError
+            ``missing_columns``: of a table that came; ``key_type_mismatch``: none of its rows
+            finds what it points to, since their keys are of different types.
+        """
         # An empty list has no columns either.
         sent = {name: one for name, one in tables.items() if one.num_rows}
-        return request_relations(self.spec, rows, sent, about=self.about, now=now)
+        needed = needed_columns(self.spec, self.reads(), own=own, columns=self.about["columns"])
+        found = request_relations(self.spec, rows, sent, about=self.about, needed=needed, now=now)
+        refuse_strangers(self.spec, found.about["counts"], kinds or {})
+        return found
 
     def told(self, relations: Relations, tables: Mapping[str, pa.Table]) -> dict[str, Any]:
-        """What became of the rows of each table: sent, of no row, and not before the cut-off."""
+        """What became of the rows of each table: sent, of no row, and not before the cut-off.
+
+        `came.warned` says the same in words, where it is more than a count.
+        """
         found: dict[str, Any] = {}
         for name, kind in self.about["kinds"].items():
             one: dict[str, Any] = {"rows": tables[name].num_rows if name in tables else 0}
@@ -171,6 +205,8 @@ class Around:
             elif kind != "lookup":
                 events = relations.tables[name]
                 one["not_used"] = one["rows"] - events.n_rows
+                counts = relations.about["counts"][name]
+                one["no_entity"] = counts["orphans"] + counts["unrelated"]
                 one["at_or_after_cut_off"] = n_unseen(relations, name)
             found[name] = one
         return found

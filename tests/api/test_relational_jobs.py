@@ -191,6 +191,95 @@ def test_what_cannot_be_meant_is_refused(site: Site, change: dict[str, Any], cod
     assert predicted(site, body, status=422)["code"] == code
 
 
+def test_event_rows_without_what_was_learnt_from_are_refused(site: Site) -> None:
+    """A column that no row has would be taken for unknown, and nobody told; null says so."""
+    tables = champion_of(site).tables
+    assert tables is not None
+    column = tables.reads()["balances"][0]
+    body = around(some_customers())
+    for row in body["tables"]["balances"]:
+        row[column] = None
+    predicted(site, body)
+    for row in body["tables"]["balances"]:
+        del row[column]
+    found = predicted(site, body, status=422)
+    assert (found["code"], found["table"], found["column"]) == (
+        "missing_columns",
+        "balances",
+        column,
+    )
+    body = around(some_customers())
+    for row in body["rows"]:
+        del row["customer_id"]
+    found = predicted(site, body, status=422)
+    assert (found["code"], found["table"], found["column"]) == (
+        "missing_columns",
+        "customers",
+        "customer_id",
+    )
+
+
+def codes(answer: dict[str, Any]) -> list[tuple[str, str]]:
+    return [(one["code"], one["table"]) for one in answer["report"]["warnings"]]
+
+
+def test_events_of_nobody_are_warned_of_with_their_count(site: Site) -> None:
+    body = around(some_customers())
+    assert codes(predicted(site, body)) == []
+    for row in body["tables"]["contacts"]:
+        row["key"] = f"X{row['key']}"
+    found = predicted(site, body)
+    assert codes(found) == [("orphan_events", "contacts")]
+    n = len(body["tables"]["contacts"])
+    assert f"{n:,} of {n:,}" in found["report"]["warnings"][0]["detail"]
+    assert found["report"]["tables"]["contacts"]["no_entity"] == n
+
+
+def test_keys_of_another_type_that_match_nobody_are_refused(site: Site) -> None:
+    body = around(some_customers())
+    for number, row in enumerate(body["tables"]["balances"]):
+        row["customer_id"] = number
+    found = predicted(site, body, status=422)
+    assert (found["code"], found["table"], found["column"]) == (
+        "key_type_mismatch",
+        "balances",
+        "customer_id",
+    )
+    assert "upload" not in found["detail"]
+    assert "declare" not in found["detail"]
+
+
+def test_a_cut_off_before_all_events_is_warned_of(site: Site) -> None:
+    body = around(some_customers())
+    for row in body["rows"][:3]:
+        row["cut_off"] = "1999-01-01T00:00:00.000"
+    found = predicted(site, body)
+    assert codes(found)[0] == ("nothing_before_cut_off", "balances")
+    assert "3 of 7 rows" in found["report"]["warnings"][0]["detail"]
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "value"),
+    [
+        ("balances", "balance", "much"),
+        ("balances", "month_end", "03/04/2024"),
+        ("contacts", "time", "yesterday"),
+        ("customers", "cut_off", "02/03/2024"),
+        ("customers", "monthly_income", "long"),
+    ],
+)
+def test_what_is_wrong_with_rows_is_told_without_advice_for_uploads(
+    site: Site, table: str, column: str, value: str
+) -> None:
+    body = around(some_customers(30))
+    rows = body["rows"] if table == "customers" else body["tables"][table]
+    for row in rows:
+        row[column] = value
+    found = predicted(site, body, status=422)
+    said = json.dumps(found)
+    assert not [word for word in ("declare", "upload", "null_values", value) if word in said], said
+
+
 def test_a_number_that_is_none_names_its_table_and_not_its_value(site: Site) -> None:
     body = around(some_customers(1))
     body["tables"]["balances"][0]["balance"] = "much"
@@ -313,6 +402,74 @@ def test_a_model_of_several_tables_does_not_predict_a_plain_one(site: Site) -> N
     customers = site.store.get_dataset(site.project, job_of(site)["dataset"]).sources["customers"]
     answer = site.post("/v1/models/bank/predictions", json={"dataset": customers})
     assert (answer.status_code, answer.json["code"]) == (422, "missing_table")
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "where"),
+    [
+        (lambda spec: spec["tables"].pop("balances"), "other_spec", "tables.balances"),
+        (
+            lambda spec: spec["tables"]["contacts"].update(key="channel", orphans="drop"),
+            "other_spec",
+            "tables.contacts.key",
+        ),
+        (lambda spec: spec["cut_off"].update(gap=30), "other_spec", "cut_off.gap"),
+        (lambda spec: spec.update(cut_off={}), "other_spec", "cut_off"),
+    ],
+)
+def test_a_data_set_of_another_spec_is_refused_at_once(
+    site: Site, change: Any, code: str, where: str
+) -> None:
+    sources = site.store.get_dataset(site.project, job_of(site)["dataset"]).sources
+    spec = bank_spec(dict(sources))
+    change(spec)
+    other = assembled(site, spec, name="other")
+    assert other["state"] == "READY", other["problem"]
+    answer = site.post("/v1/models/bank/predictions", json={"dataset": other["id"]})
+    assert (answer.status_code, answer.json["code"]) == (422, code), answer.text
+    assert answer.json["details"]["field"] == where
+
+
+def test_a_data_set_without_target_or_cut_off_column_is_predicted(
+    site: Site, tmp_path: Path
+) -> None:
+    """New customers have no label, and one moment for all."""
+    sources = dict(site.store.get_dataset(site.project, job_of(site)["dataset"]).sources)
+    fresh = bank().customers.to_pandas().drop(columns=["became_fragile", "cut_off"]).head(50)
+    sources["customers"] = uploaded(site, frame_csv(fresh))["id"]
+    spec = bank_spec(sources) | {"cut_off": {"now": "2024-06-30"}, "target": None}
+    for name in ("balances", "contacts"):
+        spec["tables"][name]["orphans"] = "drop"
+    dataset = assembled(site, spec, name="fresh")
+    assert dataset["state"] == "READY", dataset["problem"]
+    answer = site.post("/v1/models/bank/predictions", json={"dataset": dataset["id"]})
+    assert answer.status_code == 202, answer.text
+    done = ended(site, answer.headers["Location"])
+    assert (done["state"], done["n_rows"]) == ("DONE", 50), done["problem"]
+    whole = rows_of(site, batch(site, "parquet")).set_index("customer_id")["probability"]
+    found = rows_of(site, done).set_index("customer_id")["probability"]
+    assert found.to_numpy() == pytest.approx(whole.loc[found.index].to_numpy(), rel=1e-6)
+    gone = site.call("DELETE", f"/v1/datasets/{sources['customers']}?force=true")
+    assert dataset["id"] in gone.json["deleted"]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"positive": "yes"}, "positive_not_found"),
+        ({"positive": [2, "no"]}, "positive_not_found"),
+        ({"target": "fragile"}, "column_not_found"),
+    ],
+)
+def test_a_positive_that_nobody_has_is_refused_at_submission(
+    site: Site, change: dict[str, Any], code: str
+) -> None:
+    sources = dict(site.store.get_dataset(site.project, job_of(site)["dataset"]).sources)
+    body = {"name": "x", "spec": bank_spec(sources) | change}
+    answer = site.post("/v1/datasets", json=body)
+    assert (answer.status_code, answer.json["code"]) == (422, code), answer.text
+    fine = site.post("/v1/datasets", json={"name": "x", "spec": bank_spec(sources)})
+    assert fine.status_code in (200, 201)
 
 
 class _Killed(BaseException):
