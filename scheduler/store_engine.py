@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, create_engine, event, exc, select
 from sqlalchemy.engine import URL, make_url
 
-from scheduler.columns import dump_json
+from scheduler.columns import dump_json, load_json
 from scheduler.errors import Conflict, IncompatibleStore, StorageFull, StoreUnavailable
 from scheduler.tables import projects
 
@@ -65,6 +65,7 @@ def make_engine(url: str, *, busy_seconds: float) -> Engine:
     common: dict[str, Any] = {
         "hide_parameters": True,
         "json_serializer": dump_json,
+        "json_deserializer": load_json,
         "pool_size": 5,
         "max_overflow": 27,
         "pool_timeout": busy_seconds,
