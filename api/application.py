@@ -25,6 +25,7 @@ from api.ledger import ledger
 from api.models import models
 from api.pages import PREFIX, build_pages
 from api.pages.session import mounted
+from api.picks import picks
 from api.plans import plans
 from api.predictions import predictions
 from api.promotions import promotions
@@ -66,7 +67,18 @@ def build(parts: Parts) -> APIFlask:
     errors.install(app)
     events.install(app, http_threads=parts.settings.http_threads)
     documents.install(app)
-    routes = (datasets, jobs, waiting, events.events, leaderboard, models, predictions, curves, plans)
+    routes = (
+        datasets,
+        jobs,
+        waiting,
+        events.events,
+        leaderboard,
+        picks,
+        models,
+        predictions,
+        curves,
+        plans,
+    )
     nightly = (promotions, schedules, audit)
     for blueprint in (
         *routes,

@@ -23,10 +23,12 @@ from api import (
     schemas_knowledge,
     schemas_leaderboard,
     schemas_models,
+    schemas_picks,
     schemas_plans,
     schemas_relations,
     schemas_schedules,
     schemas_uploads,
+    schemas_waiting,
 )
 from api.auth import PRODUCES, PUBLIC
 from api.datasets import UPLOAD_TYPES
@@ -116,11 +118,13 @@ def _schemas() -> Json:
         schemas_inferring,
         schemas_knowledge,
         schemas_leaderboard,
+        schemas_picks,
         schemas_models,
         schemas_plans,
         schemas_relations,
         schemas_schedules,
         schemas_uploads,
+        schemas_waiting,
     ):
         for model in vars(module).values():
             if isinstance(model, type) and issubclass(model, schemas_answers.Answer):

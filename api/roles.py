@@ -22,6 +22,7 @@ ROLE_OF: Mapping[str, str] = {
     "waiting.index": VIEWER,
     "events.follow": VIEWER,
     "leaderboard.show": VIEWER,
+    "picks.show": VIEWER,
     "models.index": VIEWER,
     "models.get": VIEWER,
     "models.card": VIEWER,

@@ -84,6 +84,7 @@ def register(
             "front": list(found.front),
             "picks": dict(found.picks),
             "lifetimes": {str(number): one.to_json() for number, one in found.lifetimes.items()},
+            "choice": dict(found.choice),
             "champion": found.champion.provenance.get("trial"),
             "members": {str(one.trial): one.weight for one in found.champion.members},
             "warnings": [dict(warning) for warning in new],

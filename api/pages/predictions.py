@@ -159,7 +159,9 @@ def _values(fields: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, str
 def _template(dataset: Mapping[str, Any], card: Mapping[str, Any]) -> str:
     """What to fill in for a model of several tables."""
     tables = (dataset.get("spec") or {}).get("tables") or {}
-    around = {name: [] for name, one in tables.items() if one.get("role") != "entities"}
+    around: dict[str, list[Any]] = {
+        name: [] for name, one in tables.items() if one.get("role") != "entities"
+    }
     return json.dumps({"rows": [{}], "tables": around}, indent=1)
 
 

@@ -188,6 +188,7 @@ class Ranking:
     front: tuple[int, ...] = ()
     picks: Mapping[str, int] = field(default_factory=dict)
     lifetimes: Mapping[int, Lifetime] = field(default_factory=dict)
+    choice: Mapping[str, Any] = field(default_factory=dict)
     suggestions: tuple[Suggestion, ...] = ()
 
     @property

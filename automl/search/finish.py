@@ -32,6 +32,8 @@ class Finish:
     picks: Mapping[str, int]
     logits: Mapping[int, Floats]
     lifetimes: Mapping[int, Lifetime]  # of all that may be picked
+    # Of each one's score below the best's, in pairs: whoever counts another use picks by them.
+    standard_errors: Mapping[int, float]
 
 
 def finish(ledger: Ledger, end: SearchEnd, *, price: float) -> Finish:
@@ -94,6 +96,7 @@ def finish(ledger: Ledger, end: SearchEnd, *, price: float) -> Finish:
         picks=picks(front, price=price, standard_error=standard_error),
         logits=logits,
         lifetimes=lifetimes,
+        standard_errors={one: standard_error(one, front[-1].number) for one in sorted(lifetimes)},
     )
 
 

@@ -55,6 +55,9 @@ class SearchResult:
     start: Mapping[str, Any] | None = None  # of a search that started from a champion
     # Expected joules of the life of each trial that might have been picked, by number.
     lifetimes: Mapping[int, Lifetime] = field(default_factory=dict)
+    # What the recommended one was picked by: `price`, percent of the best score a joule, and the
+    # `standard_errors` of each one's distance to the best, by number.
+    choice: Mapping[str, Any] = field(default_factory=dict)
     suggestions: tuple[Suggestion, ...] = ()  # of the knowledge base, in order
     meta: Meta = ()  # of the table, as the knowledge base keeps it
 
@@ -177,7 +180,8 @@ def search(
         end = _drive(race, ledger)
         # What the search paid for a percent of the score, a model may cost in its life.
         percent = expected_seconds(0.01 * brute).joules
-        outcome = finish(ledger, end, price=effort.least_rate / percent)
+        price = effort.least_rate / percent
+        outcome = finish(ledger, end, price=price)
     costs["search"] = ledger.replayed + searching.cost
     tell("search", costs["search"])
 
@@ -196,6 +200,7 @@ def search(
         warnings=(*_warnings(problem, ledger), *_of_start(relation)),
         costs=costs,
         lifetimes=outcome.lifetimes,
+        choice={"price": price, "standard_errors": dict(outcome.standard_errors)},
         start=None
         if relation is None
         else saving(
