@@ -184,3 +184,99 @@ def by_day(rows: Rows, *, value: str, title: str) -> Spec:
         },
     }
     return spec(rows, bar, height=200)
+
+
+RUNG_COLOURS = {"screening": GREY, "refinement": ORANGE, "final": BLUE}
+PICK_MARKS = {"recommended": "R", "most_accurate": "A", "most_frugal": "E"}
+
+
+def cost_of(row: Mapping[str, Any]) -> float | None:
+    """Expected grams of a trial's whole life, else those that the trial itself took."""
+    life = (row.get("lifetime") or {}).get("gco2e") or {}
+    grams = life.get("total", row.get("gco2e"))
+    return None if grams is None else float(grams)
+
+
+def front(rows: Rows, *, score: str = "score") -> Spec:
+    """Quality against emissions: trials with their 90 % intervals, the front as steps, the picks.
+
+    Parameters
+    ----------
+    rows : of a leaderboard; those without a score or without a cost are left out
+    score : what the score is called
+    """
+    points = [
+        {
+            "number": row["number"],
+            "name": f"{row['model']} {row['number']}",
+            "score": row["score"],
+            "low": row.get("score_low"),
+            "high": row.get("score_high"),
+            "mg": 1000 * grams,
+            "rung": row["rung"],
+            "front": bool(row.get("front")),
+            "mark": "".join(PICK_MARKS.get(pick, "") for pick in row.get("picks") or ()),
+        }
+        for row in rows
+        if row.get("score") is not None and (grams := cost_of(row)) is not None and grams > 0
+    ]
+    x = axis(
+        "mg",
+        "mgCO2e",
+        scale={"type": "log"},
+        axis={"labelOverlap": True, "tickCount": 6},
+    )
+    shown = [name for name in RUNG_COLOURS if any(point["rung"] == name for point in points)]
+    colour: Spec = {
+        "field": "rung",
+        "type": "nominal",
+        "title": None,
+        "scale": {"domain": shown, "range": [RUNG_COLOURS[name] for name in shown]},
+    }
+    intervals: Spec = {
+        "mark": {"type": "rule", "opacity": 0.5},
+        "encoding": {
+            "x": x,
+            "y": axis("low", score, scale={"zero": False}),
+            "y2": {"field": "high"},
+            "color": colour,
+        },
+    }
+    steps: Spec = {
+        "transform": [{"filter": "datum.front"}],
+        "mark": {"type": "line", "interpolate": "step-after", "color": GREEN, "strokeWidth": 2},
+        "encoding": {"x": x, "y": axis("score", score)},
+    }
+    dots: Spec = {
+        "mark": {"type": "point", "filled": True, "size": 70, "opacity": 1},
+        "encoding": {
+            "x": x,
+            "y": axis("score", score),
+            "color": colour,
+            "description": {"field": "name"},
+        },
+    }
+    names: Spec = {
+        "transform": [{"filter": "datum.mark"}],
+        "mark": {"type": "text", "dx": 9, "align": "left", "fontWeight": "bold", "color": GREEN},
+        "encoding": {"x": x, "y": axis("score", score), "text": {"field": "mark"}},
+    }
+    return spec(points, intervals, steps, dots, names, height=300)
+
+
+def compared(curves: Rows, *, x: str, y: str, titles: tuple[str, str]) -> Spec:
+    """One line a model: `curves` have its `name` beside the fields `x` and `y`."""
+    line: Spec = {
+        "mark": {"type": "line", "interpolate": "linear"},
+        "encoding": {
+            "x": axis(x, titles[0]),
+            "y": axis(y, titles[1]),
+            "color": {
+                "field": "name",
+                "type": "nominal",
+                "title": None,
+                "scale": {"range": [BLUE, ORANGE, GREEN, RED, GREY]},
+            },
+        },
+    }
+    return spec(curves, line, height=240)

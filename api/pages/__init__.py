@@ -14,6 +14,8 @@ from api.pages import (
     failures,
     formats,
     front,
+    jobs,
+    leaderboard,
     models,
     navigation,
     predictions,
@@ -51,4 +53,6 @@ def build_pages(parts: Parts, api: WSGIApplication) -> Flask:
     for noun in (datasets.datasets, uploads.uploads):
         app.register_blueprint(noun, url_prefix=PREFIX)
     app.register_blueprint(predictions.predictions, url_prefix=PREFIX)
+    for running in (jobs.jobs, leaderboard.leaderboard):
+        app.register_blueprint(running, url_prefix=PREFIX)
     return app

@@ -68,7 +68,7 @@ def duration(seconds: float | None) -> str:
     """
     if seconds is None:
         return "–"
-    if seconds < 1:
+    if seconds < 0.9995:
         return f"{1000 * seconds:.0f} ms"
     if seconds < 60:
         return f"{seconds:.0f} s"
