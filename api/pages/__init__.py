@@ -18,6 +18,7 @@ from api.pages import (
     leaderboard,
     models,
     navigation,
+    new_job,
     predictions,
     scripts,
     session,
@@ -53,6 +54,6 @@ def build_pages(parts: Parts, api: WSGIApplication) -> Flask:
     for noun in (datasets.datasets, uploads.uploads):
         app.register_blueprint(noun, url_prefix=PREFIX)
     app.register_blueprint(predictions.predictions, url_prefix=PREFIX)
-    for running in (jobs.jobs, leaderboard.leaderboard):
+    for running in (new_job.new_job, jobs.jobs, leaderboard.leaderboard):
         app.register_blueprint(running, url_prefix=PREFIX)
     return app

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -91,6 +92,21 @@ def moment(value: Any) -> str:
     return f"{at:%Y-%m-%d %H:%M} UTC"
 
 
+def settings(values: Mapping[str, Any]) -> str:
+    """Parameters in words, numbers with three digits.
+
+    >>> settings({"num_leaves": 15, "learning_rate": 0.0895512, "members": {"9": 1 / 3}})
+    'num leaves 15, learning rate 0.0896, members 9: 0.333'
+    """
+
+    def shown(value: Any) -> str:
+        if isinstance(value, Mapping):
+            return " ".join(f"{name}: {shown(one)}" for name, one in value.items())
+        return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+    return ", ".join(f"{name.replace('_', ' ')} {shown(one)}" for name, one in values.items())
+
+
 def install(app: Flask) -> None:
     """Give the templates of `app` these filters."""
     app.jinja_env.filters.update(
@@ -101,4 +117,5 @@ def install(app: Flask) -> None:
         n_bytes=n_bytes,
         duration=duration,
         moment=moment,
+        settings=settings,
     )
