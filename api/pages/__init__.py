@@ -9,6 +9,7 @@ from flask import Flask
 from api.context import EXTENSION, Parts
 from api.pages import (
     asking,
+    carbon,
     curves,
     datasets,
     failures,
@@ -20,9 +21,11 @@ from api.pages import (
     navigation,
     new_job,
     predictions,
+    schedules,
     scripts,
     session,
     uploads,
+    versions,
 )
 
 if TYPE_CHECKING:
@@ -47,13 +50,20 @@ def build_pages(parts: Parts, api: WSGIApplication) -> Flask:
     session.install(app)
     failures.install(app)
     navigation.install(app)
-    for blueprint in (front.front, scripts.scripts):
-        app.register_blueprint(blueprint, url_prefix=PREFIX)
-    app.register_blueprint(models.models, url_prefix=PREFIX)
-    app.register_blueprint(curves.curves, url_prefix=PREFIX)
-    for noun in (datasets.datasets, uploads.uploads):
+    for noun in (
+        front.front,
+        scripts.scripts,
+        datasets.datasets,
+        uploads.uploads,
+        new_job.new_job,
+        jobs.jobs,
+        leaderboard.leaderboard,
+        models.models,
+        curves.curves,
+        predictions.predictions,
+        versions.versions,
+        schedules.schedules,
+        carbon.carbon,
+    ):
         app.register_blueprint(noun, url_prefix=PREFIX)
-    app.register_blueprint(predictions.predictions, url_prefix=PREFIX)
-    for running in (new_job.new_job, jobs.jobs, leaderboard.leaderboard):
-        app.register_blueprint(running, url_prefix=PREFIX)
     return app

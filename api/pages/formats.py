@@ -17,7 +17,7 @@ def scaled(value: float | None, unit: str) -> str:
     """A quantity in the unit that fits, with three digits.
 
     >>> scaled(0.0000236, "kWh"), scaled(0.0112, "g"), scaled(1234.5, "J"), scaled(None, "g")
-    ('23.6 mWh', '11.2 mg', '1,235 J', '–')
+    ('23.6 mWh', '11.2 mg', '1,234 J', '–')
     """
     if value is None:
         return "–"

@@ -93,6 +93,8 @@ def about(job_id: str) -> dict[str, Any]:
         queue = get("/v1/queue")["items"]
         waiting = next((one for one in queue if one["job"] == job_id), None)
     receipt = get_or_none(f"/v1/jobs/{job_id}/receipt")
+    if receipt is not None and not (receipt.get("phases") and receipt.get("total")):
+        receipt = None  # it has not begun
     used = spent(trials, receipt)
     metric = trials[0]["metric"] if trials else None
     title = METRICS.get(metric or "", (metric or "score", metric or "score"))[1]

@@ -202,7 +202,8 @@ def _page(form: MultiDict[str, str], *, error: Refused | None = None) -> Any:
     dataset = get_or_none(f"/v1/datasets/{chosen}") if chosen else None
     profile = get_or_none(f"/v1/datasets/{chosen}/profile") if dataset else None
     columns = list((profile or {}).get("columns", ()))
-    candidates = [one["name"] for one in (profile or {}).get("target_candidates", ())]
+    told = (profile or {}).get("target_candidates", ())
+    candidates = [one["name"] if isinstance(one, Mapping) else str(one) for one in told]
     several = bool(dataset and dataset.get("spec"))
     target = form.get("target") or (candidates[0] if candidates else "")
     if several and dataset is not None:
@@ -220,12 +221,12 @@ def _page(form: MultiDict[str, str], *, error: Refused | None = None) -> Any:
     if not form.get("do") and not excluded:
         excluded = [one["name"] for one in columns if "id_like" in (one.get("roles") or ())]
         filled.setlist("exclude", excluded)
-    told = _plan(filled)
-    faults = {**told["faults"], **({} if error is None else error.field_errors())}
+    planned = _plan(filled)
+    faults = {**planned["faults"], **({} if error is None else error.field_errors())}
     known = {*NUMBERS, *TIMES, "target", "positive", "exclude", "model", "seed"}
     return render_template(
         "pages/new_job.html",
-        **{**told, "faults": faults},
+        **{**planned, "faults": faults},
         datasets=datasets,
         dataset=dataset,
         several=several,
