@@ -23,6 +23,7 @@ from api.knowledge import knowledge
 from api.leaderboard import leaderboard
 from api.ledger import ledger
 from api.models import models
+from api.open_inference import open_inference
 from api.pages import PREFIX, build_pages
 from api.pages.session import mounted
 from api.picks import picks
@@ -91,6 +92,7 @@ def build(parts: Parts) -> APIFlask:
         frugality,
         webhooks,
         tokens,
+        open_inference,
         health.health,
         documents.documents,
     ):

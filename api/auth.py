@@ -35,6 +35,8 @@ PUBLIC = frozenset(
         "static",
         "health.healthz",
         "health.readyz",
+        "open_inference.live",
+        "open_inference.ready",
         "documents.index",
         "documents.docs",
         "documents.openapi",

@@ -184,6 +184,8 @@ def problem(
 ) -> Response:
     """An RFC 9457 answer; members that are None are left out."""
     body = document(status, code, detail, **more)
+    if request.path.startswith("/v2"):  # the Open Inference Protocol reads its own member
+        body["error"] = body["detail"]
     response = Response(to_json(body, inf_nan_mode="null"), status, mimetype=PROBLEM)
     if status in RETRY_AFTER_SECONDS:
         response.headers["Retry-After"] = str(RETRY_AFTER_SECONDS[status])

@@ -41,6 +41,17 @@ def healthz() -> Any:
 @health.doc(operation_id="readyz", security=[])
 def readyz() -> Any:
     """Database and disk answer too; 503 says which does not."""
+    checks = what_answers()
+    ok = all(state == "ok" for state in checks.values())
+    return (
+        HealthAnswer(status="ok" if ok else "unavailable", checks=checks),
+        200 if ok else 503,
+        {} if ok else {"Retry-After": "5"},
+    )
+
+
+def what_answers() -> dict[str, str]:
+    """Of database and disk: ``ok``, or what is wrong."""
     checks: dict[str, str] = {}
     try:
         parts().store.ping()
@@ -52,13 +63,7 @@ def readyz() -> Any:
         checks["disk"] = "ok" if free >= MIN_FREE_BYTES else "full"
     except OSError as error:
         checks["disk"] = type(error).__name__
-    ok = all(state == "ok" for state in checks.values())
-    headers = {} if ok else {"Retry-After": "5"}
-    return (
-        HealthAnswer(status="ok" if ok else "unavailable", checks=checks),
-        200 if ok else 503,
-        headers,
-    )
+    return checks
 
 
 @health.get("/metrics")

@@ -46,6 +46,8 @@ def test_public_is_exactly_what_was_decided(site: Site) -> None:
         "/openapi.json",
         "/readyz",
         "/static/<path:filename>",
+        "/v2/health/live",
+        "/v2/health/ready",
     }
 
 
@@ -166,6 +168,13 @@ def test_another_projects_ids_are_unknown_to_the_byte(site: Site) -> None:
         ("GET", "/v1/jobs/{}/leaderboard", job_id),
         ("GET", "/v1/jobs/{}/receipt", job_id),
         ("GET", "/v1/jobs/{}/frugality", job_id),
+        ("GET", "/v1/jobs/{}/picks", job_id),
+        ("GET", "/v2/models/{}", model.name),
+        ("GET", "/v2/models/{}/ready", model.name),
+        ("POST", "/v2/models/{}/infer", model.name),
+        ("GET", "/v2/models/{}/versions/1", model.name),
+        ("GET", "/v2/models/{}/versions/1/ready", model.name),
+        ("POST", "/v2/models/{}/versions/1/infer", model.name),
         ("GET", "/v1/models/{}", model.name),
         ("GET", "/v1/models/{}/card", model.name),
         ("GET", "/v1/models/{}/curves", model.name),
@@ -203,6 +212,9 @@ def test_another_projects_ids_are_unknown_to_the_byte(site: Site) -> None:
         body: dict[str, Any] = {"rows": []}
         if method == "PATCH":
             body = {"state": "PAUSED"}
+        elif path.endswith("/infer"):
+            one = {"name": "age", "shape": [1], "datatype": "INT64", "data": [41]}
+            body = {"inputs": [one]}
         elif path.endswith("/promote"):
             body = {"version": 1}
         elif path.endswith("/predictions"):

@@ -39,6 +39,8 @@ BEYOND_SCHEMA = {
     "/v1/uploads",
     "/v1/uploads/{upload_id}/chunks/{number}",
     "/v1/uploads/{upload_id}/complete",
+    "/v2/models/{name}/infer",
+    "/v2/models/{name}/versions/{version}/infer",
 }
 CASES = 5  # per operation; there are 20
 
@@ -137,7 +139,7 @@ def known(live: Site) -> dict[str, str]:
     live.store.add_batch(batch)
     upload = live.post("/v1/uploads", json={"name": "pieces", "size": 10}).json
     ids |= {"schedule_id": schedule["id"], "batch_id": batch.id}
-    return {**ids, "upload_id": upload["id"], "number": "0"}
+    return {**ids, "upload_id": upload["id"], "number": "0", "version": "1"}
 
 
 def _operations() -> list[tuple[str, str]]:

@@ -18,7 +18,7 @@ SCORES = {"0": 0.498, "1": 0.5, "2": 0.3}
 
 @pytest.fixture
 def job_id(site: Site) -> str:
-    """Three trials: the second is a little better than the first, at forty times its cost of use."""
+    """Three trials: the second is a little better than the first, and used at 40 times its cost."""
     made = site.job()
     job = site.claim()
     for number, score in SCORES.items():
