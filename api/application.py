@@ -15,6 +15,7 @@ from api.context import EXTENSION, Parts
 from api.curves import curves
 from api.datasets import datasets
 from api.emissions import emissions
+from api.emissions_file import emissions_file
 from api.frugality import frugality
 from api.inferring import inferring
 from api.jobs import jobs
@@ -89,6 +90,7 @@ def build(parts: Parts) -> APIFlask:
         knowledge,
         ledger,
         emissions,
+        emissions_file,
         frugality,
         webhooks,
         tokens,

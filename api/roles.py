@@ -21,6 +21,7 @@ ROLE_OF: Mapping[str, str] = {
     "jobs.receipt": VIEWER,
     "waiting.index": VIEWER,
     "events.follow": VIEWER,
+    "emissions_file.show": VIEWER,
     "leaderboard.show": VIEWER,
     "picks.show": VIEWER,
     "models.index": VIEWER,

@@ -142,6 +142,7 @@ def test_every_import_of_the_packages_is_declared() -> None:
         for text in [
             *PROJECT["project"]["dependencies"],
             *PROJECT["project"]["optional-dependencies"]["postgres"],
+            *PROJECT["project"]["optional-dependencies"]["plot"],
         ]
     }
     declared |= {canonicalize_name(n) for n in COMPANIONS}

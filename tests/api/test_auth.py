@@ -169,6 +169,7 @@ def test_another_projects_ids_are_unknown_to_the_byte(site: Site) -> None:
         ("GET", "/v1/jobs/{}/receipt", job_id),
         ("GET", "/v1/jobs/{}/frugality", job_id),
         ("GET", "/v1/jobs/{}/picks", job_id),
+        ("GET", "/v1/jobs/{}/emissions", job_id),
         ("GET", "/v2/models/{}", model.name),
         ("GET", "/v2/models/{}/ready", model.name),
         ("POST", "/v2/models/{}/infer", model.name),
