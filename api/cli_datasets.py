@@ -186,15 +186,19 @@ def show_one(
         return
     typer.echo(summary(found, profile))
     _show_columns(profile["columns"])
-    candidates = [_name(one) for one in profile["target_candidates"]]
-    if candidates:
-        typer.echo(f"could be a target: {', '.join(candidates)}")
+    for line in candidates(profile):
+        typer.echo(line)
     for warning in [*profile["warnings"], *found["warnings"]]:
         complain(f"warning: {warning.get('detail', warning.get('code'))}")
 
 
-def _name(candidate: Any) -> str:
-    return str(candidate["column"] if isinstance(candidate, dict) else candidate)
+def candidates(profile: Mapping[str, Any]) -> Iterator[str]:
+    """What could be a target, with its values and how many rows have each."""
+    columns = {one["name"]: one for one in profile["columns"]}
+    for one in profile["target_candidates"]:
+        levels = columns.get(one["name"], {}).get("levels") or ()
+        counts = ", ".join(f"{level['value']}: {level['count']:,}" for level in levels)
+        yield f"could be the target: {one['name']!r} ({counts or one['why']})"
 
 
 def _show_columns(columns: Sequence[Mapping[str, Any]]) -> None:

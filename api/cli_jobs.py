@@ -15,7 +15,10 @@ from api.cli_shared import AsJson, complain, minute, show_table, tell
 jobs_app = typer.Typer(help="Searches that were asked for.", no_args_is_help=True)
 
 Id = Annotated[
-    str, typer.Argument(help="Id of the job, as `frugal jobs list` shows; `last` is the newest.")
+    str,
+    typer.Argument(
+        metavar="JOB", help="Id of the job, as `frugal jobs list` shows; `last` is the newest."
+    ),
 ]
 
 

@@ -29,10 +29,13 @@ class Form(StrEnum):
 
 
 def predict(
-    model: Annotated[str, typer.Argument(help="Name of the model.", show_default=False)],
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Name of the model.", show_default=False)
+    ],
     rows: Annotated[
         str,
         typer.Argument(
+            metavar="ROWS",
             help="File of rows: CSV, Parquet or JSON Lines, each also gzipped; - for CSV on stdin. "
             "Or the id of a data set, whose rows are predicted with their tables.",
             show_default=False,
@@ -65,9 +68,11 @@ def predict(
     form = Form.json if as_json else form or _form_of(out)
     if form is Form.parquet and out is None and sys.stdout.isatty():
         raise typer.BadParameter("Parquet is not for a terminal: say --out", param_hint="--format")
-    with service(url, token, own) as client:
-        from api.client_jobs import is_id
+    from api.client_jobs import is_id
 
+    if rows != "-" and not is_id(rows) and not Path(rows).is_file():
+        raise typer.BadParameter(f"{rows!r} is no file, and no id of a data set", param_hint="ROWS")
+    with service(url, token, own) as client:
         if rows != "-" and is_id(rows):
             _predict_dataset(client, model, rows, out=out, form=form, version=version)
             return

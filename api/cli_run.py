@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 Data = Annotated[
     str,
     typer.Argument(
+        metavar="DATA",
         help="A file, or the id of a data set. With --spec the folder of its files.",
         show_default=False,
     ),
@@ -119,6 +120,7 @@ def run(
         "target": target,
     }
     options = reading_options(option)
+    check_there(data, spec)
     with service(url, token, own, makes=True, works=True) as client:
         body = {**(asked.said(**body) or {}), **asked.further(request)}
         dataset, profile = _dataset(client, data, name=name, spec=spec, options=options)
@@ -178,6 +180,7 @@ def plan(
         "target": target,
     }
     options = reading_options(option)
+    check_there(data, spec)
     with service(url, token, own, makes=True) as client:
         body = {**(asked.said(**body) or {}), **asked.further(request)}
         dataset, profile = _dataset(client, data, name=name, spec=spec, options=options)
@@ -188,6 +191,16 @@ def plan(
         typer.echo(json.dumps(found))
         return
     _show_plan(found)
+
+
+def check_there(data: str, spec: typer.FileText | None) -> None:
+    """Say that a file is not there before a service is started for it. Raises BadParameter."""
+    from api.client_jobs import is_id
+
+    path = Path(data)
+    if spec is None and not is_id(data) and not path.is_file():
+        what = "is a folder: say --spec" if path.is_dir() else "is no file, and no id of a data set"
+        raise typer.BadParameter(f"{data!r} {what}", param_hint="DATA")
 
 
 def _dataset(
@@ -217,9 +230,7 @@ def _name_target(
     from automl.errors import DataError
 
     if "target" not in body and dataset.get("spec") is None:
-        known = [
-            one["column"] if isinstance(one, dict) else one for one in profile["target_candidates"]
-        ]
+        known = [one["name"] for one in profile["target_candidates"]]
         hint = f"; it could be {', '.join(map(repr, known[:5]))}" if known else ""
         raise DataError(f"name the column to predict with --target{hint}", code="target_needed")
     target = str(body.get("target", (dataset.get("spec") or {}).get("target")))
@@ -276,10 +287,12 @@ def print_found(client: FrugalClient, job: Mapping[str, Any], *, as_json: bool) 
 def _show_plan(plan: Mapping[str, Any]) -> None:
     expected = plan["expected"]
     typer.echo(plan["reason"])
-    grams = "" if plan["gco2e"] is None else f", {plan['gco2e']:.3g} gCO2e"
+    from api.report import number
+
+    grams = "" if plan["gco2e"] is None else f", {number(1000 * plan['gco2e'])} mg of CO2e"
     typer.echo(
         f"expected: {expected['cpu_seconds']:.0f} CPU-s (19 of 20 take less than "
-        f"{expected['p95_cpu_seconds']:.0f}), {expected['kwh']:.3g} kWh{grams}"
+        f"{expected['p95_cpu_seconds']:.0f}), {number(expected['kwh'])} kWh{grams}"
     )
     if plan["source"]:
         typer.echo(f"forecast: {plan['source']}")
@@ -288,12 +301,12 @@ def _show_plan(plan: Mapping[str, Any]) -> None:
             minute(one["start"]),
             minute(one["end"]),
             f"{one['grams_per_kwh']:.0f}",
-            f"{one['gco2e']:.3g}",
-            f"{one['saving_gco2e']:.3g}",
+            number(1000 * one["gco2e"]),
+            number(1000 * one["saving_gco2e"]),
         )
         for one in plan["alternatives"]
     ]
     if rows:
-        show_table(("start", "end", "g/kWh", "gCO2e", "saves, g"), rows, empty="")
+        show_table(("start", "end", "g/kWh", "mgCO2e", "saves, mg"), rows, empty="")
     for warning in plan["warnings"]:
         complain(f"warning: {warning.get('detail', warning.get('code'))}")

@@ -24,6 +24,15 @@ EXIT_CODES = (
     "Exit codes: 0 done; 1 refused or failed; 2 wrong usage; 3 no service, or not with this token; "
     "4 no such record; 5 the job ended without a model; 130 interrupted."
 )
+# What to do about it, by the code of a problem.
+HINTS = {
+    "positive_label_required": "name it with --positive; `frugal datasets show` has the values",
+    "not_binary": "name the positive values with --positive, once for each",
+    "no_positives": "`frugal datasets show` has the values of the target",
+    "target_not_found": "`frugal datasets show` has the columns",
+    "upload_broken": "frugal datasets add FILE --resume UPLOAD",
+    "no_champion": "`frugal jobs list` says how its job ended",
+}
 WIDE = 1000  # for a pipe: a row is a line
 PEOPLE = 80
 
@@ -51,6 +60,9 @@ def plain_errors() -> Iterator[None]:
             _forget_stdout()
         else:
             complain(sentence(error))
+            hint = HINTS.get(str(getattr(error, "code", "")))
+            if hint is not None:
+                complain(f"hint: {hint}")
     else:
         return
     raise typer.Exit(code)
