@@ -130,7 +130,7 @@ def test_the_locks_agree() -> None:
 
 
 # These come with Flask, pydantic, typer and requests, and are part of their interface.
-COMPANIONS = ("werkzeug", "pydantic-core", "click", "jinja2", "urllib3")
+COMPANIONS = ("werkzeug", "markupsafe", "pydantic-core", "click", "jinja2", "urllib3")
 
 
 def test_every_import_of_the_packages_is_declared() -> None:
