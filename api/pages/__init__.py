@@ -24,6 +24,7 @@ from api.pages import (
     schedules,
     scripts,
     session,
+    together,
     uploads,
     versions,
 )
@@ -53,6 +54,7 @@ def build_pages(parts: Parts, api: WSGIApplication) -> Flask:
     for noun in (
         front.front,
         scripts.scripts,
+        together.together,
         datasets.datasets,
         uploads.uploads,
         new_job.new_job,
