@@ -10,7 +10,7 @@ PYTEST  := $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 COMPILE := $(BIN)/uv pip compile --universal --generate-hashes --no-emit-index-url --no-header --quiet $(if $(UPGRADE),--upgrade)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo serve test test-fast lint format generated readme lock image-check wheel clean \
+.PHONY: help install demo serve test test-fast lint format generated readme lock image-check client-check wheel clean \
         bench-quality bench-idle bench-http bench-server bench-cost bench-carbon
 
 help:  ## list the targets
@@ -60,9 +60,13 @@ lock: $(STAMP)  ## resolve the requirements anew into the lock files (UPGRADE=1:
 	$(COMPILE) pyproject.toml --extra postgres --group dev -o requirements-dev.lock >/dev/null
 	$(COMPILE) pyproject.toml --extra postgres -o deploy/requirements.lock >/dev/null
 	$(COMPILE) --group build -o deploy/build.lock >/dev/null
+	$(COMPILE) deploy/client-check.in -o deploy/client-check.lock >/dev/null
 
 image-check: $(STAMP)  ## run the Dockerfile's own COPY and RUN lines in a plain folder (no Docker)
 	$(BIN)/python deploy/check.py
+
+client-check: $(STAMP)  ## generate a client from the OpenAPI description and call the service with it
+	$(BIN)/python deploy/client_check.py
 
 bench-quality: $(STAMP)  ## average precision and CPU-seconds on real data, against LightGBM's default
 	$(BIN)/python -m benchmarks.quality
