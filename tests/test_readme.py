@@ -18,7 +18,6 @@ import pytest
 
 from benchmarks import reference
 from benchmarks.readme_demo import PACKAGES, code_map, section, with_section
-from tests.browser.conftest import customers
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -220,52 +219,6 @@ def test_the_main_job_in_python_works_as_written(
         exec(code.replace("http://127.0.0.1:8080", service.url), known)  # noqa: S102
         known["client"].close()
     assert "share_of_rows" in capsys.readouterr().out
-
-
-@pytest.mark.server
-@pytest.mark.slow
-def test_the_page_on_the_command_line_works_as_written(tmp_path: Path) -> None:
-    """Its blocks, one after the other: first without a service, then with one."""
-    from api.local_service import LocalService
-
-    (tmp_path / "customers.csv").write_text(customers())
-    told = blocks((ROOT / "docs" / "command-line.md").read_text(), "sh")
-    bare = {name: value for name, value in os.environ.items() if not name.startswith("FRUGAL_")}
-    bare["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{bare['PATH']}"
-    with LocalService(tmp_path / "service", settings={"FRUGAL_ZONE": "FR"}) as service:
-        known = {"FRUGAL_URL": service.url, "FRUGAL_TOKEN": service.token}
-        for place, block in enumerate(told):
-            environment = bare if place < 2 else bare | known
-            run = subprocess.run(
-                ["bash", "-euo", "pipefail"],
-                input=block,
-                cwd=tmp_path,
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=240,
-            )
-            assert run.returncode == 0, block + run.stderr[-2000:] + run.stdout[-2000:]
-
-
-@pytest.mark.server
-@pytest.mark.slow
-def test_the_page_on_python_works_as_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
-) -> None:
-    from api.local_service import LocalService
-
-    (tmp_path / "customers.csv").write_text(customers())
-    monkeypatch.chdir(tmp_path)
-    with LocalService(tmp_path / "data") as service:
-        known: dict[str, Any] = {"TOKEN": service.token}
-        for block in blocks((ROOT / "docs" / "python.md").read_text(), "python"):
-            code = block.replace("http://127.0.0.1:8080", service.url)
-            exec(compile(code, "python.md", "exec"), known)  # noqa: S102
-        known["client"].close()
-    assert len(known["scores"]) == len(known["customers"])
-    assert "reason_3" in capsys.readouterr().out
-    assert (tmp_path / "front.html").stat().st_size > 1000
 
 
 def test_what_the_how_tos_say_is_a_request() -> None:
