@@ -137,7 +137,8 @@ def run(
         found = waited(client, job, own=mine)
         print_found(client, found, as_json=as_json)
         if not as_json and found["state"] == "DONE":
-            typer.echo(f"\nfrugal predict {found['model']} NEW.csv   predicts with it")
+            where = "" if own is None else f" --data-dir {own}"
+            typer.echo(f"\nfrugal predict {found['model']} NEW.csv{where}   predicts with it")
 
 
 def plan(

@@ -178,7 +178,7 @@ class Shown:
 
     def _render(self) -> Group:
         line = Table.grid(padding=(0, 1))
-        line.add_row(self._spinner, Text(self.progress.line()))
+        line.add_row(self._spinner, Text(self.progress.line(), no_wrap=True, overflow="ellipsis"))
         share = self.progress.share()
         if share is None:
             return Group(line)

@@ -111,7 +111,8 @@ def leaderboard_table(rows: Sequence[Json], *, limit: int = 12) -> Group:
             _marks(row),
             style="bold" if "recommended" in row["picks"] else None,
         )
-    more = f"\n{hidden} more trials are in the job's leaderboard" if hidden else ""
+    noun = "trial is" if hidden == 1 else "trials are"
+    more = f"\n{hidden} more {noun} in the job's leaderboard" if hidden else ""
     legend = LEGEND.format(short=short, metric=metric)
     return Group(table, Text(legend + more, style="dim"))
 

@@ -16,6 +16,7 @@
     if (!target) {
       target = document.createElement("div");
       target.className = "plot";
+      target.setAttribute("aria-hidden", "true"); // the figure itself is named
       figure.prepend(target);
     }
     if (figure.view) figure.view.finalize();
