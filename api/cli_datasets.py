@@ -195,10 +195,20 @@ def show_one(
 def candidates(profile: Mapping[str, Any]) -> Iterator[str]:
     """What could be a target, with its values and how many rows have each."""
     columns = {one["name"]: one for one in profile["columns"]}
-    for one in profile["target_candidates"]:
-        levels = columns.get(one["name"], {}).get("levels") or ()
+    for name in candidate_names(profile):
+        levels = columns.get(name, {}).get("levels") or ()
         counts = ", ".join(f"{level['value']}: {level['count']:,}" for level in levels)
-        yield f"could be the target: {one['name']!r} ({counts or one['why']})"
+        yield f"could be the target: {name!r}" + (f" ({counts})" if counts else "")
+
+
+def candidate_names(profile: Mapping[str, Any]) -> list[str]:
+    """Columns that could be a target, likeliest first.
+
+    >>> candidate_names({"target_candidates": [{"name": "y", "why": "two values"}]})
+    ['y']
+    """
+    found = profile["target_candidates"]
+    return [one["name"] if isinstance(one, dict) else str(one) for one in found]
 
 
 def _show_columns(columns: Sequence[Mapping[str, Any]]) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from api import cli_request as asked
-from api.cli_datasets import added, summary
+from api.cli_datasets import added, candidate_names, summary
 from api.cli_files import Option, reading_options
 from api.cli_service import Own, Token, Url, is_own, service
 from api.cli_shared import INTERRUPTED, JOB_FAILED, AsJson, complain, minute, show, show_table
@@ -231,7 +231,7 @@ def _name_target(
     from automl.errors import DataError
 
     if "target" not in body and dataset.get("spec") is None:
-        known = [one["name"] for one in profile["target_candidates"]]
+        known = candidate_names(profile)
         hint = f"; it could be {', '.join(map(repr, known[:5]))}" if known else ""
         raise DataError(f"name the column to predict with --target{hint}", code="target_needed")
     target = str(body.get("target", (dataset.get("spec") or {}).get("target")))

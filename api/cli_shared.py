@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 # What scripts can tell apart; `frugal --help` lists them.
 FAILED, NO_SERVICE, UNKNOWN, JOB_FAILED = 1, 3, 4, 5
-INTERRUPTED, PIPE_CLOSED = 130, 141  # 128 + SIGINT, 128 + SIGPIPE: as shells have them
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 EXIT_CODES = (
     "Exit codes: 0 done; 1 refused or failed; 2 wrong usage; 3 no service, or not with this token; "
     "4 no such record; 5 the job ended without a model; 130 interrupted."
@@ -56,7 +56,7 @@ def plain_errors() -> Iterator[None]:
         if said is None:
             raise
         code = said
-        if code == PIPE_CLOSED:
+        if isinstance(error, OSError) and error.errno == errno.EPIPE:
             _forget_stdout()
         else:
             complain(sentence(error))
@@ -71,12 +71,11 @@ def plain_errors() -> Iterator[None]:
 def exit_code(error: Exception) -> int | None:
     """With what the command ends; None for what is a fault of ours, and gets its traceback.
 
-    >>> exit_code(FileNotFoundError()), exit_code(BrokenPipeError()), exit_code(KeyError())
-    (1, 141, None)
+    >>> exit_code(FileNotFoundError()), exit_code(KeyError())
+    (1, None)
     """
     if isinstance(error, OSError):
-        closed = isinstance(error, BrokenPipeError) or error.errno == errno.EPIPE
-        return PIPE_CLOSED if closed else FAILED
+        return FAILED
     if "automl.errors" in sys.modules:
         from automl.errors import FrugalError
 

@@ -35,30 +35,31 @@ def _eager(frame: Any) -> nw.DataFrame[Any]:
 
     if isinstance(frame, narwhals.DataFrame):
         return frame
+    _check_names(frame)
     known = narwhals.from_native(frame)
     table = known.collect() if isinstance(known, narwhals.LazyFrame) else known
-    names = _names(frame, table)
-    if len(set(names)) < len(names):
-        twice = next(name for name in names if names.count(name) > 1)
-        raise DataError(
-            f"the table has two columns called {twice!r}", code="duplicate_column", column=twice
-        )
     return narwhals.maybe_reset_index(table)
 
 
-def _names(frame: Any, table: nw.DataFrame[Any]) -> list[str]:
-    """The names of the columns, which a file can only have as texts."""
-    names: list[Any] = list(getattr(frame, "columns", ()))
-    if type(frame).__module__.partition(".")[0] != "pandas":
-        return list(table.columns)
-    for name in names:
+def _check_names(frame: Any) -> None:
+    """Columns of a file are texts, each once; polars knows no others."""
+    library = type(frame).__module__.partition(".")[0]
+    if library == "polars":
+        return
+    names: list[Any] = list(frame.columns if library == "pandas" else frame.column_names)
+    seen: set[str] = set()
+    for place, name in enumerate(names):
         if not isinstance(name, str):
             raise DataError(
-                f"the name of column {names.index(name) + 1} is no text: "
+                f"the name of column {place + 1} is no text: "
                 "frame.columns = frame.columns.map(str) makes it one",
                 code="invalid_column_name",
             )
-    return names
+        if name in seen:
+            raise DataError(
+                f"the table has two columns called {name!r}", code="duplicate_column", column=name
+            )
+        seen.add(name)
 
 
 def n_rows_of(frame: Any) -> int:

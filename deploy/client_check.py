@@ -90,7 +90,7 @@ def generate(python: Path, *, url: str, folder: Path) -> None:
     config = folder / "config.yaml"
     config.write_text(f"package_name_override: {PACKAGE}\n")
     tool = python.parent / "openapi-python-client"
-    command = [tool, "generate", "--url", f"{url}/openapi.json", "--meta", "none"]
+    command: list[str | Path] = [tool, "generate", "--url", f"{url}/openapi.json", "--meta", "none"]
     command += ["--config", config, "--output-path", folder / PACKAGE, "--overwrite"]
     done = subprocess.run(command, env={**os.environ, "PATH": path}, capture_output=True, text=True)
     if done.returncode:

@@ -109,8 +109,7 @@ def test_a_newcomers_faults(frugal: Any, table: Path, tmp_path: Path) -> None:  
     assert "NAME=VALUE" in wrong.stderr
     assert frugal("predict", "m", "nowhere.csv", status=2)
     assert "no time" in frugal("plan", str(table), "--deadline", "soon", status=2).stderr
-    for answer in (wrong,):
-        assert "Traceback" not in answer.output
+    assert "Traceback" not in wrong.output
 
 
 @pytest.mark.parametrize(
@@ -201,7 +200,7 @@ def test_who_stops_reading_ends_it_quietly(url: str, site: Site) -> None:  # noq
         timeout=60,
     )
     os.close(writer)
-    assert (done.returncode, done.stderr) == (141, "")
+    assert (done.returncode, done.stderr) == (1, "")
 
 
 def test_the_doctor(frugal: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
