@@ -52,7 +52,8 @@ def test_help_has_every_verb_and_imports_nothing_heavy() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     for verb in (
-        "serve", "demo", "backup", "restore", "token", "schedules", "carbon", "version"
+        "serve", "demo", "backup", "restore", "token", "schedules", "carbon", "version", "run",
+        "plan", "predict", "leaderboard", "receipt", "datasets", "jobs", "models", "doctor",
     ):  # fmt: skip
         assert verb in done.stdout
 
@@ -70,6 +71,13 @@ def test_help_has_every_verb_and_imports_nothing_heavy() -> None:
             for verb in ("list", "add", "show", "runs", "pause", "resume", "delete")
         ),
         *(f"carbon {verb}" for verb in ("ledger", "now", "zones")),
+        *(f"datasets {verb}" for verb in ("add", "list", "show", "rm")),
+        *(f"jobs {verb}" for verb in ("list", "show", "watch", "cancel", "pause", "resume")),
+        *(
+            f"models {verb}"
+            for verb in ("list", "show", "card", "export", "promote", "rollback", "rm")
+        ),
+        *("run", "plan", "predict", "leaderboard", "receipt", "doctor", "version"),
     ],
 )
 def test_every_verb_has_help_with_an_example(verb: str) -> None:
