@@ -110,7 +110,7 @@ def job_on(client: FrugalClient, table: Table, folder: Path) -> dict[str, Any]:
     if dataset["state"] != "READY":
         raise RuntimeError(f"{table.name} was not read: {dataset['problem']}")
     job = client.submit({**request, "dataset": dataset["id"], "model": table.name.lower()})
-    job = client.wait(job["id"])
+    job = job.wait(progress=False)
     if job["state"] != "DONE":
         raise RuntimeError(f"the job on {table.name} ended {job['state']}: {job}")
     client.card(table.name.lower())
