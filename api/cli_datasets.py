@@ -100,7 +100,7 @@ def added(
     with _Bar(data) as progress:
         if spec is not None:
             given, files = spec_with_files(spec, data)
-            return dataset_of(client, given, files=files, name=name or Path(spec.name).stem)
+            return dataset_of(client, given, files=files, name=name or data.resolve().name)
         return dataset_of(
             client, data, name=name, options=options, upload_id=upload_id, progress=progress
         )

@@ -138,7 +138,9 @@ def run(
         print_found(client, found, as_json=as_json)
         if not as_json and found["state"] == "DONE":
             where = "" if own is None else f" --data-dir {own}"
-            typer.echo(f"\nfrugal predict {found['model']} NEW.csv{where}   predicts with it")
+            # Rows of a file have no tables around them; those of a data set do.
+            rows = "NEW.csv" if dataset["spec"] is None else "DATASET -o scores.csv"
+            typer.echo(f"\nfrugal predict {found['model']} {rows}{where}   predicts with it")
 
 
 def plan(
