@@ -1,4 +1,4 @@
-"""A model card as Markdown."""
+"""A model card as Markdown, and what its other forms share with it."""
 
 from __future__ import annotations
 
@@ -55,6 +55,8 @@ def markdown(model: Model) -> str:
             _unmeasured(card) if unlabelled else _scores(card.pop("scores", {}), objective),
         ),
         ("Alerts", _odd_alerts(card) if unlabelled else _alerts(card, objective)),
+        ("By subgroup", _subgroups(card.pop("subgroups", None))),
+        ("What it leans on", _importance(card.pop("importance", None))),
         ("What it is made of", _members(card.pop("members", ()))),
         ("Columns it reads", _columns(card)),
         ("Columns left out", _left_out(card)),
@@ -159,6 +161,50 @@ def _alerts(card: dict[str, Any], objective: Mapping[str, Any]) -> Iterator[str]
     if isinstance(calibration, Mapping):
         yield ""
         yield f"Probabilities: {_pairs(calibration)}."
+
+
+PART_HEAD = ("Part", "Rows", "Positive", "Recall", "Precision", "Predicted", "Observed")
+
+
+def part_cells(part: Mapping[str, Any]) -> tuple[str, ...]:
+    """A part of a subgroup's rows as texts; what is not told is too few to tell."""
+
+    def rate(name: str) -> str:
+        value = part.get(name)
+        if value is None:
+            return "too few"
+        ends = (part.get(f"{name}_low"), part.get(f"{name}_high"))
+        return f"{value:.3f}" + ("" if None in ends else f" ({ends[0]:.3f}–{ends[1]:.3f})")
+
+    n_positive = part.get("n_positive")
+    counted = "too few" if n_positive is None else f"{n_positive:,}"
+    return (
+        str(part["level"]),
+        f"{part['n_rows']:,}",
+        counted,
+        *(rate(name) for name in ("recall", "precision", "predicted", "observed")),
+    )
+
+
+def _subgroups(told: Mapping[str, Any] | None) -> Iterator[str]:
+    if told:
+        yield escaped(str(told["note"]))
+        for one in told["columns"]:
+            yield ""
+            yield f"### `{_code(one['column'])}`"
+            yield ""
+            yield from _table(PART_HEAD, map(part_cells, one["parts"]))
+            if one["n_too_few"]:
+                yield ""
+                yield f"Parts with too few rows to tell of: {one['n_too_few']}."
+
+
+def _importance(told: Mapping[str, Any] | None) -> Iterator[str]:
+    if told:
+        yield escaped(str(told["method"]))
+        yield ""
+        rows = ((one["column"], one["importance"]) for one in told["columns"])
+        yield from _table(("Column", "Mean change of the log-odds"), rows)
 
 
 def _members(members: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -16,10 +16,13 @@ from flask import Response, request, send_file
 from api.archive import archive
 from api.auth import negotiated, produces
 from api.card import markdown
+from api.card_page import page
 from api.context import actor, now, parts, project_id
 from api.errors import UnsupportedMediaType
 from api.pagination import cursor
+from api.printable import HTML, JSON, MARKDOWN, as_html, as_markdown, wanted
 from api.schemas import ModelQuery, PageQuery, PredictQuery
+from api.schemas_frugality import CardQuery
 from api.schemas_models import ModelAnswer, ModelsAnswer, PredictionsAnswer
 from automl.errors import DataError
 from scheduler.errors import Corrupt, UnknownRecord
@@ -127,18 +130,28 @@ def predict(name: str, query_data: PredictQuery) -> Any:
 
 
 @models.get("/models/<name>/card")
-@models.input(ModelQuery, location="query")
+@models.input(CardQuery, location="query")
 @models.doc(operation_id="getCard", responses={200: "The card", 410: "Deleted"})
-@produces("application/json", "text/markdown")
-def card(name: str, query_data: ModelQuery) -> Any:
-    """What the model is, what it was trained on, how good it is, what it took and its limits."""
+@produces(JSON, HTML, MARKDOWN)
+def card(name: str, query_data: CardQuery) -> Any:
+    """What the model is, what it was trained on, how good it is, what it took and its limits.
+
+    By subgroup too, where the job named some. HTML is one file that can be printed and sent.
+    """
     model = model_of(name, query_data)
+    form = wanted(query_data.format)
+    if form == MARKDOWN:
+        return as_markdown(markdown(model))
+    store = parts().store
+    versions = {
+        "serving": store.get_model(project_id(), model.name).version,
+        "all": [one.version for one in store.model_versions(project_id(), model.name)],
+    }
+    if form == HTML:
+        return as_html("card.html", **page(model, versions))
     about = {"name": model.name, "version": model.version, "created_at": model.created_at}
     about |= {"job": model.job_id, "dataset": model.dataset_id, "sha256": model.sha256}
-    if negotiated("application/json", "text/markdown") == "text/markdown":
-        text = markdown(model)
-        return Response(text, content_type="text/markdown; charset=utf-8")
-    return {**about, **model.card}
+    return {**about, "versions": versions, **model.card}
 
 
 @models.get("/models/<name>/export")

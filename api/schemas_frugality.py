@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from api.schemas import Query
+from api.schemas import ModelQuery, Query
 from api.schemas_answers import Answer, JsonObject
 
 MAX_KILOGRAMS, MAX_YEARS, MAX_CORES = 1e9, 100.0, 1_000_000
@@ -16,6 +16,14 @@ MAX_KILOGRAMS, MAX_YEARS, MAX_CORES = 1e9, 100.0, 1_000_000
 
 class ReportQuery(Query):
     """In which form a report comes."""
+
+    format: Literal["json", "html", "markdown"] | None = Field(
+        None, description="absent: as Accept says; HTML is one file, to be read and printed"
+    )
+
+
+class CardQuery(ModelQuery):
+    """Which version, and in which form its card comes."""
 
     format: Literal["json", "html", "markdown"] | None = Field(
         None, description="absent: as Accept says; HTML is one file, to be read and printed"

@@ -27,6 +27,7 @@ MAX_DAYS = 36_525.0  # a century
 MAX_GAIN = 1e12
 MAX_COLUMNS = 5000
 MAX_GAP = 1e12
+MAX_SUBGROUPS = 8
 # As `automl.search.objective` has them: numpy stays out of the process that answers.
 MetricName = Literal[
     "average_precision",
@@ -81,6 +82,7 @@ NEED_LABELS = (
     "monotone",
     "accept_leakage",
     "accept_missing_target",
+    "subgroups",
     "warm_start_from",
     "mode",
 )
@@ -240,6 +242,12 @@ class JobRequest(Body):
     )
     accept_missing_target: bool = Field(
         False, description="go on although more than 20 % of the rows have no target"
+    )
+    subgroups: Annotated[list[ColumnName], Field(max_length=MAX_SUBGROUPS)] = Field(
+        [],
+        description="columns by whose levels, or quarters of their numbers, the model's card tells "
+        "recall, precision and calibration apart; they may be excluded from learning. The card "
+        "then has their commonest levels",
     )
     objective: Objective = Field(default_factory=Objective)
     limits: Limits = Field(default_factory=Limits)

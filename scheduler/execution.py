@@ -32,9 +32,12 @@ from scheduler.records import DatasetState, Job, JobState, StoredDataset
 from scheduler.registration import register
 from scheduler.settlement import billed
 from scheduler.store import Store
+from scheduler.subgroups import columns_of, judged
 from scheduler.work import CANCELLED, Work, data_of, end, journal_of, objective_of, rows_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from automl.data.dataset import Dataset
     from automl.meta.knowledge import Knowledge
     from automl.meta.likeness import TableSketch
@@ -170,6 +173,7 @@ def _searched(work: Work) -> Job:
     from automl.meta.sketching import sketch_table
     from automl.meters.base import measure
     from automl.search.champion import PREDICT_ROWS, predict_cost, row_milliseconds
+    from automl.search.importance import importance, spread
     from automl.search.ledger import is_ensemble
     from automl.search.run import search
     from scheduler.challenge import challenged
@@ -181,8 +185,9 @@ def _searched(work: Work) -> Job:
     with reference_of(constants_of(work.meter)) as codecarbon:
         with measure(work.meter) as loading:
             budget = budget_of(request, grams_per_kwh=work.intensity.grams_per_kwh)
-            dataset, around = _load(work, stored, budget=budget)
+            dataset, around, apart = _load(work, stored, budget=budget)
             head = dataset.X.head(PREDICT_ROWS).copy()
+            some = spread(dataset.X)
             shape = dataset.n_rows, dataset.X.shape[1]
             knowledge = knowledge_for(job, settings=work.settings, artifacts=work.artifacts)
             grows = work.settings.knowledge == "grow"
@@ -228,6 +233,8 @@ def _searched(work: Work) -> Job:
             if around is not None:
                 more, slower = around.in_use(found.champion, meter=work.meter)
                 predict, one_row = predict + more, one_row + slower
+            told = {"importance": importance(found.champion, some, seed=0)}
+            told |= judged(found.champion, apart, n_rows=shape[0])
         on_phase("predict", predicting.cost)
         with measure(work.meter) as judging:
             challenge = challenged(work, found.champion)
@@ -255,6 +262,7 @@ def _searched(work: Work) -> Job:
         price=price,
         tables=tables,
         challenge=challenge,
+        told=told,
     )
     raced = found.start is None or found.start["kind"] == "first"
     if done.state is JobState.DONE and raced:
@@ -309,8 +317,10 @@ def _start(work: Work) -> Start | None:
     )
 
 
-def _load(work: Work, stored: StoredDataset, *, budget: Budget) -> tuple[Dataset, Featured | None]:
-    """The rows to learn from, and what is computed of the tables around them, if there are any."""
+def _load(
+    work: Work, stored: StoredDataset, *, budget: Budget
+) -> tuple[Dataset, Featured | None, pd.DataFrame | None]:
+    """The rows to learn from, what is computed of the tables around them, and their subgroups."""
     from automl.data.loading import load
     from scheduler.challenge import training_rows
     from scheduler.featuring import featured
@@ -324,10 +334,12 @@ def _load(work: Work, stored: StoredDataset, *, budget: Budget) -> tuple[Dataset
         excluded=excluded,
         group_identical=bool(admission.get("group_identical")),
     )
-    if stored.spec is None:
-        return training_rows(work, dataset), None
+    related = stored.spec is not None
+    apart = columns_of(rows, work.job.request, dataset, relational=related)
+    if not related:
+        return training_rows(work, dataset), None, apart
     dataset, around = featured(work, stored, dataset, rows, budget=budget)
-    return training_rows(work, dataset), around
+    return training_rows(work, dataset), around, apart
 
 
 def budget_of(request: Mapping[str, Any], *, grams_per_kwh: float) -> Budget:

@@ -235,7 +235,10 @@ def _measured(
             "Challenge is what it took to hold it beside the champion, on the rows kept for that."
         )
     if "predict" in phases:
-        lines.append("Predict is what it took to measure the champion in use, by 1,000 rows twice.")
+        lines.append(
+            "Predict is what it took to measure the champion in use, by 1,000 rows twice, and to"
+            " see which columns it leans on."
+        )
     lines.append(
         "Ingestion is that of the data set, and stands in the bill of each of its jobs; the ledger"
         " counts it once."

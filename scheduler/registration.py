@@ -27,11 +27,12 @@ def register(
     price: Price,
     tables: Mapping[str, Any] | None = None,
     challenge: Mapping[str, Any] | None = None,
+    told: Mapping[str, Any] | None = None,
 ) -> Job:
     """Store the champion and end the job in one transaction with its model.
 
     `tables` is what is told of the tables around its rows, `challenge` how it did beside the
-    champion; None where there are none.
+    champion; None where there are none. `told` is what else its card says.
     """
     profile = stored.profile or {}
     types = {one["name"]: one["type"] for one in profile.get("columns", ())}
@@ -73,6 +74,7 @@ def register(
             "lifetime": _life(found, grams_per_kwh=work.intensity.grams_per_kwh),
             "intensity": bill["intensity"],
             "warnings": warnings,
+            **(told or {}),
             **(tables or {}),
         },
     )

@@ -187,7 +187,7 @@ def _check_names(request: Mapping[str, Any], names: list[str]) -> None:
         for role in ("time_column", "group_column", "weight_column")
         if request.get(role) is not None
     ]
-    for role in ("exclude", "accept_leakage", "monotone"):
+    for role in ("exclude", "accept_leakage", "monotone", "subgroups"):
         asked += [(role, name) for name in request.get(role) or ()]
     for role, name in asked:
         if name not in names:
