@@ -1,7 +1,7 @@
 """Pictures of every page: a made-up bank, a search, nights of a schedule, then a browser.
 
     python -m benchmarks.screenshots            # into docs/images
-    python -m benchmarks.screenshots --to /elsewhere --customers 6000
+    python -m benchmarks.screenshots --to pictures --customers 20000
 
 Nobody is in the pictures: the rows are those of `automl.data.bank`. The nights are lived through
 by a clock that is set, so that nobody has to wait for them; everything else is the service as it
@@ -196,7 +196,7 @@ def pages(shown: Shown) -> dict[str, str]:
         "versions": f"{model}/versions",
         "predictions": f"{model}/predictions",
         "schedules": "/ui/schedules",
-        "schedule": f"/ui/schedules/{shown.schedule}",
+        "schedule": f"/ui/schedules/{shown.schedule}?month={datetime.now(UTC):%Y-%m}",
         "new-schedule": f"/ui/schedules/new?model={MODEL}",
         "carbon": "/ui/carbon",
     }
@@ -258,7 +258,7 @@ def pictures(service: LocalService, shown: Shown, folder: Path) -> None:
 
 def _begin(client: FrugalClient, shown: Shown) -> str:
     """A search that takes long enough to be watched."""
-    asked = {"dataset": shown.dataset, "target": TARGET, "mode": "thorough", "seed": 1}
+    asked = {"dataset": shown.dataset, "target": TARGET, "mode": "best", "seed": 1}
     made: Any = client.submit(asked)
     return str(made["id"])
 
@@ -267,7 +267,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Live through it and take the pictures."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--to", type=Path, default=IMAGES)
-    parser.add_argument("--customers", type=int, default=10_000)
+    parser.add_argument("--customers", type=int, default=6000)
     asked = parser.parse_args(arguments)
     asked.to.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
 
 from flask import Flask
+from jinja2 import Undefined
 
 from api.report import number
 
@@ -107,15 +109,25 @@ def settings(values: Mapping[str, Any]) -> str:
     return ", ".join(f"{name.replace('_', ' ')} {shown(one)}" for name, one in values.items())
 
 
+def _known(show: Callable[..., str]) -> Callable[..., str]:
+    """The filter, to which what a template does not find is None: cards differ by their age."""
+
+    @functools.wraps(show)
+    def shown(value: Any = None, *more: Any, **named: Any) -> str:
+        return show(None if isinstance(value, Undefined) else value, *more, **named)
+
+    return shown
+
+
 def install(app: Flask) -> None:
     """Give the templates of `app` these filters."""
     app.jinja_env.filters.update(
-        number=number,
-        scaled=scaled,
-        count=count,
-        share=share,
-        n_bytes=n_bytes,
-        duration=duration,
-        moment=moment,
-        settings=settings,
+        number=_known(number),
+        scaled=_known(scaled),
+        count=_known(count),
+        share=_known(share),
+        n_bytes=_known(n_bytes),
+        duration=_known(duration),
+        moment=_known(moment),
+        settings=_known(settings),
     )

@@ -91,7 +91,7 @@ def _page(name: str, *, error: Refused | None = None) -> Any:
         life=LIFE,
         importance=importance,
         importance_chart=charts.bars(
-            importance[:MOST_BARS], name="column", value="share", title="share of importance"
+            importance[:MOST_BARS], name="column", value="share", title="share of all"
         )
         if importance
         else None,
