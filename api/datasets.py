@@ -26,7 +26,7 @@ from api.schemas_relations import AssembleRequest
 from api.schemas_schedules import DeletedAnswer, VersionsAnswer
 from api.schemas_uploads import RegisterRequest
 from automl.errors import DataError, FrugalError
-from scheduler.errors import Conflict, Gone
+from scheduler.errors import Conflict, Gone, TooLarge
 from scheduler.feed import FeedFile, chunks
 from scheduler.records import DatasetState, StoredDataset
 from scheduler.registered import files_at
@@ -185,7 +185,15 @@ def _check_upload() -> None:
         )
     if request.content_length is None and not request.environ.get("wsgi.input_terminated"):
         raise LengthRequired("say how long the file is with Content-Length")
-    request.max_content_length = parts().settings.max_upload_bytes
+    most = parts().settings.max_upload_bytes
+    if (request.content_length or 0) > most:
+        raise TooLarge(
+            f"the file has {request.content_length} bytes; {most} are allowed",
+            code="body_too_large",
+        )
+    # One more than allowed: Werkzeug takes having read as much as the limit for too much, where
+    # the server ends the stream itself.
+    request.max_content_length = most + 1
 
 
 def _chunks() -> Iterator[bytes]:

@@ -197,6 +197,33 @@ def test_whole_pieces_pass_a_server_that_ends_the_stream_itself(site: Site) -> N
     assert (longer.status_code, longer.json["code"]) == (413, "chunk_too_large")
 
 
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_file_of_exactly_the_limit_is_accepted_whole_and_in_pieces(
+    tmp_path: Path, ended: bool
+) -> None:
+    """With a stream that the server ends, as waitress has it, and without."""
+    site = build(tmp_path, reads_files=True, max_upload_bytes=1000)
+    environ = {"wsgi.input_terminated": True} if ended else {}
+    body = b"a,b\n" + b"1,234\n" * 166
+    assert len(body) == 1000
+
+    def whole(data: bytes) -> Any:
+        return site.post(
+            "/v1/datasets", data=data, content_type="text/csv", environ_overrides=environ
+        )
+
+    assert whole(body).status_code == 201
+    longer = whole(body + b"\n")
+    assert (longer.status_code, longer.json["code"]) == (413, "body_too_large")
+    asked = {"name": "x", "size": 1000, "chunk_bytes": 1000}
+    upload = site.post("/v1/uploads", json=asked).json["id"]
+    assert put(site, upload, 0, body, environ_overrides=environ).status_code == 200
+    assert complete(site, upload).status_code in (200, 201)
+    more = site.post("/v1/uploads", json=asked | {"size": 1001})
+    assert (more.status_code, more.json["code"]) == (413, "upload_too_large")
+    site.store.close()
+
+
 def test_pieces_of_a_wrong_length(site: Site) -> None:
     upload = begin(site).json["id"]
     for number, data, status, code in (
