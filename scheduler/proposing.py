@@ -60,13 +60,15 @@ def proposal(
     """
     named = {name: {"source": {"dataset": one}} for name, one in tables.items()}
     versions = sources_of(store, project_id, {"tables": named})
-    parts = {name: one["parts"] for name, one in tables_of(versions, artifacts).items()}
+    read = tables_of(versions, artifacts)
+    parts = {name: one["parts"] for name, one in read.items()}
+    logs = [name for name, one in read.items() if one["options"].get("log_format")]
     if not _turns.acquire(timeout=WAIT_SECONDS):
         raise StoreUnavailable("other proposals are being made; try again", code="inferring_busy")
     try:
         found: dict[str, Any] = call(
             "scheduler.proposing:propose",
-            {"tables": parts, "target": target},
+            {"tables": parts, "target": target, "logs": logs},
             memory_bytes=settings.child_memory_bytes,
             cpu_seconds=SECONDS,
             wall_seconds=3 * SECONDS,
@@ -82,12 +84,15 @@ def proposal(
     return found
 
 
-def propose(tables: Mapping[str, Sequence[str]], target: str | None) -> dict[str, Any]:
+def propose(
+    tables: Mapping[str, Sequence[str]], target: str | None, logs: Sequence[str] = ()
+) -> dict[str, Any]:
     """What the child does: read samples, and infer.
 
     Parameters
     ----------
     tables : by name, the Parquet files of its rows
+    logs : those that were raw logs
     """
     from automl.relations.inferring import infer
 
@@ -100,7 +105,7 @@ def propose(tables: Mapping[str, Sequence[str]], target: str | None) -> dict[str
             files[name], samples[name], others=others
         ):
             samples[name] = sample(files[name], n_rows=WHOLE_ROWS)
-    found = infer(samples, target=target)
+    found = infer(samples, target=target, logs=logs)
     return {
         "spec": found.spec,
         "reasons": list(found.reasons),

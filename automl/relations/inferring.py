@@ -6,7 +6,7 @@ Every guess is told with its reason, and a person confirms it: nothing is assemb
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,6 +30,7 @@ TARGET_NAMES = re.compile(
 )
 CUT_OFF_NAMES = re.compile(r".*(cut.?off|as.?of|snapshot|observ|approved|date|time).*", re.I)
 KEY_NAMES = re.compile(r"(.*(_|\b)id|id|.*Id|.*ID|key|.*_key|.*_no|uuid)$")
+LINE, MESSAGE = "line", "message"  # columns that every raw log is read into
 MESSAGE_NAMES = re.compile(r"(message|msg|text|line|content|body)$", re.I)
 # Fewest characters and words of a text that is a message rather than a category.
 MESSAGE_LENGTH, MESSAGE_DISTINCT = 20, 0.2
@@ -62,7 +63,9 @@ class _Table:
         return self.data.column(name).combine_chunks()
 
 
-def infer(tables: Mapping[str, pa.Table], *, target: str | None = None) -> Proposal:
+def infer(
+    tables: Mapping[str, pa.Table], *, target: str | None = None, logs: Collection[str] = ()
+) -> Proposal:
     """Propose the spec of these tables.
 
     Parameters
@@ -70,13 +73,18 @@ def infer(tables: Mapping[str, pa.Table], *, target: str | None = None) -> Propo
     tables : by name
         Whole, or a sample of the children; keys of lookups and entities should be whole.
     target : column that is to be predicted, where it is known
+    logs : tables that were raw logs: their lines are numbered, which says nothing of an entity
 
     Raises
     ------
     DataError
         ``target_not_found``; ``no_entities``: no table could be that of the entities.
     """
-    seen = [_looked_at(name, data) for name, data in tables.items()]
+    numbered = [name for name in logs if LINE in tables[name].column_names]
+    seen = [
+        _looked_at(name, data.drop_columns([LINE]) if name in numbered else data)
+        for name, data in tables.items()
+    ]
     entity, label, why = _entity(seen, target)
     links = _links(seen, entity)
     reasons = [{"field": "entities", "reason": why}]
@@ -88,8 +96,15 @@ def infer(tables: Mapping[str, pa.Table], *, target: str | None = None) -> Propo
             about[table.name] = {"role": "entities"}
             continue
         told, reason = _other(table, links.get(table.name), {one.name: one for one in seen})
+        if table.name in logs and "time" not in told and MESSAGE in table.data.column_names:
+            told |= {"role": "log", "time_format": "order", "message": MESSAGE}
+            reason += "; a log without times: the order of its lines stands in for them"
         about[table.name] = told
         reasons.append({"field": f"tables.{table.name}", "reason": reason})
+        if table.name in numbered:
+            told["exclude"] = [LINE]
+            why = f"{LINE} is where a line stands in its file: it would tell files apart"
+            reasons.append({"field": f"tables.{table.name}.exclude", "reason": why})
         if len(table.times) > 1 and "time" in told:
             questions.append(
                 f"{table.name}: is a row known at its {told['time']}, or at another of its times: "

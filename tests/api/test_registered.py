@@ -256,6 +256,31 @@ def test_a_proposal_can_be_posted_as_it_is(site: Site, root: Path, customers: st
     assert ready(site, posted.json["id"])["state"] == "READY"
 
 
+@pytest.mark.parametrize(
+    ("form", "line", "time"),
+    [
+        ("key_message", "C{n:04d} Received block {k} of size 67108864 from node", None),
+        ("iso_message", "2024-0{m}-1{d}T10:00:00Z C{n:04d} the customer asked for a {k} loan", 1),
+    ],
+)
+def test_lines_of_a_raw_log_are_not_learnt_from_by_their_number(
+    site: Site, customers: str, form: str, line: str, time: int | None
+) -> None:
+    lines = [
+        line.format(n=n % N, k=k, m=1 + k % 9, d=n % 10) for n in range(N) for k in range(1, 6)
+    ]
+    body = ("\n".join(lines) + "\n").encode()
+    log = ready(site, site.upload(body, query_string={"log_format": form}))
+    assert log["state"] == "READY", log["problem"]
+    tables = {"customers": customers, "calls": log["id"]}
+    answer = infer(site, tables, target="bad")
+    assert answer.status_code == 200, answer.text
+    about = answer.json["spec"]["tables"]["calls"]
+    assert (about["role"], about["message"], about["exclude"]) == ("log", "message", ["line"])
+    assert about.get("time_format") == ("order" if time is None else None)
+    assert "tables.calls.exclude" in {one["field"] for one in answer.json["reasons"]}
+
+
 def test_what_cannot_be_proposed(site: Site, customers: str) -> None:
     for tables, more, status, code in (
         ({"a": "0" * 32}, {}, 404, "not_found"),
