@@ -261,7 +261,8 @@ def front(rows: Rows, *, score: str = "score") -> Spec:
         "mark": {"type": "text", "dx": 9, "align": "left", "fontWeight": "bold", "color": GREEN},
         "encoding": {"x": x, "y": axis("score", score), "text": {"field": "mark"}},
     }
-    return spec(points, intervals, steps, dots, names, height=300)
+    named = {"name": "trials", "values": points}  # a live page puts new ones in
+    return spec(points, intervals, steps, dots, names, height=300, data=named)
 
 
 def compared(curves: Rows, *, x: str, y: str, titles: tuple[str, str]) -> Spec:

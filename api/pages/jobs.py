@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -25,10 +26,21 @@ STATES = (
     "QUARANTINED",
 )
 ENDED = ("DONE", "FAILED", "CANCELLED", "QUARANTINED")
-PAGE = 50
-MOST_DRAWN = 300  # trials on the chart: the newest
+PAGE = 25
+MOST_DRAWN = 100  # trials of a rung on the chart: the best
 NEWEST_EVENTS = 50
 ACTIONS = ("cancel", "pause", "resume")
+# Of `result.stop`: what each number is.
+STOP = {
+    "expected_gain": "expected gain of the next step, % of the best score",
+    "expected_cost": "expected cost of the next step",
+    "used": "used",
+    "limit": "limit",
+    "rate": "gain for each % of brute force's cost, %",
+    "least_rate": "least such gain that was asked for, %",
+    "rate_per_gram": "gain for each gram of CO₂e, %",
+    "least_rate_per_gram": "least such gain that was asked for, %/g",
+}
 LIMITS = {
     "gco2e": "gCO2e",
     "joules": "joules",
@@ -53,7 +65,16 @@ def index() -> Any:
         states=STATES,
         queue=queue,
         waiting={one["job"]: one for one in queue["items"]},
+        totals={one["id"]: total_of(one) for one in page["items"]},
     )
+
+
+def total_of(job: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What a job took, or took so far; None of one that has not begun."""
+    if job["started_at"] is None:
+        return None
+    receipt = get_or_none(f"/v1/jobs/{job['id']}/receipt") or {}
+    return receipt.get("total")
 
 
 @jobs.get("/jobs/<job_id>")
@@ -84,10 +105,12 @@ def act(job_id: str, action: str) -> Any:
 def about(job_id: str) -> dict[str, Any]:
     """What the page of a job shows."""
     job = get(f"/v1/jobs/{job_id}")
-    board = get(
-        f"/v1/jobs/{job_id}/leaderboard", sort="number", order="descending", limit=MOST_DRAWN
-    )
-    trials = board["items"]
+    boards = {
+        name: get(f"/v1/jobs/{job_id}/leaderboard", rung=name, limit=MOST_DRAWN) for name in RUNGS
+    }
+    trials = [trial for board in boards.values() for trial in board["items"]]
+    n_trials = sum(board["total"] for board in boards.values())
+    events = get(f"/v1/jobs/{job_id}/events", newest=NEWEST_EVENTS)
     waiting = None
     if job["state"] not in (*ENDED, "RUNNING"):
         queue = get("/v1/queue")["items"]
@@ -95,55 +118,102 @@ def about(job_id: str) -> dict[str, Any]:
     receipt = get_or_none(f"/v1/jobs/{job_id}/receipt")
     if receipt is not None and not (receipt.get("phases") and receipt.get("total")):
         receipt = None  # it has not begun
-    used = spent(trials, receipt)
+    used = {**spent(trials, receipt), "wall_seconds": elapsed(job, now=datetime.now(UTC))}
     metric = trials[0]["metric"] if trials else None
     title = METRICS.get(metric or "", (metric or "score", metric or "score"))[1]
     return {
         "job": job,
         "ended": job["state"] in ENDED,
         "trials": trials,
-        "n_trials": board["total"],
-        "rungs": rungs(trials),
+        "n_trials": n_trials,
+        "rungs": rungs(boards),
+        "most_drawn": MOST_DRAWN,
         "metric": title,
         "chart": charts.front(trials, score=title) if any(one["score"] for one in trials) else None,
         "waiting": waiting,
         "receipt": receipt,
         "used": used,
-        "limits": against(job["request"].get("limits") or {}, used, n_trials=board["total"]),
+        "limits": against(job["request"].get("limits") or {}, used, n_trials=n_trials),
         "expected": (job["request"].get("admission") or {}).get("expected") or {},
-        "events": get(f"/v1/jobs/{job_id}/events", newest=NEWEST_EVENTS)["items"],
+        "events": events["items"],
+        "last": events["last"],
+        "eta_seconds": eta(events["items"]) if job["state"] == "RUNNING" else None,
+        "stop": {
+            title: stop[name]
+            for name, title in STOP.items()
+            if (stop := (job["result"] or {}).get("stop") or {}).get(name) is not None
+        },
+        "stop_unit": ((job["result"] or {}).get("stop") or {}).get("unit"),
         "dataset": get_or_none(f"/v1/datasets/{job['dataset']}"),
-        "tables": board.get("tables"),
+        "tables": boards["final"].get("tables"),
         "made": job["state"] in ("DONE", "CANCELLED")
         and (job["result"] or {}).get("champion") is not None,
     }
 
 
-def rungs(trials: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+def rungs(boards: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Of each rung that was reached: how many trials, on how many rows, and the best score.
 
-    >>> trial = {"rung": "final", "n_rows": 9, "score": 0.4, "model": "a", "error": None}
-    >>> rungs([trial])[0]["best"]
-    0.4
+    Parameters
+    ----------
+    boards : by rung a page of its leaderboard, the best first, and how many there are in all
+
+    Returns
+    -------
+    list of dict
+        `n_failed` is None where the page does not hold them all.
+
+    >>> trial = {"n_rows": 9, "score": 0.4, "model": "a", "error": None}
+    >>> found = rungs({"screening": {"items": [], "total": 0},
+    ...                "final": {"items": [trial], "total": 7}})
+    >>> [(one["name"], one["n_trials"], one["best"], one["n_failed"]) for one in found]
+    [('final', 7, 0.4, None)]
     """
     found = []
-    for name in RUNGS:
-        on = [one for one in trials if one["rung"] == name]
+    for name, board in boards.items():
+        on = board["items"]
         if not on:
             continue
-        scored = [one for one in on if one["score"] is not None]
-        best = max(scored, key=lambda one: one["score"], default=None)
+        best = max((one for one in on if one["score"] is not None), key=_score, default=None)
+        failed = sum(one["error"] is not None for one in on)
         found.append(
             {
                 "name": name,
-                "n_trials": len(on),
-                "n_failed": sum(one["error"] is not None for one in on),
+                "n_trials": board["total"],
+                "n_failed": failed if len(on) == board["total"] else None,
                 "n_rows": max(one["n_rows"] for one in on),
                 "best": None if best is None else best["score"],
                 "model": None if best is None else best["model"],
             }
         )
     return found
+
+
+def _score(trial: Mapping[str, Any]) -> float:
+    return float(trial["score"])
+
+
+def elapsed(job: Mapping[str, Any], *, now: datetime) -> float | None:
+    """Seconds since a job first began, until its end; its pauses are in it. None before that.
+
+    >>> job = {"started_at": "2026-11-22T12:00:00Z", "finished_at": "2026-11-22T12:01:30Z"}
+    >>> elapsed(job, now=datetime(2026, 11, 22, 13, tzinfo=UTC))
+    90.0
+    """
+    if job["started_at"] is None:
+        return None
+    end = now if job["finished_at"] is None else datetime.fromisoformat(job["finished_at"])
+    return max(0.0, (end - datetime.fromisoformat(job["started_at"])).total_seconds())
+
+
+def eta(events: Sequence[Mapping[str, Any]]) -> float | None:
+    """Seconds that the newest trial leaves at most, by the API's own bound.
+
+    >>> eta([{"kind": "trial", "data": {"eta_seconds": 8.0}}, {"kind": "phase", "data": {}}])
+    8.0
+    """
+    told = [one["data"].get("eta_seconds") for one in events if one["kind"] == "trial"]
+    return told[-1] if told else None
 
 
 def spent(

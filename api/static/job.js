@@ -26,9 +26,19 @@
     live.replaceChildren(...next.childNodes);
     if (open) live.querySelector("#log").open = true;
     const figure = live.querySelector("#plane");
-    if (figure && spec && window.frugalCharts) window.frugalCharts.draw(figure, JSON.parse(spec));
+    if (figure && spec) redraw(figure, JSON.parse(spec));
   }
-  const source = new EventSource(`/v1/jobs/${live.dataset.job}/events`);
+  // New trials move into the chart that stands; only another rung, with its colour, draws it anew.
+  const frame = (spec) => JSON.stringify({ ...spec, data: null });
+  let standing = null;
+  function redraw(figure, spec) {
+    standing ??= JSON.parse(figure.querySelector("script").textContent);
+    if (figure.view && frame(spec) === frame(standing)) {
+      figure.view.data("trials", spec.data.values).runAsync();
+    } else if (window.frugalCharts) window.frugalCharts.draw(figure, spec);
+    standing = spec;
+  }
+  const source = new EventSource(`/v1/jobs/${live.dataset.job}/events?after=${live.dataset.last}`);
   for (const kind of ["state", "phase", "trial", "warning"]) source.addEventListener(kind, renew);
   source.addEventListener("end", () => { ended = true; source.close(); location.reload(); });
   source.addEventListener("error", () => { if (!ended && source.readyState === 2) setInterval(renew, 5000); });
