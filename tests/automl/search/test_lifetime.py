@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from automl.meters.cpu_time import CpuTimeMeter
+from automl.models.catalog import CATALOG
 from automl.search.distill import STUDENT
 from automl.search.ledger import members_of
-from automl.search.lifetime import HORIZON_DAYS, lifetime, predictions
+from automl.search.lifetime import HORIZON_DAYS, lifetime, predict_seconds, predictions
 from automl.search.objective import Objective
 from automl.search.run import SearchResult, search
+from automl.trial import Candidate
 from tests.automl.search.problems import rare
 
 DATA = rare(1500, n_positive=150, seed=2)
@@ -75,3 +77,10 @@ def test_one_row_alone_is_measured_for_finalists_only() -> None:
         expected = trial.proposal.rung == "final" and trial.candidate.model != "ensemble"
         assert (known is not None) == expected
         assert known is None or 0 <= known < 1000
+
+
+@pytest.mark.parametrize("model", sorted(CATALOG))
+def test_no_model_predicts_for_nothing(model: str) -> None:
+    """One that did would be the most frugal wherever use counts."""
+    trees = [0] if CATALOG[model].family in ("linear", "kernel") else [50]
+    assert predict_seconds(Candidate(model=model, params={}), trees=trees) > 0
