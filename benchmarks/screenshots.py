@@ -46,9 +46,10 @@ SIZES = {
     "phone": ViewportSize(width=360, height=740),
 }
 MOST_PIXELS = {"desktop": 1700, "phone": 1500}  # of height: the rest is more of the same
-QUALITY = 55
+QUALITY = 40
 TARGET, MODEL, ZONE = "became_fragile", "fragile-customers", "FR"
 NIGHTS = 9
+MOST_BALANCES = 60_000
 SERVICE = {"FRUGAL_ZONE": ZONE, "FRUGAL_REQUESTS_PER_MINUTE": "1000000"}
 
 
@@ -57,6 +58,7 @@ class Shown:
     """What the pictures show, by its id."""
 
     dataset: str
+    balances: str
     job: str
     trials: tuple[int, ...]
     schedule: str
@@ -135,9 +137,11 @@ class Bank:
 
 def live(bank: Bank, *, n_customers: int) -> Shown:
     """Data, a search, and nights: most without anything new, some with labels."""
-    table = generate(n_customers, seed=3).customers
+    made = generate(n_customers, seed=3)
+    table = made.customers
     n_first = int(0.6 * n_customers)
     dataset = bank.rows("/v1/datasets?name=customers.csv&key=customer_id", table.slice(0, n_first))
+    balances = bank.rows("/v1/datasets?name=balances.csv", made.balances.slice(0, MOST_BALANCES))
     job = bank.ask(
         "POST",
         "/v1/jobs",
@@ -146,6 +150,7 @@ def live(bank: Bank, *, n_customers: int) -> Shown:
             "target": TARGET,
             "model": MODEL,
             "objective": {"alert_rate": 0.02},
+            "subgroups": ["age_band", "region"],
             "seed": 0,
         },
     )["id"]
@@ -170,6 +175,7 @@ def live(bank: Bank, *, n_customers: int) -> Shown:
         bank.night(schedule)
     return Shown(
         dataset=dataset,
+        balances=balances,
         job=job,
         trials=tuple(one["number"] for one in trials),
         schedule=schedule,
@@ -185,6 +191,7 @@ def pages(shown: Shown) -> dict[str, str]:
         "datasets": "/ui/datasets",
         "upload": "/ui/datasets/new",
         "dataset": f"/ui/datasets/{shown.dataset}",
+        "together": f"/ui/datasets/together?id={shown.dataset}&id={shown.balances}&target={TARGET}",
         "new-job": f"/ui/jobs/new?dataset={shown.dataset}&target={TARGET}",
         "jobs": "/ui/jobs",
         "job": f"/ui/jobs/{shown.job}",
@@ -199,6 +206,7 @@ def pages(shown: Shown) -> dict[str, str]:
         "schedule": f"/ui/schedules/{shown.schedule}?month={datetime.now(UTC):%Y-%m}",
         "new-schedule": f"/ui/schedules/new?model={MODEL}",
         "carbon": "/ui/carbon",
+        "frugality": f"/v1/jobs/{shown.job}/frugality?format=html",
     }
 
 
@@ -245,7 +253,7 @@ def pictures(service: LocalService, shown: Shown, folder: Path) -> None:
             page.get_by_label("debt_to_income").fill("0.7")
             page.get_by_label("late_payments_12m").fill("3")
             page.get_by_role("button", name="Predict").click()
-            take(page, folder / f"row-{name}.webp", most=most)
+            take(page, folder / f"customer-{name}.webp", most=most)
             with service.client() as client:
                 job = _begin(client, shown)
             page.goto(f"/ui/jobs/{job}")
