@@ -22,6 +22,10 @@ GROUPED = r"^[+-]?[0-9]{1,3}([ \x{a0}\x{202f}\x{2009}][0-9]{3})+(\.[0-9]+)?$|" +
 LEADING_ZERO = r"^\s*0[0-9xX]"
 # Texts that mean "missing" in a column which is otherwise numbers; a column of texts keeps them.
 NULL_TOKENS = ("NA", "N/A", "n/a", "#N/A", "NULL", "null", "None", "nan", "NaN")
+# Among numbers these mean missing, too; among texts they are levels like any other.
+NUMBER_TOKENS = (*NULL_TOKENS, "M", "?", "-", ".")
+# Where fewer different numbers are seen, a letter beside them may be one of some codes.
+FEW_NUMBERS = 3
 TRUE, FALSE = ("true", "True", "TRUE"), ("false", "False", "FALSE")
 ARROW = {
     "string": pa.string(),
@@ -99,6 +103,8 @@ def guess(name: str, texts: pa.Array, *, comma: bool, options: ReadingOptions) -
     numbers = _numbers(name, seen, comma=comma)
     if numbers is None and options.null_values == ("",):
         rest = seen.filter(pc.invert(_tokens(seen)))
+        if len(rest) < FEW_NUMBERS:
+            rest = seen.filter(pc.invert(pc.is_in(seen, value_set=pa.array(NULL_TOKENS))))
         if 0 < len(rest) < len(seen):
             numbers = _numbers(name, rest, comma=comma)
             if numbers is not None and numbers.type == "string":
@@ -118,7 +124,7 @@ def guess(name: str, texts: pa.Array, *, comma: bool, options: ReadingOptions) -
 
 
 def _tokens(texts: pa.Array) -> pa.Array:
-    return pc.is_in(texts, value_set=pa.array(NULL_TOKENS))
+    return pc.is_in(texts, value_set=pa.array(NUMBER_TOKENS))
 
 
 def share_tokens(plans: list[ColumnPlan]) -> list[ColumnPlan]:

@@ -16,7 +16,7 @@ from automl.data.checks import check
 from automl.data.columns import (
     ARROW,
     FALSE,
-    NULL_TOKENS,
+    NUMBER_TOKENS,
     TRUE,
     ColumnPlan,
     Misfit,
@@ -226,7 +226,7 @@ def _parse(
             ),
             convert_options=pa_csv.ConvertOptions(
                 column_types=kinds,
-                null_values=[*options.null_values, *(NULL_TOKENS if tokens else ())],
+                null_values=[*options.null_values, *(NUMBER_TOKENS if tokens else ())],
                 strings_can_be_null=not tokens,
                 true_values=[*TRUE, "1"],
                 false_values=[*FALSE, "0"],

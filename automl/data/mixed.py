@@ -8,7 +8,7 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from automl.data.columns import COMMA, GROUPED, NULL_TOKENS, NUMBER, ColumnPlan, Strays, guess
+from automl.data.columns import COMMA, GROUPED, NUMBER, NUMBER_TOKENS, ColumnPlan, Strays, guess
 from automl.data.dates import CLOCK, ISO
 from automl.data.options import ReadingOptions
 from automl.errors import DataError
@@ -47,7 +47,7 @@ def settle(
     counted = pc.value_counts(texts.drop_null())
     written, counts = counted.field("values"), counted.field("counts")
     values = pc.utf8_trim_whitespace(written)
-    missing = pc.is_in(values, value_set=pa.array(NULL_TOKENS))
+    missing = pc.is_in(values, value_set=pa.array(NUMBER_TOKENS))
     if options.null_values != ("",):  # then the client says what means missing, and NA does not
         missing = pc.and_(missing, pa.scalar(False))
     n_cells = _total(counts, pc.invert(missing))

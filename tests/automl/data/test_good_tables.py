@@ -112,6 +112,24 @@ def test_25_na_is_a_value_among_texts_and_missing_among_numbers() -> None:
     assert ("null_like_text", "country") in codes
 
 
+@pytest.mark.parametrize("token", ["M", "?", "-", ".", "NA", "N/A", "null"])
+def test_a_clear_token_among_numbers_means_missing_and_is_said(token: str) -> None:
+    data = f"sex,n,code\nM,{token},1\nF,2,{token}\nM,3.5,1\nF,{token},1\nM,4,1\n"
+    profile, table = read(data)
+    assert table["n"].to_pylist() == [None, 2, 3.5, None, 4]
+    assert ("null_tokens_guessed", "n") in {(w["code"], w["column"]) for w in profile["warnings"]}
+    assert table["sex"].to_pylist() == ["M", "F", "M", "F", "M"]
+    if token in ("M", "?", "-", "."):
+        assert table["code"].to_pylist()[1] == token, "one number beside a letter may be a code"
+
+
+def test_a_token_that_comes_late_means_missing_too() -> None:
+    rows = [f"{n},x" for n in range(300_000)] + ["M,x"]
+    profile, table = read("n,t\n" + "\n".join(rows) + "\n")
+    assert table["n"].null_count == 1
+    assert "null_tokens_guessed" in {one["code"] for one in profile["warnings"]}
+
+
 def test_25_declared_null_values_are_the_only_ones() -> None:
     _, table = read("a,b\n-,1\nx,-\nNA,3\n", null_values=["", "-"])
     assert table.to_pydict() == {"a": [None, "x", "NA"], "b": [1, None, 3]}
