@@ -55,7 +55,7 @@ def test_subgroups_and_importance_of_a_card(site: Site, monkeypatch: pytest.Monk
     monkeypatch.setattr(site.store, "get_model", with_more)
     page = ask(site, f"/ui/models/{model.name}")
     assert page.status_code == 200
-    for said in ("By subgroup", "1,200", "25.0 %", "16.0 % to 37.0 %", "too few", "2 more with"):
+    for said in ("By subgroup", "1,200", "0.250", "0.160–0.370", "too few", "to tell of: 2"):
         assert said in page.text
     assert "75.0 %" in page.text  # of age, three parts of four
     assert ODD not in page.text
