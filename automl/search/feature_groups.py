@@ -52,8 +52,11 @@ JUDGE = NAMED["L15"]
 # Folds are added until so many positives judge: a gain of a percent is lost in the noise of fewer.
 JUDGING_POSITIVES, N_FOLDS = 300, 5
 # A group that costs less than this share of brute force stays unless it is seen to harm, if it does
-# not bring more columns than this: each of them is paid for in every later fit.
+# not bring more columns than this: each of them is paid for in every later fit. On few rows that is
+# next to nothing, while a standard error of some dozens of positives is more than any group gains:
+# there as many cells may come as 100 columns have on a usual screening sample.
 CHEAP_SHARE, MANY_COLUMNS = 0.001, 100
+MANY_CELLS = MANY_COLUMNS * 6600
 # The choice of features may take this share of what the search may, or so many expected
 # CPU-seconds: on few rows all groups together take less than what they bring is worth.
 CHOICE_SHARE, LEAST_SECONDS = 1 / 3, 6.0
@@ -339,7 +342,8 @@ class _Race:
         gain, error = float(np.nanmean(gains)), float(np.nanstd(gains))
         found = replace(found, gain=gain, error=error)
         needed = self._effort.least_rate * share
-        if share <= 100 * CHEAP_SHARE and frame.shape[1] <= MANY_COLUMNS:
+        few = frame.shape[1] <= MANY_COLUMNS or frame.size <= MANY_CELLS
+        if share <= 100 * CHEAP_SHARE and few:
             wanted, kind = needed - HARM_ERRORS * error, "cheap"
         else:
             wanted, kind = needed + GAIN_ERRORS * error, "dear"
