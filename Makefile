@@ -74,8 +74,8 @@ bench-quality: $(STAMP)  ## average precision and CPU-seconds on real data, agai
 bench-idle: $(STAMP)  ## what the service takes at rest: processor and memory
 	$(BIN)/python -m benchmarks.idle
 
-bench-http: $(STAMP)  ## how quickly the service answers
-	$(BIN)/python -m benchmarks.http_smoke
+bench-http: $(STAMP)  ## how quickly the service answers: predictions, leaderboard, page, against floors
+	$(BIN)/python -m benchmarks.http
 
 bench-server: $(STAMP)  ## web servers compared: idle cost, slow clients, unauthenticated uploads
 	$(BIN)/python -m benchmarks.server

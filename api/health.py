@@ -11,7 +11,6 @@ from prometheus_client import (
     CONTENT_TYPE_LATEST,
     CollectorRegistry,
     Counter,
-    Gauge,
     Histogram,
     ProcessCollector,
     generate_latest,
@@ -19,12 +18,12 @@ from prometheus_client import (
 
 from api.auth import produces
 from api.context import parts
+from api.metrics import Watched
 from api.schemas_answers import HealthAnswer
 
 health = APIBlueprint("health", __name__, tag="Health")
 
 METRICS = "frugal_metrics"
-JOBS = "frugal_jobs_gauge"
 MIN_FREE_BYTES = 64 * 2**20  # below this nothing can be uploaded or trained
 
 
@@ -70,11 +69,8 @@ def what_answers() -> dict[str, str]:
 @produces("text/plain", "application/openmetrics-text")
 @health.doc(operation_id="metrics", responses={200: "Prometheus text"})
 def metrics() -> Any:
-    """Counters of requests and of this process, as Prometheus reads them."""
+    """Requests, queue, trials, energy, predictions and disk, as Prometheus reads them."""
     registry: CollectorRegistry = current_app.extensions[METRICS]
-    waiting: Gauge = current_app.extensions[JOBS]
-    for state, count in parts().store.count_jobs().items():
-        waiting.labels(state.value).set(count)
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)
 
 
@@ -92,7 +88,7 @@ def install(app: APIFlask) -> None:
         "frugal_http_seconds", "Time to the first byte of an answer", ["route"], registry=registry
     )
     app.extensions[METRICS] = registry
-    app.extensions[JOBS] = Gauge("frugal_jobs", "Jobs by state", ["state"], registry=registry)
+    registry.register(Watched())
 
     def begin() -> None:
         g.began = time.perf_counter()

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from automl.errors import DataError
+from scheduler.answering import ANSWERED, FAILED, REFUSED, Answering
 from scheduler.artifacts import ArtifactStore
 from scheduler.child import Child, result_of
 from scheduler.clock import utc_now
@@ -58,6 +60,7 @@ class Predictor:
         self._warm: dict[str, _Warm] = {}
         self._timer: threading.Timer | None = None
         self._stopped = False
+        self.answering = Answering()
 
     def predict(
         self, model: Model, body: bytes, *, content_type: str, accept: str, n_reasons: int = 0
@@ -89,18 +92,33 @@ class Predictor:
         Gone
             The model's files were deleted.
         """
+        began, result, n_rows = time.monotonic(), FAILED, 0
+        try:
+            head, content = self._answer(
+                model, body, content_type=content_type, accept=accept, n_reasons=n_reasons
+            )
+            result, n_rows = ANSWERED, int(head["report"]["n_rows"])
+        except DataError:
+            result = REFUSED
+            raise
+        finally:
+            self.answering.count(result, seconds=time.monotonic() - began, n_rows=n_rows)
+        report = json.dumps(head["report"], ensure_ascii=True)
+        headers = {"Prediction-Report": report} if len(report) <= 4096 else {}
+        return content, head["content_type"], headers
+
+    def _answer(
+        self, model: Model, body: bytes, *, content_type: str, accept: str, n_reasons: int
+    ) -> tuple[dict[str, Any], bytes]:
         warm = self._claim(model)
         try:
             asked: dict[str, Any] = {"content_type": content_type, "accept": accept}
             asked |= {"reasons": n_reasons, "now": utc_now().isoformat()}
-            head, content = self._ask(warm, model, body, asked)
+            return self._ask(warm, model, body, asked)
         finally:
             warm.used = time.monotonic()
             warm.turn.release()
             self._schedule()
-        report = json.dumps(head["report"], ensure_ascii=True)
-        headers = {"Prediction-Report": report} if len(report) <= 4096 else {}
-        return content, head["content_type"], headers
 
     def _claim(self, model: Model) -> _Warm:
         key = f"{model.artifact}:{model.sha256}:{model.version}"

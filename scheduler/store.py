@@ -11,6 +11,7 @@ from scheduler.store_access import AccessStore
 from scheduler.store_audit import AuditStore
 from scheduler.store_datasets import DatasetStore
 from scheduler.store_engine import SAFE_WAL, journal_mode, translated
+from scheduler.store_figures import FigureStore
 from scheduler.store_jobs import JobStore
 from scheduler.store_ledger import LedgerStore
 from scheduler.store_models import ModelStore
@@ -49,6 +50,7 @@ class Store(
     PredictionStore,
     UploadStore,
     AuditStore,
+    FigureStore,
 ):
     """Projects, tokens, data sets, jobs, trials, events and models in one database.
 

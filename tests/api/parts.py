@@ -21,6 +21,7 @@ from automl.cost import Cost
 from automl.errors import DataError
 from automl.search.expectation import Expectation
 from automl.trial import Candidate, Proposal, Trial
+from scheduler.answering import Answering
 from scheduler.artifacts import ArtifactStore
 from scheduler.carbon.series import IntensitySource
 from scheduler.config import Settings
@@ -145,6 +146,10 @@ class FakePredictor:
     def __init__(self) -> None:
         self.refusal: Exception | None = None
         self.calls: list[dict[str, Any]] = []
+        self.answering = Answering()
+
+    def pids(self) -> list[int]:
+        return []
 
     def predict(
         self, model: Model, body: bytes, *, content_type: str, accept: str, n_reasons: int = 0
