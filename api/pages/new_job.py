@@ -122,7 +122,7 @@ def requested(form: MultiDict[str, str], columns: list[dict[str, Any]]) -> dict[
             errors.append({"field": "seed", "detail": str(wrong)})
     if form.get("when.policy"):
         _put(found, "when.policy", form["when.policy"])
-    for name in TIMES if form.get("when.policy") == "low_carbon" else ():
+    for name in TIMES:
         text = form.get(name, "").strip()
         if text:
             try:

@@ -54,7 +54,13 @@ def table_name(text: str, *, known: Mapping[str, Any]) -> str:
 
 @together.get("/datasets/together")
 def propose() -> Any:
-    """The spec that is proposed for the data sets that were chosen."""
+    """The spec proposed for the data sets that were chosen, or that of one to be changed."""
+    if request.args.get("from"):
+        old = get(f"/v1/datasets/{request.args['from']}")
+        if old["spec"] is None:
+            told = Refused(422, {"detail": "that data set is one table: it has no spec"})
+            return _page({}, error=told), 422
+        return _page(old["spec"], name=old["name"])
     named: dict[str, dict[str, Any]] = {}
     for one in request.args.getlist("id"):
         dataset = get(f"/v1/datasets/{one}")

@@ -137,3 +137,6 @@ def test_tables_are_put_together(visitor: Visitor, tmp_path: Path) -> None:
     expect(page.get_by_role("heading", level=1)).to_contain_text("together")
     expect(page.locator(".state.ready").first).to_be_visible(timeout=60_000)
     visitor.check()
+    page.goto(f"/ui/datasets/together?from={page.url.rsplit('/', 1)[1]}")
+    assert page.input_value("#name") == "together"
+    assert page.input_value("#target") == "fragile"
