@@ -48,7 +48,8 @@ FAILURES_PER_MINUTE = 30  # of one address, then 429; a valid token still passes
 PRODUCES, REPEATABLE = "_produces", "_repeatable"
 
 SECURITY_HEADERS = {
-    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'",
+    "Content-Security-Policy": "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; "
+    "form-action 'self'",
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",

@@ -85,7 +85,7 @@ def row_of(phase: Mapping[str, Any], *, job: Job, bill: Mapping[str, Any]) -> di
         "cpu_energy": cpu,
         "ram_energy": kwh - cpu,
         "energy_consumed": kwh,
-        "country_iso_code": (phase.get("intensity") or {}).get("zone", ""),
+        "region": (phase.get("intensity") or {}).get("zone", ""),  # of the grid, no ISO country
         "tracking_mode": "process",
         "pue": pue,
     }

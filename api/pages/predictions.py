@@ -104,7 +104,10 @@ def row(name: str) -> Any:
         else:
             values, faults = _values(fields)
             body = {"rows": [values]}
-        if not faults:
+            if not faults and all(value is None for value in values.values()):
+                empty = "fill in one field at least: of nothing there is nothing to predict"
+                error = Refused(422, {"detail": empty})
+        if not faults and error is None:
             try:
                 answer = ask(
                     "POST",

@@ -40,7 +40,10 @@ def from_own_page(environ: WSGIEnvironment) -> bool:
     origin = environ.get("HTTP_ORIGIN")
     if origin is None:
         return safe
-    return urlsplit(origin).netloc == environ.get("HTTP_HOST")
+    try:
+        return urlsplit(origin).netloc == environ.get("HTTP_HOST")
+    except ValueError:  # no address at all, such as http://[
+        return False
 
 
 class CookieToken:
@@ -74,7 +77,8 @@ def mounted(pages: WSGIApplication, api: WSGIApplication, *, prefix: str) -> WSG
 def _next() -> str:
     """The page that was asked for before signing in; never an address of another site."""
     wanted = request.values.get("next", "")
-    plain = wanted.startswith("/ui") and "//" not in wanted and "\\" not in wanted
+    inside = wanted == "/ui" or wanted.startswith(("/ui/", "/ui?"))
+    plain = inside and not any(part in wanted for part in ("//", "\\", ".."))
     return wanted if plain and wanted.isprintable() else FIRST
 
 

@@ -154,3 +154,12 @@ def test_a_schedule_that_cannot_be_is_refused_with_what_was_typed(site: Site) ->
     answer = ask(site, "/ui/schedules/new", method="POST", data=form)
     assert answer.status_code == 422
     assert 'value="25:00"' in answer.text
+
+
+@pytest.mark.parametrize("form", [{}, {"c0": ""}, {"another": "41"}])
+def test_nothing_is_predicted_of_nothing(site: Site, form: dict[str, str]) -> None:
+    name = site.model("customers-y").name
+    answer = ask(site, f"/ui/models/{name}/row", method="POST", data=form)
+    assert answer.status_code == 422
+    assert "fill in one field" in answer.text
+    assert site.predictor.calls == []
