@@ -9,7 +9,6 @@ from apiflask import APIFlask
 from flask import Request, Response, g, request
 from flask_limiter import Limiter
 from limits import RateLimitItemPerMinute
-from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 from werkzeug.datastructures import MIMEAccept
 
@@ -23,6 +22,7 @@ from api.errors import (
     UnknownHost,
     problem,
 )
+from api.rate_counts import RateCounts
 from api.roles import require, role_needed
 from api.wording import UNKNOWN_PARAMETER
 from automl.errors import DataError
@@ -125,7 +125,7 @@ def caller() -> str:
 def install(app: APIFlask, *, settings: Settings) -> None:
     """Put host check, authentication, rate limit and negotiation in front of every route."""
     hosts = allowed_hosts(settings)
-    failures = FixedWindowRateLimiter(MemoryStorage())
+    failures = FixedWindowRateLimiter(RateCounts())
     app.config.setdefault("AUTH_FAILURES_PER_MINUTE", FAILURES_PER_MINUTE)
 
     def check_host() -> None:
@@ -198,7 +198,7 @@ def install(app: APIFlask, *, settings: Settings) -> None:
         caller,
         app=app,
         default_limits=[f"{settings.requests_per_minute} per minute"],
-        storage_uri="memory://",
+        storage_uri="frugal-counts://",
         headers_enabled=False,
     )
     app.before_request(negotiate)
