@@ -37,6 +37,7 @@ def ended(site: Site, dataset: str, limits: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.usefixtures("unhurried")
 def test_the_least_limit_that_is_safe_leaves_room_for_a_model(site: Site, dataset: str) -> None:
     body = {"dataset": dataset, "mode": "eco", "limits": {"cpu_seconds": 1e-3}}
     safe = site.post("/v1/jobs", json=body).json["details"]["safe"]

@@ -299,6 +299,7 @@ def test_a_limit_of_the_request_ends_the_search(
     assert spent <= value
 
 
+@pytest.mark.usefixtures("unhurried")
 @pytest.mark.parametrize("limit", ["gco2e", "joules", "cpu_seconds", "wall_seconds"])
 def test_a_limit_that_lets_nothing_run_is_refused_with_the_least(
     site: Site, dataset: str, limit: str
@@ -310,8 +311,8 @@ def test_a_limit_that_lets_nothing_run_is_refused_with_the_least(
     details = answer.json["details"]
     assert details["field"] == f"limits.{limit}"
     assert 1e-9 < details["least"] < details["safe"]
-    # The machine may be far busier in a moment, which only a clock minds.
-    times = 50 if limit == "wall_seconds" else 1.5
+    # Only a clock minds that the machine is far busier in a moment.
+    times = 50 if limit == "wall_seconds" else 1
     limits = {limit: times * details["safe"]}
     job = searched(site, dataset, exclude=asked["exclude"], limits=limits)
     assert job["state"] == "DONE", job["problem"]
