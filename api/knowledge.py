@@ -18,8 +18,9 @@ from api.schemas_knowledge import (
     SuggestionAnswer,
 )
 from automl.meta.gains import mean_gain
-from automl.meta.knowledge import COST_UNIT, EXPLORE_EVERY, MOST_TASKS, Config, Knowledge
+from automl.meta.knowledge import COST_UNIT, EXPLORE_EVERY, MOST_TASKS, Knowledge
 from automl.meta.portfolio import MODES
+from automl.meta.task import Config
 from scheduler.knowledge import knowledge_of
 from scheduler.records import Job
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 from math import inf
-from numbers import Real
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,8 +17,8 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from automl.cost import Budget, Cost
-from automl.data.codes import first_nested
 from automl.data.dataset import Dataset
+from automl.data.labels import checked_labels, one_kind
 from automl.errors import DataError
 from automl.meta.knowledge import Knowledge
 from automl.meters.cpu_time import CpuTimeMeter
@@ -341,7 +340,7 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Any table as pandas with text names, checked as scikit-learn checks arrays."""
         frame = _as_pandas(X)
         if y is not None:
-            y = _one_kind(y)
+            y = one_kind(y)
         if frame is not None and reset and not frame.shape[1]:
             raise DataError("the table has no column", code="no_features")
         if frame is not None and reset:
@@ -349,7 +348,7 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if frame is not None and not all(_is_number(dtype) for dtype in frame.dtypes):
             validate_data(self, frame, reset=reset, skip_check_array=True)
             if y is not None:
-                y = _labels(y, n_rows=len(frame))
+                y = checked_labels(y, n_rows=len(frame))
             return frame, y
         options: dict[str, Any] = {"ensure_all_finite": "allow-nan", "reset": reset}
         options["dtype"] = "numeric"
@@ -393,50 +392,3 @@ def _check_finite(frame: pd.DataFrame) -> None:
                 column=name,
                 row=row,
             )
-
-
-def _one_kind(y: Any) -> Any:
-    """Labels as they are, numbers held as objects as numbers.
-
-    Raises
-    ------
-    DataError
-        A label is a list, a mapping or the like, or some are numbers and others are not.
-    """
-    if not isinstance(y, list | np.ndarray | pd.Series) or np.dtype(object) != getattr(
-        y, "dtype", np.dtype(object)
-    ):
-        return y
-    if isinstance(y, np.ndarray) and y.ndim != 1:
-        return y
-    labels = pd.Series(y, dtype=object)
-    row = first_nested(labels)
-    if row is not None and isinstance(y, list) and all(np.shape(one) == (1,) for one in y):
-        return y  # a column: scikit-learn takes it, and says so
-    if row is not None:
-        kind = type(labels.iloc[row - 1]).__name__
-        raise DataError(
-            f"the label of row {row:,} is a {kind}; y has one number, text or truth value for "
-            "each row",
-            code="unsupported_type",
-            column="y",
-            row=row,
-        )
-    numbers = {isinstance(label, Real | np.bool_) for label in labels.dropna()}
-    if len(numbers) > 1:
-        raise DataError(
-            "labels are of several kinds, such as numbers and texts; name both classes alike",
-            code="unsupported_type",
-            column="y",
-        )
-    return labels.infer_objects().to_numpy() if isinstance(y, np.ndarray | pd.Series) else y
-
-
-def _labels(y: Any, *, n_rows: int) -> Array:
-    from sklearn.utils import check_consistent_length, column_or_1d
-
-    labels = column_or_1d(y, warn=True)
-    if pd.isna(labels).any():
-        raise ValueError("y has missing labels")
-    check_consistent_length(np.empty(n_rows), labels)
-    return np.asarray(labels)

@@ -25,10 +25,11 @@ from typing import Any
 from automl.meta.alive import fit_alive, log_loss
 from automl.meta.features import LANDMARKS, META_NAMES, meta_features
 from automl.meta.gains import Evidence, greedy_order, pair
-from automl.meta.knowledge import SHIPPED_FILE, Config, Knowledge, Task
+from automl.meta.knowledge import SHIPPED_FILE, Knowledge
 from automl.meta.likeness import TableSketch
 from automl.meta.portfolio import portfolio
 from automl.meta.sketching import sketch_table
+from automl.meta.task import Config, Task
 from automl.models.catalog import family
 from automl.models.expected import CostModel
 from automl.trial import Candidate

@@ -20,7 +20,7 @@ import pandas as pd
 
 from automl.features.rolling import Rolling
 from automl.relations.tables import Relations
-from automl.search.anomaly import rank_anomalies
+from automl.search.ranking import rank_anomalies
 from benchmarks.nab_score import Scored, by_profile, probation
 
 Rows = npt.NDArray[np.int64]

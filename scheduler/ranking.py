@@ -15,8 +15,9 @@ def ranked(work: Work) -> Job:
     """Rank the rows of a job without a target, and register what ranks them."""
     from automl.data.loading import load_rows
     from automl.meters.base import measure
-    from automl.search.anomaly import predict_cost, rank_anomalies
+    from automl.search.anomaly import predict_cost
     from automl.search.champion import PREDICT_ROWS, milliseconds_per_row
+    from automl.search.ranking import rank_anomalies
 
     request = work.job.request
     stored = data_of(work)

@@ -13,7 +13,7 @@ from scheduler.records import Job, JobState, Model, StoredDataset
 from scheduler.work import CANCELLED, Work, end
 
 if TYPE_CHECKING:
-    from automl.search.anomaly import Ranking
+    from automl.search.ranking import Ranking
     from automl.search.run import SearchResult
 
 

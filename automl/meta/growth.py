@@ -8,8 +8,9 @@ from dataclasses import replace
 from typing import Any
 
 from automl.meta.features import META_NAMES, Meta
-from automl.meta.knowledge import Knowledge, Task
+from automl.meta.knowledge import Knowledge
 from automl.meta.likeness import TableSketch
+from automl.meta.task import Task
 from automl.trial import Trial
 
 METRIC = "average_precision"

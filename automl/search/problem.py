@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from automl.data.cells import column_kind
 from automl.data.dataset import Dataset
-from automl.data.encoding import EncoderInfo, TableEncoder, column_kind
+from automl.data.encoding import EncoderInfo, TableEncoder
 from automl.data.freed import give_back
 from automl.errors import DataError
 from automl.models.expected import SELF_TRAINED, CostModel

@@ -10,15 +10,9 @@ import pytest
 from automl.meta.features import META_NAMES
 from automl.meta.gains import pair
 from automl.meta.growth import to_tasks
-from automl.meta.knowledge import (
-    MOST_TASKS,
-    SHIPPED_FILE,
-    Config,
-    Knowledge,
-    Task,
-    thinned,
-)
+from automl.meta.knowledge import MOST_TASKS, SHIPPED_FILE, Knowledge, thinned
 from automl.meta.portfolio import FEW, MODES, NAMED, portfolio
+from automl.meta.task import Config, Task
 from automl.models.catalog import family
 from automl.models.expected import CostModel
 from automl.trial import Candidate

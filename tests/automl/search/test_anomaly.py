@@ -14,18 +14,11 @@ from sklearn.metrics import roc_auc_score
 from automl.cost import Cost
 from automl.errors import BudgetExhausted, DataError
 from automl.meters.cpu_time import CpuTimeMeter
-from automl.search.anomaly import (
-    CANDIDATE,
-    REFERENCE_ROWS,
-    AnomalyRanker,
-    Ranking,
-    below,
-    expected_seconds,
-    rank_anomalies,
-)
+from automl.search.anomaly import REFERENCE_ROWS, AnomalyRanker, below, expected_seconds
 from automl.search.anomaly_files import load_model
 from automl.search.champion import Champion
 from automl.search.journal import MemoryJournal
+from automl.search.ranking import CANDIDATE, Ranking, rank_anomalies
 from automl.search.reasons import reasons
 from automl.search.run import search
 from automl.trial import Proposal
