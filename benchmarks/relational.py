@@ -1,12 +1,13 @@
 """Several tables around an entity: what they add to the entity table alone, on real data.
 
     python -m benchmarks.relational --sets berka,superlender
-    python -m benchmarks.relational --sets berka --without categories,shape
+    python -m benchmarks.relational --sets berka --without categories,shape    # or all
     python -m benchmarks.relational --table
 
 Each set is a spec under `examples/` and nothing else. A row is one split; systems are the same
 search on the entity table alone (`table`) and with the tables around it (`relational`), and with
-`--without` the latter short of one kind of feature groups. Exits with 1 where a floor is missed.
+`--without` also the latter short of one kind of feature groups in turn. Exits with 1 where a floor
+is missed.
 """
 
 from __future__ import annotations
@@ -34,13 +35,22 @@ from automl.relations.spec import Spec
 from automl.relations.tables import Relations
 from automl.search.objective import Objective
 from automl.search.relational import search_relations
+from benchmarks.relational_ablation import (
+    METRICS,
+    N_REPLICATES,
+    SHORT,
+    ablations,
+    compared,
+    draws,
+    left_out,
+    n_kept,
+)
 from benchmarks.results import FOLDER, append, provenance, read
 from benchmarks.sets import folder as shared_data
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 RESULTS = FOLDER / "relational.jsonl"
 METER = CpuTimeMeter()
-N_REPLICATES = 200
 Rows = npt.NDArray[np.int64]
 Split = tuple[int, Rows, Rows]
 
@@ -168,14 +178,29 @@ def label(case: Case) -> str:
     return case.name + (f" ({case.note.partition(':')[0]})" if case.note else "")
 
 
-def run(case: Case, *, mode: str, systems: Sequence[str]) -> list[dict[str, Any]]:
-    """Each system on every split; one row for each."""
+def run(case: Case, *, mode: str, without: Sequence[str]) -> list[dict[str, Any]]:
+    """Each system on every split; one row for each.
+
+    `without` are kinds of feature groups to leave out in turn; ("all",): each that there is.
+    """
     problem = load(case.name)
+    kinds = list(without)
+    if kinds == ["all"]:
+        kinds = list(dict.fromkeys(offer.kind for offer in groups_of(problem.relations)))
+    systems = ["table", "relational", *(SHORT + kind for kind in kinds)]
     rows: list[dict[str, Any]] = []
     for seed in sorted({seed for seed, _, _ in case.splits(problem)}):
         splits = [(train, test) for one, train, test in case.splits(problem) if one == seed]
         scored: dict[str, npt.NDArray[np.float64]] = {}
+        whole: dict[str, Any] = {}
+        kept: list[list[str]] = []
         for system in systems:
+            kind = system.removeprefix(SHORT) if system.startswith(SHORT) else None
+            about = {"set": label(case), "seed": seed, "system": system, "mode": mode}
+            if kind is not None and not n_kept(kind, kept):
+                same = left_out(kind=kind, metric=case.objective, whole=whole, kept=kept)
+                rows.append({**about, **same, **provenance()})
+                continue
             score = np.full(len(problem.y), np.nan)
             cpu = 0.0
             groups: list[dict[str, Any]] = []
@@ -189,10 +214,7 @@ def run(case: Case, *, mode: str, systems: Sequence[str]) -> list[dict[str, Any]
             y, scores = problem.y[tested], score[tested]
             rows.append(
                 {
-                    "set": label(case),
-                    "seed": seed,
-                    "system": system,
-                    "mode": mode,
+                    **about,
                     "average_precision": float(average_precision_score(y, scores)),
                     "roc_auc": float(roc_auc_score(y, scores)),
                     "interval": interval(y, scores, metric=case.objective),
@@ -204,8 +226,20 @@ def run(case: Case, *, mode: str, systems: Sequence[str]) -> list[dict[str, Any]
                 }
             )
             scored[system] = scores
-            if system != "table" and "table" in scored:
-                rows[-1]["gains"] = gains(y, scores, scored["table"])
+            if system == "relational":
+                whole, kept = rows[-1], [one["kept"] for one in groups]
+                rows[-1]["gains"] = {
+                    metric: draws(y, scores, scored["table"], metric=metric) for metric in METRICS
+                }
+            if kind is not None:
+                rows[-1] |= compared(
+                    kind=kind,
+                    metric=case.objective,
+                    value=rows[-1][case.objective],
+                    whole=whole,
+                    kept=kept,
+                    differences=draws(y, scores, scored["relational"], metric=case.objective),
+                )
             print(
                 f"{label(case)} {seed} {system}: AP {rows[-1]['average_precision']:.4f} "
                 f"ROC AUC {rows[-1]['roc_auc']:.4f}  {cpu:.1f} CPU-s",
@@ -253,46 +287,28 @@ def _groups(relations: Relations, system: str) -> list[str] | None:
         return []
     if system == "relational":
         return None
-    left_out = system.removeprefix("without ")
-    return [offer.name for offer in groups_of(relations) if offer.kind != left_out]
+    short = system.removeprefix(SHORT)
+    return [offer.name for offer in groups_of(relations) if offer.kind != short]
 
 
 def interval(y: npt.NDArray[Any], scores: npt.NDArray[Any], *, metric: str) -> list[float]:
     """95 % bootstrap interval over entities."""
     rng = np.random.default_rng(0)
-    score = roc_auc_score if metric == "roc_auc" else average_precision_score
-    draws = []
+    score = METRICS[metric]
+    found = []
     for _ in range(N_REPLICATES):
         at = rng.integers(0, len(y), len(y))
         if 0 < y[at].sum() < len(y):
-            draws.append(float(score(y[at], scores[at])))
-    return [round(float(one), 4) for one in np.percentile(draws, [2.5, 97.5])]
-
-
-def gains(
-    y: npt.NDArray[Any], scores: npt.NDArray[Any], table: npt.NDArray[Any]
-) -> dict[str, list[float]]:
-    """Differences to the entity table alone, by metric, over the same resampled entities."""
-    rng = np.random.default_rng(0)
-    found: dict[str, list[float]] = {"roc_auc": [], "average_precision": []}
-    for _ in range(N_REPLICATES):
-        at = rng.integers(0, len(y), len(y))
-        for metric, score in (
-            ("roc_auc", roc_auc_score),
-            ("average_precision", average_precision_score),
-        ):
-            found[metric].append(
-                round(float(score(y[at], scores[at]) - score(y[at], table[at])), 5)
-            )
-    return found
+            found.append(float(score(y[at], scores[at])))
+    return [round(float(one), 4) for one in np.percentile(found, [2.5, 97.5])]
 
 
 def paired(rows: Sequence[dict[str, Any]], *, metric: str) -> tuple[float, float, float]:
     """Mean difference of `relational` to `table`, with its 95 % interval over entities."""
     by = {(row["seed"], row["system"]): row for row in rows}
     seeds = sorted({seed for seed, system in by if system == "relational"})
-    draws = np.mean([by[seed, "relational"]["gains"][metric] for seed in seeds], axis=0)
-    low, high = np.percentile(draws, [2.5, 97.5])
+    gains = np.mean([by[seed, "relational"]["gains"][metric] for seed in seeds], axis=0)
+    low, high = np.percentile(gains, [2.5, 97.5])
     differences = [by[seed, "relational"][metric] - by[seed, "table"][metric] for seed in seeds]
     return float(np.mean(differences)), float(low), float(high)
 
@@ -341,45 +357,21 @@ def verdicts(rows: Sequence[dict[str, Any]]) -> tuple[list[str], bool]:
     return lines, met
 
 
-def ablations(rows: Sequence[dict[str, Any]]) -> list[str]:
-    """What each kind of feature groups is worth: all of them against all but one."""
-    lines = [
-        "| set | without | score | of all | CPU-s | of all |",
-        "|---|---|---|---|---|---|",
-    ]
-    for case in CASES:
-        own = [row for row in rows if row["set"] == label(case)]
-        whole = {row["seed"]: row for row in own if row["system"] == "relational"}
-        for system in sorted({row["system"] for row in own} - {"table", "relational"}):
-            less = {row["seed"]: row for row in own if row["system"] == system}
-            seeds = sorted(set(less) & set(whole))
-            if not seeds:
-                continue
-            score, cpu = (
-                [float(np.mean([part[seed][name] for seed in seeds])) for part in (less, whole)]
-                for name in (case.objective, "cpu_seconds")
-            )
-            lines.append(
-                f"| {label(case)} | {system.removeprefix('without ')} | {score[0]:.4f} | "
-                f"{score[0] / score[1]:.3f} | {cpu[0]:.1f} | {cpu[0] / cpu[1]:.2f} |"
-            )
-    return lines if len(lines) > 2 else []
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--sets", default=",".join(dict.fromkeys(case.name for case in CASES)))
     parser.add_argument("--mode", default="balanced")
-    parser.add_argument("--without", default="", help="kinds of groups to leave out in turn")
+    parser.add_argument(
+        "--without", default="", help="kinds of groups to leave out in turn, or all"
+    )
     parser.add_argument("--table", action="store_true", help="only print what was measured")
     parser.add_argument("--results", type=Path, default=RESULTS)
     asked = parser.parse_args(argv)
     names = asked.sets.split(",")
-    short = [f"without {kind}" for kind in asked.without.split(",") if kind]
+    kinds = [kind for kind in asked.without.split(",") if kind]
     for case in CASES:
-        if case.name in names and not asked.table and not (short and case.note):
-            systems = short or ["table", "relational"]
-            append(asked.results, run(case, mode=asked.mode, systems=systems))
+        if case.name in names and not asked.table and not (kinds and case.note):
+            append(asked.results, run(case, mode=asked.mode, without=kinds))
     mine = {label(case) for case in CASES if case.name in names}
     rows = [row for row in read(asked.results).values() if row["set"] in mine]
     lines, met = verdicts(rows)

@@ -1,6 +1,6 @@
 """Sessions of a log: which of them are anomalous, from their lines in order.
 
-    python -m benchmarks.relational_logs [--without templates,sequences]
+    python -m benchmarks.relational_logs [--without templates,sequences]      # or all
 
 The published split of the first 100,000 lines of HDFS (Xu et al., SOSP 2009), from all lines of a
 session and from its first ten; and key sequences of the whole (Du et al., CCS 2017), which check
@@ -15,6 +15,7 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,11 +33,12 @@ from automl.relations.assembling import Assembled, assemble
 from automl.relations.spec import Spec
 from automl.search.relational import search_relations
 from benchmarks.relational import EXAMPLES
+from benchmarks.relational_ablation import SHORT, ablations, compared, draws, left_out, n_kept
 from benchmarks.results import FOLDER, append, provenance
 from benchmarks.sets import folder as shared_data
 
 METER = CpuTimeMeter()
-MODE = "eco"
+MODE, METRIC = "eco", "average_precision"
 FLOORS = {
     "hdfs": {"f1": 0.68, "average_precision": 0.53},
     "event_sequences": {"f1": 0.995},
@@ -85,8 +87,8 @@ def sequences() -> tuple[Assembled, npt.NDArray[np.int8]]:
 
 def fitted(
     made: Assembled, y: npt.NDArray[np.int8], train: Rows, test: Rows, *, without: str | None = None
-) -> dict[str, Any]:
-    """F1 at the threshold that is best out of fold, and average precision, on the test rows."""
+) -> tuple[dict[str, Any], npt.NDArray[np.float64]]:
+    """F1 at the threshold that is best out of fold, and average precision; scores of test rows."""
     relations = made.relations.take(train)
     groups = [one.name for one in groups_of(relations) if one.kind != without]
     X = relations.rows.reset_index(drop=True)
@@ -101,7 +103,7 @@ def fitted(
     best = max(
         levels, key=lambda one: f1_score(own["y"], known >= one, sample_weight=own["weight"])
     )
-    return {
+    row = {
         "f1": float(f1_score(y[test], score >= best)),
         "average_precision": float(average_precision_score(y[test], score)),
         "cpu_seconds": round(reading.cost.cpu_seconds, 1),
@@ -109,6 +111,7 @@ def fitted(
         "n_test": len(test),
         "n_test_positive": int(y[test].sum()),
     }
+    return row, score
 
 
 def measured() -> list[dict[str, Any]]:
@@ -116,10 +119,10 @@ def measured() -> list[dict[str, Any]]:
     rows = []
     for name, first in (("hdfs", None), ("hdfs, first 10 lines", 10)):
         made, y, train, test = sessions(first=first)
-        rows.append({"set": name, **fitted(made, y, train, test)})
+        rows.append({"set": name, **fitted(made, y, train, test)[0]})
     made, y = sequences()
     parts = [
-        fitted(made, y, train, test)
+        fitted(made, y, train, test)[0]
         for train, test in StratifiedKFold(5, shuffle=True, random_state=0).split(y, y)
     ]
     mean = {
@@ -130,34 +133,57 @@ def measured() -> list[dict[str, Any]]:
     return rows
 
 
-def shortened(kinds: Sequence[str]) -> list[dict[str, Any]]:
-    """The sessions again, each time without one kind of features."""
+def shortened(without: Sequence[str]) -> list[dict[str, Any]]:
+    """The sessions with everything, and each time without one kind of features."""
     made, y, train, test = sessions()
-    return [
-        {"set": f"hdfs without {kind}", **fitted(made, y, train, test, without=kind)}
-        for kind in kinds
-    ]
+    kinds = list(without)
+    if kinds == ["all"]:
+        kinds = [offer.kind for offer in groups_of(made.relations)]
+    whole, base = fitted(made, y, train, test)
+    rows = [{"set": "hdfs", **whole}]
+    about = {"metric": METRIC, "whole": whole, "kept": [whole["kept"]]}
+    for kind in kinds:
+        named = {"set": "hdfs", "system": SHORT + kind}
+        if not n_kept(kind, [whole["kept"]]):
+            rows.append({**named, **whole, **left_out(kind=kind, **about)})
+            continue
+        row, score = fitted(made, y, train, test, without=kind)
+        found = draws(y[test], score, base, metric=METRIC)
+        rows.append(
+            {
+                **named,
+                **row,
+                **compared(kind=kind, value=row[METRIC], differences=found, **about),
+            }
+        )
+    return rows
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--without", default="", help="kinds of groups to leave out in turn")
-    kinds = [kind for kind in parser.parse_args(argv).without.split(",") if kind]
+    parser.add_argument(
+        "--without", default="", help="kinds of groups to leave out in turn, or all"
+    )
+    parser.add_argument("--results", type=Path, default=FOLDER / "relational.jsonl")
+    given = parser.parse_args(argv)
+    kinds = [kind for kind in given.without.split(",") if kind]
     rows = shortened(kinds) if kinds else measured()
     about = {"seed": 0, "system": "relational", "mode": MODE, **provenance()}
-    append(FOLDER / "relational.jsonl", [{**row, **about} for row in rows])
+    append(given.results, [{**about, **row} for row in rows])
     met = True
     print("| set | F1 | average precision | CPU-s | asked |\n|---|---|---|---|---|")
     for row in rows:
         asked = []
-        for metric, floor in FLOORS.get(row["set"], {}).items():
+        short = row.get("system", "")
+        for metric, floor in ({} if short else FLOORS.get(row["set"], {})).items():
             ok = row[metric] >= floor
             met &= ok
             asked.append(f"{metric} >= {floor}: {'met' if ok else 'MISSED'}")
         print(
-            f"| {row['set']} | {row['f1']:.4f} | {row['average_precision']:.4f} | "
+            f"| {row['set']} {short} | {row['f1']:.4f} | {row['average_precision']:.4f} | "
             f"{row['cpu_seconds']:.1f} | {'; '.join(asked) or '-'} |"
         )
+    print("\n".join(ablations([one for one in rows if "system" in one])))
     return 0 if met else 1
 
 

@@ -1,6 +1,7 @@
 """Series on real data: one row for each point of time, scored from its past only.
 
     python -m benchmarks.relational_series --sets nab,cmapss_fd001,nasa_msl
+    python -m benchmarks.relational_series --sets nasa_msl --kinds all --without all
 
 Each set is a spec under `examples/`, split by series; `by hand` is the same search on hand-written
 last values and rolling means, the floor of `relational`. The score of the anomaly benchmark is
@@ -12,7 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from automl.data.dataset import Dataset
 from automl.data.target import labels, wanted
+from automl.features.featurizer import groups_of
 from automl.meters.base import measure
 from automl.meters.cpu_time import CpuTimeMeter
 from automl.relations.assembling import Assembled, assemble
@@ -33,6 +35,8 @@ from automl.search.relational import search_relations
 from automl.search.run import search
 from benchmarks.nab import features, probationary, ranked, scored, series_of
 from benchmarks.nab_score import PUBLISHED
+from benchmarks.relational_ablation import SHORT, ablations, compared, draws, n_kept
+from benchmarks.results import FOLDER, append, provenance
 from benchmarks.sets import folder as shared_data
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -45,6 +49,7 @@ N_FOLDS = 3
 HAND_WINDOWS = (5, 20)
 # What is proposed unless all is asked for: the groups made for one row per point of time.
 KINDS = ("rolling", "recency")
+METRIC = "average_precision"
 WINDOWS_FILE = "combined_windows.json.gz"
 BASELINE = "Windowed Gaussian"  # the published detector that looks at the same
 
@@ -121,27 +126,48 @@ def supervised(
     kinds: Sequence[str] | None,
     systems: Sequence[str],
 ) -> tuple[list[dict[str, Any]], dict[str, Floats]]:
-    """Both systems on the same folds; rows, and the scores of each system."""
+    """Systems on the same folds; rows, and the scores of each system.
+
+    `without KIND` among them is `relational` short of one kind, and is not run on folds on which
+    that kept no group of the kind.
+    """
     X = by_hand(points, key)
     scores = {system: np.full(len(points.y), np.nan) for system in systems}
     cpu = dict.fromkeys(systems, 0.0)
     folds: dict[str, list[float]] = {system: [] for system in systems}
+    kept: list[list[str]] = []
+    differences: dict[str, list[list[float]]] = {system: [] for system in systems}
     for train, test in by_series(points):
+        spent = dict.fromkeys(systems, 0.0)
         for system, score in scores.items():
-            with measure(METER) as reading:
-                score[test] = FITTED[system](points, X, train, mode, kinds)(test)
-            cpu[system] += reading.cost.cpu_seconds
-            folds[system].append(float(average_precision_score(points.y[test], score[test])))
+            kind = system.removeprefix(SHORT) if system.startswith(SHORT) else None
+            if kind is not None and not n_kept(kind, kept[-1:]):
+                score[test], spent[system] = scores["relational"][test], spent["relational"]
+            else:
+                with measure(METER) as reading:
+                    if system == "by hand":
+                        predict = _hand(points, X, train, mode)
+                    else:
+                        groups = _groups(points, kinds, without=kind)
+                        predict, names = _relational(points, train, mode, groups)
+                        kept += [names] if kind is None else []
+                    score[test] = predict(test)
+                spent[system] = reading.cost.cpu_seconds
+            y, found = points.y[test], score[test]
+            folds[system].append(float(average_precision_score(y, found)))
+            if kind is not None:
+                base, unit = scores["relational"][test], points.series[test]
+                differences[system].append(draws(y, found, base, metric=METRIC, unit=unit))
             print(
-                f"{name} {system}: AP {folds[system][-1]:.4f}, "
-                f"{reading.cost.cpu_seconds:.1f} CPU-s",
+                f"{name} {system}: AP {folds[system][-1]:.4f}, {spent[system]:.1f} CPU-s",
                 flush=True,
             )
-    rows = [
+        cpu = {system: cpu[system] + spent[system] for system in systems}
+    rows: list[dict[str, Any]] = [
         {
             "set": name,
             "system": system,
-            "metric": "average_precision",
+            "metric": METRIC,
             "value": float(np.mean(folds[system])),
             "floor": float(np.mean(folds["by hand"])) if "by hand" in folds else None,
             "cpu_seconds": round(cpu[system], 1),
@@ -149,12 +175,21 @@ def supervised(
         }
         for system in systems
     ]
+    for row in rows:
+        if row["system"].startswith(SHORT):
+            row["floor"] = None
+            row |= compared(
+                kind=row["system"].removeprefix(SHORT),
+                metric=METRIC,
+                value=row["value"],
+                whole=next(one for one in rows if one["system"] == "relational"),
+                kept=kept,
+                differences=np.mean(differences[row["system"]], axis=0).round(5).tolist(),
+            )
     return rows, scores
 
 
-def _hand(
-    points: Points, X: pd.DataFrame, train: Rows, mode: str, kinds: Sequence[str] | None
-) -> Callable[[Rows], Floats]:
+def _hand(points: Points, X: pd.DataFrame, train: Rows, mode: str) -> Callable[[Rows], Floats]:
     part = Dataset(
         X=X.iloc[train].reset_index(drop=True), y=points.y[train], group=points.series[train]
     )
@@ -163,36 +198,52 @@ def _hand(
 
 
 def _relational(
-    points: Points, X: pd.DataFrame, train: Rows, mode: str, kinds: Sequence[str] | None
-) -> Callable[[Rows], Floats]:
+    points: Points, train: Rows, mode: str, groups: Sequence[str]
+) -> tuple[Callable[[Rows], Floats], list[str]]:
     relations = points.made.relations
     part = relations.take(train)
     dataset = Dataset(
         X=part.rows.reset_index(drop=True), y=points.y[train], group=points.series[train]
     )
-    groups = None if kinds is None else [f"{t}.{kind}" for t in part.tables for kind in kinds]
     found = search_relations(part, dataset, meter=METER, mode=mode, groups=groups)
     for one in found.features.decisions:
         print(f"  {one.name}: {one.n_used} of {one.n_columns} columns; {one.why}", flush=True)
-    return lambda test: found.predict_proba(relations.take(test))
+    kept = [one.name for one in found.features.decisions if one.kept]
+    return lambda test: found.predict_proba(relations.take(test)), kept
 
 
-FITTED = {"by hand": _hand, "relational": _relational}
+def _groups(points: Points, kinds: Sequence[str] | None, *, without: str | None) -> list[str]:
+    """Names of the groups of some kinds (None: all) but one."""
+    return [
+        offer.name
+        for offer in groups_of(points.made.relations)
+        if (kinds is None or offer.kind in kinds) and offer.kind != without
+    ]
 
 
 def run(
-    name: str, *, mode: str = "eco", kinds: Sequence[str] | None = KINDS
+    name: str,
+    *,
+    mode: str = "eco",
+    kinds: Sequence[str] | None = KINDS,
+    without: Sequence[str] = (),
 ) -> list[dict[str, Any]]:
     """Rows of {set, system, metric, value, floor, cpu_seconds} of one set.
 
-    `kinds` are the kinds of feature groups that may be proposed; None: all. For `nab` the first
-    rows are without labels; with labels the score is comparable with nothing that was published.
+    `kinds` are the kinds of feature groups that may be proposed; None: all. Those of `without` are
+    left out in turn; ("all",): each of them. For `nab` the first rows are without labels; with
+    labels the score is comparable with nothing that was published.
     """
     points = load(name)
     if name == "nab":
         return unsupervised(name, points)
+    left = list(without)
+    if left == ["all"]:
+        offers = groups_of(points.made.relations)
+        left = [one.kind for one in offers if kinds is None or one.kind in kinds]
+    systems = ("by hand", "relational", *(SHORT + kind for kind in left))
     rows, _ = supervised(
-        name, points, mode=mode, key=points.made.spec.key[0], kinds=kinds, systems=tuple(FITTED)
+        name, points, mode=mode, key=points.made.spec.key[0], kinds=kinds, systems=systems
     )
     return rows
 
@@ -254,16 +305,30 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--sets", default="nab,cmapss_fd001,nasa_msl")
     parser.add_argument("--mode", default="eco")
     parser.add_argument("--kinds", default=",".join(KINDS), help="of feature groups, or all")
+    parser.add_argument("--without", default="", help="kinds to leave out in turn, or all")
     parser.add_argument("--labelled", action="store_true", help="nab, learnt from its labels")
+    parser.add_argument("--results", type=Path, default=FOLDER / "relational.jsonl")
     given = parser.parse_args(argv)
     met = True
+    kinds = None if given.kinds == "all" else given.kinds.split(",")
+    without = [kind for kind in given.without.split(",") if kind]
     for name in given.sets.split(","):
-        kinds = None if given.kinds == "all" else given.kinds.split(",")
-        rows = labelled(mode=given.mode, kinds=kinds) if given.labelled else None
-        for row in rows or run(name, mode=given.mode, kinds=kinds):
-            print(json.dumps(row))
+        if given.labelled:
+            rows = labelled(mode=given.mode, kinds=kinds)
+        else:
+            rows = run(name, mode=given.mode, kinds=kinds, without=without)
+        about = {"seed": 0, "mode": given.mode, "kinds": given.kinds, **provenance()}
+        for row in rows:
+            print(json.dumps({k: v for k, v in row.items() if k != "differences"}))
             met &= row["floor"] is None or row["value"] >= row["floor"]
+        append(given.results, [{**row, "system": _told(row), **about} for row in rows])
+        print("\n".join(ablations(rows)))
     return 0 if met else 1
+
+
+def _told(row: Mapping[str, Any]) -> str:
+    """The system, with the metric where one run gives more than one."""
+    return str(row["system"] if row["metric"] == METRIC else f"{row['system']}, {row['metric']}")
 
 
 if __name__ == "__main__":
