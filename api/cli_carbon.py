@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli_service import Own, Token, Url, service
-from api.cli_shared import AsJson, minute, show_table
+from api.cli_service import Answer, asks
+from api.cli_shared import minute, table
+
+if TYPE_CHECKING:
+    from api.client import FrugalClient
 
 carbon_app = typer.Typer(
     help="What a running service's work took and emitted, and the grid.", no_args_is_help=True
@@ -27,7 +29,9 @@ class Group(StrEnum):
 
 
 @carbon_app.command("ledger", epilog="Example:  frugal carbon ledger --by day --from 2026-11-01")
+@asks()
 def ledger(
+    client: FrugalClient,
     by: Annotated[Group | None, typer.Option(help="Sum by this (default: single lines).")] = None,
     first_day: Annotated[str | None, typer.Option("--from", help="First day, in UTC.")] = None,
     last_day: Annotated[
@@ -37,11 +41,7 @@ def ledger(
     dataset: Annotated[str | None, typer.Option(help="Id of a data set.")] = None,
     schedule: Annotated[str | None, typer.Option(help="Id of a schedule.")] = None,
     phase: Annotated[str | None, typer.Option(help="E.g. search or refit.")] = None,
-    url: Url = "",
-    token: Token = "",
-    own: Own = None,
-    as_json: AsJson = False,
-) -> None:
+) -> Answer:
     """Show the bill of the token's project: energy, emissions, and what waiting saved."""
     asked = {
         "from": first_day,
@@ -51,12 +51,8 @@ def ledger(
         "schedule": schedule,
         "phase": phase,
     }
-    with service(url, token, own) as client:
-        chosen = {name: value for name, value in asked.items() if value is not None}
-        found = client.ledger(group_by=None if by is None else by.value, **chosen)
-    if as_json:
-        typer.echo(json.dumps(found))
-        return
+    chosen = {name: value for name, value in asked.items() if value is not None}
+    found = client.ledger(group_by=None if by is None else by.value, **chosen)
     columns = ("day", "phase", "job") if by is None else (by.value,)
     figures = ("kwh", "grams_per_kwh", "gco2e", "saved_by_later_gco2e")
     rows = [
@@ -66,16 +62,11 @@ def ledger(
         )
         for one in found["items"]
     ]
-    total = found["total"]
     if rows:
-        rows.append(
-            ("total", *[""] * (len(columns) - 1), *(_number(total[name]) for name in figures))
-        )
-    show_table(
-        (*columns, "kWh", "g/kWh", "gCO2e", "saved by waiting, g"),
-        rows,
-        empty="nothing was spent that fits",
-    )
+        total = [_number(found["total"][name]) for name in figures]
+        rows.append(("total", *[""] * (len(columns) - 1), *total))
+    head = (*columns, "kWh", "g/kWh", "gCO2e", "saved by waiting, g")
+    return found, table(head, rows, empty="nothing was spent that fits")
 
 
 def _number(value: float | None) -> str:
@@ -88,36 +79,24 @@ def _number(value: float | None) -> str:
 
 
 @carbon_app.command("now", epilog="Example:  frugal carbon now --zone DE")
+@asks()
 def now(
+    client: FrugalClient,
     zone: Annotated[str | None, typer.Option(help="Zone (default: the service's own).")] = None,
-    url: Url = "",
-    token: Token = "",
-    own: Own = None,
-    as_json: AsJson = False,
-) -> None:
+) -> Answer:
     """Show the newest carbon intensity that is known of a zone, and whose it is."""
-    with service(url, token, own) as client:
-        found = client.intensity(zone)
-    if as_json:
-        typer.echo(json.dumps(found))
-        return
+    found = client.intensity(zone)
     estimated = ", estimated" if found["is_estimated"] else ""
-    typer.echo(
+    return found, (
         f"{found['zone']}: {found['grams_per_kwh']:.0f} g/kWh from {minute(found['start'])} to "
         f"{minute(found['end'])} ({found['source']}, {found['factor_type']}{estimated})"
     )
 
 
 @carbon_app.command("zones", epilog="Example:  frugal carbon zones --json")
-def zones(url: Url = "", token: Token = "", own: Own = None, as_json: AsJson = False) -> None:
+@asks()
+def zones(client: FrugalClient) -> Answer:
     """List the zones that a job may name; those with a profile differ by hour without a network."""
-    with service(url, token, own) as client:
-        found = client.zones()
-    if as_json:
-        typer.echo(json.dumps(found))
-        return
-    show_table(
-        ("zone", "name", "profile"),
-        [(one["code"], one["name"], "yes" if one["profile"] else "") for one in found["items"]],
-        empty="",
-    )
+    found = client.zones()
+    rows = [(one["code"], one["name"], "yes" if one["profile"] else "") for one in found["items"]]
+    return found, table(("zone", "name", "profile"), rows)

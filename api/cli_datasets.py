@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from api.cli_files import Option, reading_options, spec_with_files
-from api.cli_service import Own, Token, Url, service
-from api.cli_shared import AsJson, complain, megabytes, minute, show, show_table, tell
+from api.cli_service import Answer, asks
+from api.cli_shared import megabytes, minute, show, table, warn
 
 if TYPE_CHECKING:
     from api.client import FrugalClient
@@ -30,7 +30,9 @@ MOST_COLUMNS = 60
     "frugal datasets add semicolons.csv --option delimiter=';'   |   "
     "frugal datasets add tables/ --spec spec.json",
 )
+@asks(makes=True)
 def add(
+    client: FrugalClient,
     data: Annotated[
         Path,
         typer.Argument(
@@ -50,33 +52,28 @@ def add(
     resume: Annotated[
         str | None, typer.Option(help="Id of an upload of this file that broke off.")
     ] = None,
-    url: Url = "",
-    token: Token = "",
-    own: Own = None,
-    as_json: AsJson = False,
-) -> None:
+) -> Answer:
     """Upload a table, or several with a spec, and say what was understood.
 
     A large file goes in pieces, each sent again where the connection breaks. Where it broke off
     for good, the error names the upload, and --resume goes on with it.
     """
-    with service(url, token, own, makes=True) as client:
-        found = added(
-            client,
-            data,
-            name=name,
-            spec=spec,
-            options=reading_options(option),
-            base=append_to,
-            upload_id=resume,
-        )
-        profile = client.profile(found["id"])
-    if as_json:
-        typer.echo(json.dumps(found))
-        return
-    typer.echo(f"{found['id']}  {summary(found, profile)}")
-    for warning in [*profile["warnings"], *found["warnings"]]:
-        complain(f"warning: {warning.get('detail', warning.get('code'))}")
+    found = added(
+        client,
+        data,
+        name=name,
+        spec=spec,
+        options=reading_options(option),
+        base=append_to,
+        upload_id=resume,
+    )
+    profile = client.profile(found["id"])
+
+    def people() -> None:
+        typer.echo(f"{found['id']}  {summary(found, profile)}")
+        warn([*profile["warnings"], *found["warnings"]])
+
+    return found, people
 
 
 def added(
@@ -142,26 +139,24 @@ def summary(dataset: Mapping[str, Any], profile: Mapping[str, Any]) -> str:
 
 
 @datasets_app.command("list", epilog="Example:  frugal datasets list --json")
-def list_all(url: Url = "", token: Token = "", own: Own = None, as_json: AsJson = False) -> None:
+@asks()
+def list_all(client: FrugalClient) -> Answer:
     """List data sets, newest first."""
-    with service(url, token, own) as client:
-        items = client.datasets()
-    if as_json:
-        typer.echo(json.dumps(items))
-        return
-    show_table(
+    items = client.datasets()
+    rows = [
+        (
+            one["id"],
+            one["name"],
+            one["state"],
+            "" if one["n_rows"] is None else f"{one['n_rows']:,}",
+            megabytes(one["bytes_stored"]),
+        )
+        for one in items
+        if one["state"] != "DELETED"
+    ]
+    return items, table(
         ("id", "name", "state", "rows", "kept"),
-        [
-            (
-                one["id"],
-                one["name"],
-                one["state"],
-                "" if one["n_rows"] is None else f"{one['n_rows']:,}",
-                megabytes(one["bytes_stored"]),
-            )
-            for one in items
-            if one["state"] != "DELETED"
-        ],
+        rows,
         empty="there is no data set; `frugal datasets add FILE` adds one",
     )
 
@@ -169,16 +164,15 @@ def list_all(url: Url = "", token: Token = "", own: Own = None, as_json: AsJson 
 @datasets_app.command(
     "show", epilog="Example:  frugal datasets show 5f0c54f1c1e04b0e9d2f6a1b7c3d8e90"
 )
-def show_one(
-    dataset: Id, url: Url = "", token: Token = "", own: Own = None, as_json: AsJson = False
-) -> None:
+@asks()
+def show_one(client: FrugalClient, dataset: Id) -> Answer:
     """Show what was understood of a data set: its columns, their roles, and what is odd."""
-    with service(url, token, own) as client:
-        found = client.dataset(dataset)
-        profile = client.profile(dataset) if found["state"] == "READY" else None
-    if as_json:
-        typer.echo(json.dumps({**found, "profile": profile}))
-        return
+    found = client.dataset(dataset)
+    profile = client.profile(dataset) if found["state"] == "READY" else None
+    return {**found, "profile": profile}, partial(_show_dataset, found, profile)
+
+
+def _show_dataset(found: Mapping[str, Any], profile: Mapping[str, Any] | None) -> None:
     typer.echo(f"{found['name']}  {found['state']}  {minute(found['created_at'])}")
     if profile is None:
         problem = found["problem"] or {}
@@ -188,8 +182,7 @@ def show_one(
     _show_columns(profile["columns"])
     for line in candidates(profile):
         typer.echo(line)
-    for warning in [*profile["warnings"], *found["warnings"]]:
-        complain(f"warning: {warning.get('detail', warning.get('code'))}")
+    warn([*profile["warnings"], *found["warnings"]])
 
 
 def candidates(profile: Mapping[str, Any]) -> Iterator[str]:
@@ -236,22 +229,14 @@ def _show_columns(columns: Sequence[Mapping[str, Any]]) -> None:
 @datasets_app.command(
     "rm", epilog="Example:  frugal datasets rm 5f0c54f1c1e04b0e9d2f6a1b7c3d8e90 --force"
 )
+@asks()
 def remove(
+    client: FrugalClient,
     datasets: Annotated[list[str], typer.Argument(help="Ids of data sets.")],
     force: Annotated[
         bool, typer.Option("--force", help="Also while a job uses it, which is cancelled.")
     ] = False,
-    url: Url = "",
-    token: Token = "",
-    own: Own = None,
-    as_json: AsJson = False,
-) -> None:
+) -> Answer:
     """Delete data sets with their rows, and the versions that were built on them."""
-    with service(url, token, own) as client:
-        deleted = list(_deleted(client, datasets, force))
-    tell({"deleted": deleted}, as_json, "\n".join(f"deleted {one}" for one in deleted))
-
-
-def _deleted(client: FrugalClient, ids: Sequence[str], force: bool) -> Iterator[str]:
-    for one in ids:
-        yield from client.delete_dataset(one, force=force)
+    deleted = [gone for one in datasets for gone in client.delete_dataset(one, force=force)]
+    return {"deleted": deleted}, "\n".join(f"deleted {one}" for one in deleted)

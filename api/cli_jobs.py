@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli_service import Own, Token, Url, service
-from api.cli_shared import AsJson, complain, minute, show_table, tell
+from api.cli_options import spread
+from api.cli_service import Answer, At, asks, service
+from api.cli_shared import AsJson, minute, show_table, table, warn
+
+if TYPE_CHECKING:
+    from api.client import FrugalClient
 
 jobs_app = typer.Typer(help="Searches that were asked for.", no_args_is_help=True)
 
@@ -36,39 +40,32 @@ class State(StrEnum):
 
 
 @jobs_app.command("list", epilog="Example:  frugal jobs list --state RUNNING")
+@asks()
 def list_all(
+    client: FrugalClient,
     state: Annotated[State | None, typer.Option(help="Only these.", case_sensitive=False)] = None,
-    url: Url = "",
-    token: Token = "",
-    own: Own = None,
-    as_json: AsJson = False,
-) -> None:
+) -> Answer:
     """List jobs, newest first."""
-    with service(url, token, own) as client:
-        items = client.jobs(state=None if state is None else state.value)
-    if as_json:
-        typer.echo(json.dumps(items))
-        return
-    show_table(
+    items = client.jobs(state=None if state is None else state.value)
+    rows = [(one["id"], one["model"], one["state"], minute(one["submitted_at"])) for one in items]
+    return items, table(
         ("id", "model", "state", "submitted"),
-        [(one["id"], one["model"], one["state"], minute(one["submitted_at"])) for one in items],
+        rows,
         empty="there is no job; `frugal run FILE --target COLUMN` asks for one",
     )
 
 
 @jobs_app.command("show", epilog="Example:  frugal jobs show last")
-def show_one(
-    job: Id, url: Url = "", token: Token = "", own: Own = None, as_json: AsJson = False
-) -> None:
+@asks()
+def show_one(client: FrugalClient, job: Id) -> Answer:
     """Show one job: when it runs and why, how it ended, and what was asked for."""
-    with service(url, token, own) as client:
-        found = client.job(job_id(client, job))
-    if as_json:
-        typer.echo(json.dumps(found))
-        return
-    show_table(("job", found["id"]), _lines(found), empty="")
-    for warning in found["warnings"]:
-        complain(f"warning: {warning.get('detail', warning.get('code'))}")
+    found = client.job(job_id(client, job))
+
+    def people() -> None:
+        show_table(("job", found["id"]), _lines(found))
+        warn(found["warnings"])
+
+    return found, people
 
 
 def _lines(job: Mapping[str, Any]) -> list[tuple[str, str]]:
@@ -106,7 +103,7 @@ def _said(value: Any) -> Any:
     return value
 
 
-def job_id(client: Any, given: str) -> str:
+def job_id(client: FrugalClient, given: str) -> str:
     """The id itself, or that of the newest job. Raises UnknownRecord where there is none."""
     if given != "last":
         return given
@@ -122,42 +119,35 @@ def job_id(client: Any, given: str) -> str:
     "watch",
     epilog="Example:  frugal jobs watch last   |   exit code 5: it ended without a model",
 )
-def watch(
-    job: Id, url: Url = "", token: Token = "", own: Own = None, as_json: AsJson = False
-) -> None:
+@spread
+def watch(job: Id, at: At, as_json: AsJson = False) -> None:
     """Follow a job until it ends; Ctrl-C leaves it alone."""
     from api.cli_run import print_found, waited
 
-    with service(url, token, own, works=True) as client:
+    with service(at, works=True) as client:
         found = waited(client, client.job(job_id(client, job)), own=False)
         print_found(client, found, as_json=as_json)
 
 
 @jobs_app.command("cancel", epilog="Example:  frugal jobs cancel last")
-def cancel(
-    job: Id, url: Url = "", token: Token = "", own: Own = None, as_json: AsJson = False
-) -> None:
+@asks()
+def cancel(client: FrugalClient, job: Id) -> Answer:
     """Stop a job after its current trial; it keeps the best model so far."""
-    with service(url, token, own) as client:
-        found = client.cancel(job_id(client, job))
-    tell(found, as_json, f"{found['id']} stops after its current trial")
+    found = client.cancel(job_id(client, job))
+    return found, f"{found['id']} stops after its current trial"
 
 
 @jobs_app.command("pause", epilog="Example:  frugal jobs pause last")
-def pause(
-    job: Id, url: Url = "", token: Token = "", own: Own = None, as_json: AsJson = False
-) -> None:
+@asks()
+def pause(client: FrugalClient, job: Id) -> Answer:
     """Pause a job after its current trial, until it is resumed."""
-    with service(url, token, own) as client:
-        found = client.pause(job_id(client, job))
-    tell(found, as_json, f"{found['id']} pauses after its current trial")
+    found = client.pause(job_id(client, job))
+    return found, f"{found['id']} pauses after its current trial"
 
 
 @jobs_app.command("resume", epilog="Example:  frugal jobs resume last")
-def resume(
-    job: Id, url: Url = "", token: Token = "", own: Own = None, as_json: AsJson = False
-) -> None:
+@asks()
+def resume(client: FrugalClient, job: Id) -> Answer:
     """Let a paused job go on as soon as a worker is free."""
-    with service(url, token, own) as client:
-        found = client.resume(job_id(client, job))
-    tell(found, as_json, f"{found['id']} goes on")
+    found = client.resume(job_id(client, job))
+    return found, f"{found['id']} goes on"

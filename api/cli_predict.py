@@ -13,7 +13,8 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli_service import Own, Token, Url, service
+from api.cli_options import spread
+from api.cli_service import At, service
 from api.cli_shared import complain
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ class Form(StrEnum):
     json = "json"
 
 
+@spread
 def predict(
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="Name of the model.", show_default=False)
@@ -56,9 +58,8 @@ def predict(
     version: Annotated[
         int | None, typer.Option("--version", min=1, help="Another than the one that answers.")
     ] = None,
-    url: Url = "",
-    token: Token = "",
-    own: Own = None,
+    *,
+    at: At,
     as_json: Annotated[bool, typer.Option("--json", help="As --format json.")] = False,
 ) -> None:
     """Write the probability of the event, and whether to alert, for each row of a file.
@@ -72,7 +73,7 @@ def predict(
 
     if rows != "-" and not is_id(rows) and not Path(rows).is_file():
         raise typer.BadParameter(f"{rows!r} is no file, and no id of a data set", param_hint="ROWS")
-    with service(url, token, own) as client:
+    with service(at) as client:
         if rows != "-" and is_id(rows):
             _predict_dataset(client, model, rows, out=out, form=form, version=version)
             return

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
+from api.cli_files import Option
 from api.cli_shared import read_object, read_text
 
 SPAN = re.compile(r"\+?([0-9]+(?:\.[0-9]+)?)(min|h|d)")
@@ -43,6 +45,11 @@ Target = Annotated[
     str | None,
     typer.Option(help="Column that says whether the event happened.", **_panel(DATA)),
 ]
+Spec = Annotated[
+    typer.FileText | None,
+    typer.Option(help="JSON that says what several tables are to each other.", **_panel(DATA)),
+]
+Name = Annotated[str | None, typer.Option(help="Name of the data set.", **_panel(DATA))]
 Positive = Annotated[
     list[str] | None,
     typer.Option(
@@ -141,6 +148,78 @@ More = Annotated[
         show_default=False,
     ),
 ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """What a search is asked for; its order is that of the help."""
+
+    target: Target = None
+    positive: Positive = None
+    exclude: Exclude = None
+    spec: Spec = None
+    name: Name = None
+    option: Option = None
+    time_column: TimeColumn = None
+    gap: Gap = None
+    group_column: GroupColumn = None
+    metric: Goal = None
+    alert_rate: AlertRate = None
+    recall: Recall = None
+    missed_cost: MissedCost = None
+    alert_cost: AlertCost = None
+    predictions_per_day: PerDay = None
+    limit_gco2e: LimitGrams = None
+    limit_joules: LimitJoules = None
+    limit_cpu_seconds: LimitCpu = None
+    limit_seconds: LimitSeconds = None
+    limit_trials: LimitTrials = None
+    mode: HowMuch = None
+    low_carbon: LowCarbon = False
+    deadline: Deadline = None
+    zone: Zone = None
+    seed: Seed = None
+    model: ModelName = None
+    request: More = None
+
+    def body(self, *, now: datetime) -> dict[str, Any]:
+        """The request as the API has it, without data set and positive value.
+
+        Raises BadParameter, and DataError ``malformed_json``.
+
+        >>> Asked(target="y", limit_trials=3).body(now=datetime(2026, 11, 23, tzinfo=UTC))
+        {'limits': {'trials': 3}, 'target': 'y'}
+        """
+        objective = said(
+            metric=self.metric and self.metric.value,
+            alert_rate=self.alert_rate,
+            recall=self.recall,
+            missed_cost=self.missed_cost,
+            alert_cost=self.alert_cost,
+            predictions_per_day=self.predictions_per_day,
+        )
+        limits = said(
+            gco2e=self.limit_gco2e,
+            joules=self.limit_joules,
+            cpu_seconds=self.limit_cpu_seconds,
+            wall_seconds=self.limit_seconds,
+            trials=self.limit_trials,
+        )
+        when = when_of(low_carbon=self.low_carbon, deadline=self.deadline, zone=self.zone, now=now)
+        own = said(
+            time_column=self.time_column,
+            gap=self.gap,
+            group_column=self.group_column,
+            objective=objective,
+            limits=limits,
+            when=when,
+            mode=self.mode and self.mode.value,
+            seed=self.seed,
+            model=self.model,
+            exclude=self.exclude or None,
+            target=self.target,
+        )
+        return {**(own or {}), **further(self.request)}
 
 
 def moment_of(text: str, *, now: datetime) -> datetime:

@@ -11,11 +11,22 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api import cli_request as asked
 from api.cli_datasets import added, candidate_names, summary
-from api.cli_files import Option, reading_options
-from api.cli_service import Own, Token, Url, is_own, service
-from api.cli_shared import INTERRUPTED, JOB_FAILED, AsJson, complain, minute, show, show_table
+from api.cli_files import reading_options
+from api.cli_options import spread
+from api.cli_request import Asked, typed
+from api.cli_service import At, service
+from api.cli_shared import (
+    INTERRUPTED,
+    JOB_FAILED,
+    AsJson,
+    complain,
+    minute,
+    plain_errors,
+    show,
+    show_table,
+    warn,
+)
 
 if TYPE_CHECKING:
     from api.client import FrugalClient, Job
@@ -28,55 +39,16 @@ Data = Annotated[
         show_default=False,
     ),
 ]
-Spec = Annotated[
-    typer.FileText | None,
-    typer.Option(
-        help="JSON that says what several tables are to each other.",
-        rich_help_panel=asked.DATA,
-        show_default=False,
-    ),
-]
-Name = Annotated[
-    str | None,
-    typer.Option(help="Name of the data set.", rich_help_panel=asked.DATA, show_default=False),
-]
 
 
+@spread
 def run(
     data: Data,
-    target: asked.Target = None,
-    positive: asked.Positive = None,
-    exclude: asked.Exclude = None,
-    spec: Spec = None,
-    name: Name = None,
-    option: Option = None,
-    time_column: asked.TimeColumn = None,
-    gap: asked.Gap = None,
-    group_column: asked.GroupColumn = None,
-    metric: asked.Goal = None,
-    alert_rate: asked.AlertRate = None,
-    recall: asked.Recall = None,
-    missed_cost: asked.MissedCost = None,
-    alert_cost: asked.AlertCost = None,
-    predictions_per_day: asked.PerDay = None,
-    limit_gco2e: asked.LimitGrams = None,
-    limit_joules: asked.LimitJoules = None,
-    limit_cpu_seconds: asked.LimitCpu = None,
-    limit_seconds: asked.LimitSeconds = None,
-    limit_trials: asked.LimitTrials = None,
-    mode: asked.HowMuch = None,
-    low_carbon: asked.LowCarbon = False,
-    deadline: asked.Deadline = None,
-    zone: asked.Zone = None,
-    seed: asked.Seed = None,
-    model: asked.ModelName = None,
-    request: asked.More = None,
+    asked: Asked,
+    at: At,
     detach: Annotated[
         bool, typer.Option("--detach", help="Print the job's id and do not wait for it.")
     ] = False,
-    url: Url = "",
-    token: Token = "",
-    own: Own = None,
     as_json: AsJson = False,
 ) -> None:
     """Upload a table, search for a model, and print the leaderboard and the bill.
@@ -85,115 +57,52 @@ def run(
     ./frugal-data. Ctrl-C stops such a search and keeps the best model so far; a search on a
     configured service goes on without us.
     """
-    mine = is_own(url, token, own)
-    if mine and detach:
+    if at.is_own and detach:
         raise typer.BadParameter(
             "a service of our own ends with this command: --detach needs FRUGAL_URL",
             param_hint="--detach",
         )
-    body = {
-        "time_column": time_column,
-        "gap": gap,
-        "group_column": group_column,
-        "objective": asked.said(
-            metric=metric and metric.value,
-            alert_rate=alert_rate,
-            recall=recall,
-            missed_cost=missed_cost,
-            alert_cost=alert_cost,
-            predictions_per_day=predictions_per_day,
-        ),
-        "limits": asked.said(
-            gco2e=limit_gco2e,
-            joules=limit_joules,
-            cpu_seconds=limit_cpu_seconds,
-            wall_seconds=limit_seconds,
-            trials=limit_trials,
-        ),
-        "when": asked.when_of(
-            low_carbon=low_carbon, deadline=deadline, zone=zone, now=datetime.now(UTC)
-        ),
-        "mode": mode and mode.value,
-        "seed": seed,
-        "model": model,
-        "exclude": exclude or None,
-        "target": target,
-    }
-    options = reading_options(option)
-    check_there(data, spec)
-    with service(url, token, own, makes=True, works=True) as client:
-        body = {**(asked.said(**body) or {}), **asked.further(request)}
-        dataset, profile = _dataset(client, data, name=name, spec=spec, options=options)
-        body["dataset"] = dataset["id"]
-        _name_target(body, dataset, profile, positive)
-        job = client.submit(body)
+    body = _checked(data, asked)
+    with service(at, makes=True, works=True) as client:
+        dataset, profile = _dataset(client, data, asked)
+        job = client.submit(_of(dataset, profile, body, asked.positive))
         if detach:
             typer.echo(json.dumps(job) if as_json else job.id)
             return
         if not as_json:
             typer.secho(f"{dataset['name']}: {summary(dataset, profile)}", dim=True, err=True)
-        for warning in job["warnings"]:
-            complain(f"warning: {warning.get('detail', warning.get('code'))}")
-        found = waited(client, job, own=mine)
+        warn(job["warnings"])
+        found = waited(client, job, own=at.is_own)
         print_found(client, found, as_json=as_json)
         if not as_json and found["state"] == "DONE":
-            where = "" if own is None else f" --data-dir {own}"
+            where = "" if at.own is None else f" --data-dir {at.own}"
             # Rows of a file have no tables around them; those of a data set do.
             rows = "NEW.csv" if dataset["spec"] is None else "DATASET -o scores.csv"
             typer.echo(f"\nfrugal predict {found['model']} {rows}{where}   predicts with it")
 
 
-def plan(
-    data: Data,
-    target: asked.Target = None,
-    positive: asked.Positive = None,
-    exclude: asked.Exclude = None,
-    spec: Spec = None,
-    name: Name = None,
-    option: Option = None,
-    limit_gco2e: asked.LimitGrams = None,
-    limit_joules: asked.LimitJoules = None,
-    limit_cpu_seconds: asked.LimitCpu = None,
-    limit_seconds: asked.LimitSeconds = None,
-    limit_trials: asked.LimitTrials = None,
-    mode: asked.HowMuch = None,
-    low_carbon: asked.LowCarbon = False,
-    deadline: asked.Deadline = None,
-    zone: asked.Zone = None,
-    request: asked.More = None,
-    url: Url = "",
-    token: Token = "",
-    own: Own = None,
-    as_json: AsJson = False,
-) -> None:
-    """Say when a search would run, what it would take, and what waiting saves. Nothing is run."""
-    body = {
-        "limits": asked.said(
-            gco2e=limit_gco2e,
-            joules=limit_joules,
-            cpu_seconds=limit_cpu_seconds,
-            wall_seconds=limit_seconds,
-            trials=limit_trials,
-        ),
-        "when": asked.when_of(
-            low_carbon=low_carbon, deadline=deadline, zone=zone, now=datetime.now(UTC)
-        ),
-        "mode": mode and mode.value,
-        "exclude": exclude or None,
-        "target": target,
-    }
-    options = reading_options(option)
-    check_there(data, spec)
-    with service(url, token, own, makes=True) as client:
-        body = {**(asked.said(**body) or {}), **asked.further(request)}
-        dataset, profile = _dataset(client, data, name=name, spec=spec, options=options)
-        body["dataset"] = dataset["id"]
-        _name_target(body, dataset, profile, positive)
-        found = client.plan(body)
-    if as_json:
-        typer.echo(json.dumps(found))
-        return
-    _show_plan(found)
+@spread
+def plan(data: Data, asked: Asked, at: At, as_json: AsJson = False) -> None:
+    """Say when a search would run, what it would take, and what waiting saves. Nothing is run.
+
+    It takes the options of `frugal run`.
+    """
+    body = _checked(data, asked)
+    with service(at, makes=True) as client:
+        dataset, profile = _dataset(client, data, asked)
+        found = client.plan(_of(dataset, profile, body, asked.positive))
+        if as_json:
+            typer.echo(json.dumps(found))
+        else:
+            _show_plan(found)
+
+
+def _checked(data: str, asked: Asked) -> dict[str, Any]:
+    """The body of the request, before a service is started for what cannot be."""
+    check_there(data, asked.spec)
+    reading_options(asked.option)
+    with plain_errors():
+        return asked.body(now=datetime.now(UTC))
 
 
 def check_there(data: str, spec: typer.FileText | None) -> None:
@@ -207,29 +116,28 @@ def check_there(data: str, spec: typer.FileText | None) -> None:
 
 
 def _dataset(
-    client: FrugalClient,
-    data: str,
-    *,
-    name: str | None,
-    spec: typer.FileText | None,
-    options: Mapping[str, str],
+    client: FrugalClient, data: str, asked: Asked
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     from api.client_jobs import dataset_of, is_id
 
-    if spec is None and is_id(data):
+    if asked.spec is None and is_id(data):
         dataset = dataset_of(client, data)
     else:
-        dataset = added(client, Path(data), name=name, spec=spec, options=options)
+        options = reading_options(asked.option)
+        dataset = added(client, Path(data), name=asked.name, spec=asked.spec, options=options)
     return dataset, client.profile(dataset["id"])
 
 
-def _name_target(
-    body: dict[str, Any],
+def _of(
     dataset: Mapping[str, Any],
     profile: Mapping[str, Any],
+    body: Mapping[str, Any],
     positive: list[str] | None,
-) -> None:
-    """Put the positive value in as its column has it. Raises DataError without a target."""
+) -> dict[str, Any]:
+    """The request, with the positive value as its column has it.
+
+    Raises DataError ``target_needed``.
+    """
     from automl.errors import DataError
 
     if "target" not in body and dataset.get("spec") is None:
@@ -237,9 +145,9 @@ def _name_target(
         hint = f"; it could be {', '.join(map(repr, known[:5]))}" if known else ""
         raise DataError(f"name the column to predict with --target{hint}", code="target_needed")
     target = str(body.get("target", (dataset.get("spec") or {}).get("target")))
-    value = asked.typed(positive, profile["columns"], target)
-    if value is not None:
-        body["positive"] = value
+    value = typed(positive, profile["columns"], target)
+    given = {} if value is None else {"positive": value}
+    return {**body, **given, "dataset": dataset["id"]}
 
 
 def waited(client: FrugalClient, job: Job, *, own: bool) -> dict[str, Any]:
@@ -310,6 +218,5 @@ def _show_plan(plan: Mapping[str, Any]) -> None:
         for one in plan["alternatives"]
     ]
     if rows:
-        show_table(("start", "end", "g/kWh", "mgCO2e", "saves, mg"), rows, empty="")
-    for warning in plan["warnings"]:
-        complain(f"warning: {warning.get('detail', warning.get('code'))}")
+        show_table(("start", "end", "g/kWh", "mgCO2e", "saves, mg"), rows)
+    warn(plan["warnings"])

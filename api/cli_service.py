@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+import functools
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from api.cli_shared import NO_SERVICE, plain_errors, read_settings, stop
+from api.cli_options import shaped, spread
+from api.cli_shared import NO_SERVICE, AsJson, plain_errors, read_settings, stop
 
 if TYPE_CHECKING:
     from api.client import FrugalClient
@@ -55,30 +60,85 @@ THERE = (
 )
 
 
+# What a verb answers: values for --json, and for people a text or what prints one.
+Answer = tuple[Any, str | Callable[[], object]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class At:
+    """Which service is asked, as the options say.
+
+    Parameters
+    ----------
+    url, token : of the configured service; both empty: there is none
+    own : folder of a service of one's own, in place of a configured one
+    """
+
+    url: Url = ""
+    token: Token = ""
+    own: Own = None
+
+    @property
+    def is_own(self) -> bool:
+        """Whether the command starts a service of its own.
+
+        >>> At().is_own, At(url="http://127.0.0.1:8080").is_own
+        (True, False)
+        """
+        return self.own is not None or not (self.url or self.token)
+
+
+def asks(
+    *, makes: bool = False, works: bool = False
+) -> Callable[[Callable[..., Answer]], Callable[..., None]]:
+    """Make a command of a function that asks a client: with the options of `At`, and --json.
+
+    Parameters
+    ----------
+    makes, works : as of `service`
+    """
+
+    def made(verb: Callable[..., Answer]) -> Callable[..., None]:
+        @functools.wraps(verb)
+        def command(at: At, as_json: bool, **given: Any) -> None:
+            with service(at, makes=makes, works=works) as client:
+                values, people = verb(client, **given)
+                if as_json:
+                    typer.echo(json.dumps(values))
+                elif callable(people):
+                    people()
+                else:
+                    typer.echo(people)
+
+        # The client is not the user's to give, and is no import of the command line's.
+        hints = get_type_hints(verb, localns={"FrugalClient": object}, include_extras=True)
+        _, *own = signature(verb).parameters.values()
+        own = [one.replace(annotation=hints[one.name]) for one in own]
+        for name, kind, default in (("at", At, Parameter.empty), ("as_json", AsJson, False)):
+            own.append(Parameter(name, Parameter.KEYWORD_ONLY, annotation=kind, default=default))
+        return spread(shaped(command, own))
+
+    return made
+
+
 @contextlib.contextmanager
-def service(
-    url: str, token: str, own: Path | None = None, *, makes: bool = False, works: bool = False
-) -> Iterator[FrugalClient]:
+def service(at: At, *, makes: bool = False, works: bool = False) -> Iterator[FrugalClient]:
     """A client of the service; what goes wrong is one sentence and an exit code.
 
     Parameters
     ----------
-    url, token : str
-        Of the configured service; both empty: there is none.
-    own : Path, optional
-        Folder of a service of one's own, in place of a configured one.
     makes : bool
         Whether the command may begin a folder that is not there yet.
     works : bool
         Whether a service of one's own is to run the jobs that wait.
     """
     with plain_errors():
-        if own is None and (url or token):
-            with configured(url, token) as client:
+        if not at.is_own:
+            with configured(at) as client:
                 yield client
             return
-        folder = read_settings(own).data_dir
-        _check_own(folder, named=own is not None, makes=makes)
+        folder = read_settings(at.own).data_dir
+        _check_own(folder, named=at.own is not None, makes=makes)
         from api.local_service import LocalService
 
         if makes:
@@ -88,23 +148,14 @@ def service(
 
 
 @contextlib.contextmanager
-def configured(url: str, token: str) -> Iterator[FrugalClient]:
+def configured(at: At) -> Iterator[FrugalClient]:
     """A client of the service at an address."""
-    if not token:
+    if not at.token:
         raise stop("give a token in FRUGAL_TOKEN; `frugal token add` makes one", NO_SERVICE)
     from api.client import FrugalClient
 
-    with FrugalClient(url or HERE, token) as client:
+    with FrugalClient(at.url or HERE, at.token) as client:
         yield client
-
-
-def is_own(url: str, token: str, own: Path | None) -> bool:
-    """Whether the command starts a service of its own.
-
-    >>> is_own("", "", None), is_own("http://127.0.0.1:8080", "", None)
-    (True, False)
-    """
-    return own is not None or not (url or token)
 
 
 def _check_own(folder: Path, *, named: bool, makes: bool) -> None:

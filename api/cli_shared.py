@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,7 +35,6 @@ HINTS = {
     "no_champion": "`frugal jobs list` says how its job ended",
 }
 WIDE = 1000  # for a pipe: a row is a line
-PEOPLE = 80
 
 DataDir = Annotated[
     Path | None,
@@ -114,6 +114,12 @@ def sentence(error: Exception) -> str:
 def complain(text: str) -> None:
     """Say on stderr what went wrong."""
     typer.secho(text, fg="red", err=True)
+
+
+def warn(warnings: Iterable[Mapping[str, Any]]) -> None:
+    """Say on stderr what is odd, but no error."""
+    for one in warnings:
+        complain(f"warning: {one.get('detail', one.get('code'))}")
 
 
 def stop(text: str, code: int = FAILED) -> typer.Exit:
@@ -201,7 +207,26 @@ def show(*renderables: Any) -> None:
     typer.echo("\n".join(lines), color=console.is_terminal)
 
 
-def show_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
+def show_markdown(text: str) -> None:
+    """Print Markdown: as it is in a pipe, laid out on a terminal."""
+    if not sys.stdout.isatty():
+        typer.echo(text)
+        return
+    from rich.markdown import Markdown
+
+    show(Markdown(text))
+
+
+def table(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str = ""
+) -> Callable[[], None]:
+    """What prints rows for people, once it is called."""
+    return functools.partial(show_table, columns, rows, empty=empty)
+
+
+def show_table(
+    columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str = ""
+) -> None:
     """Print rows for people."""
     from rich.table import Table
     from rich.text import Text
