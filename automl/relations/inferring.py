@@ -95,12 +95,15 @@ def infer(
         if table is entity:
             about[table.name] = {"role": "entities"}
             continue
-        told, reason = _other(table, links.get(table.name), {one.name: one for one in seen})
+        told, why_so = _other(table, links.get(table.name), {one.name: one for one in seen})
         if table.name in logs and "time" not in told and MESSAGE in table.data.column_names:
             told |= {"role": "log", "time_format": "order", "message": MESSAGE}
-            reason += "; a log without times: the order of its lines stands in for them"
+            why_so[""] = "it was read from a raw log"
+            why_so[".time"] = "a log without times: the order of its lines stands in for them"
         about[table.name] = told
-        reasons.append({"field": f"tables.{table.name}", "reason": reason})
+        reasons += [
+            {"field": f"tables.{table.name}{part}", "reason": one} for part, one in why_so.items()
+        ]
         if table.name in numbered:
             told["exclude"] = [LINE]
             why = f"{LINE} is where a line stands in its file: it would tell files apart"
@@ -119,6 +122,9 @@ def infer(
     key = _own_key(entity, links)
     if key is not None:
         spec["key"] = key
+        n_pointing = sum(other == entity.name for _, other, _, _ in links.values())
+        why = f"{n_pointing} tables are found by it" if n_pointing else "its values are different"
+        reasons.append({"field": "key", "reason": why})
     if label is not None:
         spec["target"] = label
         positive = _rarer(entity.column(label))
@@ -126,6 +132,7 @@ def infer(
             questions.append(f"which values of {label} are positive?")
         else:
             spec["positive"] = positive
+            reasons.append({"field": "positive", "reason": f"the rarer of two values of {label}"})
     else:
         questions.append("which column is to be predicted?")
     timed = [one for one in about.values() if "time" in one or one.get("time_format") == "order"]
@@ -301,37 +308,42 @@ def _share(table: _Table, own: str, other: _Table, theirs: str) -> float:
 
 def _other(
     table: _Table, link: tuple[str, str, str, str] | None, seen: Mapping[str, _Table]
-) -> tuple[dict[str, Any], str]:
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """What a table is, and why: by the part of it that a reason is of, "" for its role."""
     about: dict[str, Any] = {"role": "static"}
-    reason = "without a time: what it says holds always"
+    reasons = {"": "without a time: what it says holds always"}
     own, other, theirs, why = link or ("", "", "", "")
     single = link is not None and own in table.unique
     if table.times and single and _covers(table, own, seen[other], theirs):
-        reason = "one row for each: its dates are columns (events, if it may be written later)"
+        reasons[""] = "one row for each: its dates are columns (events, if it may be written later)"
     elif table.times:
         name = min(table.times, key=lambda one: (not LAST_TIMES.match(one), one))
         about = {"role": "events", "time": name}
         if table.times[name] != "iso":
             about["time_format"] = table.times[name]
-        reason = f"rows are dated by {name}"
+        reasons = {"": "its rows have a time", ".time": f"rows are dated by {name}"}
         if table.message is not None:
             about |= {"role": "log", "message": table.message}
-            reason += f", and {table.message} is text"
+            reasons[""] += ", and a column of text"
+            reasons[".message"] = f"{table.message} is text"
         elif link is not None and not single and _is_series(table, own, name):
             about["role"] = "series"
-            reason += f", one for each {own} and time"
+            reasons[""] += f", one row for each {own} and time"
     if link is not None:
         about |= {"key": own, "to": f"{other}.{theirs}"}
-        reason += f"; {why}"
+        reasons[".to"] = why
+        orphans = []
         if _n_orphans(table, own, seen[other], theirs) > ORPHANS * table.data.num_rows:
             about["orphans"] = "drop"
-            reason += f"; rows that belong to nothing in {other} are left out"
+            orphans.append(f"rows that belong to nothing in {other} are left out")
         if single and about["role"] == "static":
-            reason += ", once each: its columns are looked up"
+            reasons[".to"] += ", once each: its columns are looked up"
         elif not _covers(seen[other], theirs, table, own, share=1 - MOST_ORPHANS):
             about["orphans"] = "drop"
-            reason += f"; it also has rows of others than those of {other}, which are left out"
-    return about, reason
+            orphans.append(f"it also has rows of others than those of {other}, which are left out")
+        if orphans:
+            reasons[".orphans"] = "; ".join(orphans)
+    return about, reasons
 
 
 def _covers(table: _Table, own: str, other: _Table, theirs: str, *, share: float = FOUND) -> bool:
