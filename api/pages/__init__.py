@@ -21,6 +21,7 @@ from api.pages import (
     navigation,
     new_job,
     predictions,
+    rights,
     schedules,
     scripts,
     session,
@@ -49,6 +50,7 @@ def build_pages(parts: Parts, api: WSGIApplication) -> Flask:
     formats.install(app)
     asking.install(app, api=api)
     session.install(app)
+    rights.install(app)
     failures.install(app)
     navigation.install(app)
     for noun in (

@@ -1,4 +1,4 @@
-"""What every page shows: where one is, who one is, and what one may do."""
+"""What every page shows: where one is, and who one is."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from importlib.metadata import version
 from typing import Any
 
 from flask import Flask, g, request
-
-from api.roles import ROLES, role_needed
 
 # Title, address, and how the addresses below it begin.
 SECTIONS = (
@@ -19,19 +17,12 @@ SECTIONS = (
 )
 
 
-def may(endpoint: str) -> bool:
-    """Whether the one who is signed in may use a route of the API, by its endpoint's name."""
-    role = g.get("me", {}).get("role")
-    return role in ROLES and ROLES.index(role) >= ROLES.index(role_needed(endpoint))
-
-
 def _shared() -> dict[str, Any]:
     here = next((path for _, path in SECTIONS if request.path.startswith(path)), None)
     return {
         "sections": SECTIONS,
         "here": here,
         "me": g.get("me"),
-        "may": may,
         "charts_version": version("vl-convert-python"),
     }
 

@@ -15,6 +15,7 @@ from werkzeug.datastructures import MultiDict
 from api import charts
 from api.pages.asking import Refused, ask, get, get_or_none, send
 from api.pages.labels import is_zero_one, named, offered, rarest
+from api.pages.rights import need
 
 new_job = Blueprint("new_job", __name__)
 
@@ -55,7 +56,9 @@ def form() -> Any:
 @new_job.post("/jobs/new")
 def create() -> Any:
     """Submit the job, or show again what is to be mended."""
-    if request.form.get("do") != "submit":
+    if request.form.get("do") == "submit":
+        need("jobs.submit")
+    else:
         return _page(request.form)
     try:
         asked = requested(request.form, _columns(request.form.get("dataset", "")))

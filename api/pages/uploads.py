@@ -9,7 +9,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.context import parts
 from api.pages.asking import Json, Refused, ask, get, send
-from api.pages.navigation import may
+from api.pages.rights import may
 from api.schemas import UploadQuery
 
 uploads = Blueprint("uploads", __name__)
