@@ -88,10 +88,16 @@ def _chosen(at: float) -> tuple[Spec, Spec]:
     return line, {"name": "at", "value": at}
 
 
+def _alerted() -> Spec:
+    # The domain is said: Vega would look for it in the line of the choice too, which has no data.
+    title = "share of all rows alerted"
+    return axis("alerted", title, axis={"format": "%"}, scale={"domain": [0, 1]})
+
+
 def gain(rows: Rows, *, at: float) -> Spec:
     """Recall over the share of rows alerted, that of a random order, and what is chosen."""
     chosen, signal = _chosen(at)
-    x = axis("alerted", "share of all rows alerted", axis={"format": "%"})
+    x = _alerted()
     chance: Spec = {
         "data": {"values": [{"alerted": 0, "recall": 0}, {"alerted": 1, "recall": 1}]},
         "mark": {"type": "line", "strokeDash": [4, 4], "color": GREY},
@@ -111,7 +117,7 @@ def alert_cost(rows: Rows, *, at: float) -> Spec:
     line: Spec = {
         "mark": {"type": "line", "color": BLUE},
         "encoding": {
-            "x": axis("alerted", "share of all rows alerted", axis={"format": "%"}),
+            "x": _alerted(),
             "y": axis("cost", "cost per row", scale={"zero": True}),
         },
     }

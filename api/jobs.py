@@ -180,7 +180,7 @@ def _accepted(job: Job, *, replayed: bool) -> Any:
     headers = {"Location": f"/v1/jobs/{job.id}"}
     if replayed:
         headers["Idempotent-Replayed"] = "true"
-    return JobAnswer.of(job), 202, headers
+    return _answer(job), 202, headers
 
 
 def _idempotency_key() -> str | None:
@@ -219,7 +219,16 @@ def index(query_data: JobsQuery) -> Any:
     items, following = parts().store.list_jobs(
         project_id(), state=state, limit=query_data.limit, after=cursor(query_data.cursor)
     )
-    return JobsAnswer(items=[JobAnswer.of(job) for job in items], next_cursor=following)
+    versions = parts().store.versions_of_jobs(project_id(), [job.id for job in items])
+    return JobsAnswer(
+        items=[JobAnswer.of(job, model_version=versions.get(job.id)) for job in items],
+        next_cursor=following,
+    )
+
+
+def _answer(job: Job) -> JobAnswer:
+    versions = parts().store.versions_of_jobs(project_id(), [job.id])
+    return JobAnswer.of(job, model_version=versions.get(job.id))
 
 
 @jobs.get("/jobs/<job_id>")
@@ -227,7 +236,7 @@ def index(query_data: JobsQuery) -> Any:
 @jobs.doc(operation_id="getJob")
 def get(job_id: str) -> Any:
     """One job, its state and, at its end, why it stopped and what it found."""
-    return JobAnswer.of(parts().store.get_job(project_id(), job_id))
+    return _answer(parts().store.get_job(project_id(), job_id))
 
 
 @jobs.post("/jobs/<job_id>/cancel")
@@ -239,7 +248,7 @@ def cancel(job_id: str) -> Any:
     service = parts().service
     if service is not None:
         service.wake()
-    return JobAnswer.of(job)
+    return _answer(job)
 
 
 @jobs.post("/jobs/<job_id>/pause")
@@ -251,7 +260,7 @@ def pause(job_id: str) -> Any:
     It then waits until it is resumed, whatever its deadline. What it has done is kept. A job
     without a target has one trial: it stops before that, or ends.
     """
-    return JobAnswer.of(parts().store.request_pause(project_id(), job_id, now=now()))
+    return _answer(parts().store.request_pause(project_id(), job_id, now=now()))
 
 
 @jobs.post("/jobs/<job_id>/resume")
@@ -266,7 +275,7 @@ def resume(job_id: str) -> Any:
     service = parts().service
     if service is not None:
         service.wake()
-    return JobAnswer.of(job)
+    return _answer(job)
 
 
 @jobs.get("/jobs/<job_id>/receipt")

@@ -132,6 +132,9 @@ class JobAnswer(Answer):
     id: str
     dataset: str
     model: str = Field(description="name under which the champion is registered")
+    model_version: int | None = Field(
+        description="the version that this job made; null: none yet, none at all, or it was deleted"
+    )
     state: JobStateName
     cancel_requested: bool
     submitted_at: datetime
@@ -155,11 +158,12 @@ class JobAnswer(Answer):
     )
 
     @classmethod
-    def of(cls, job: Job) -> JobAnswer:
+    def of(cls, job: Job, *, model_version: int | None) -> JobAnswer:
         return cls(
             id=job.id,
             dataset=job.dataset_id,
             model=job.model_name,
+            model_version=model_version,
             state=job.state.value,
             cancel_requested=job.cancel_requested,
             submitted_at=job.submitted_at,

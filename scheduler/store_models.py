@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 
 from sqlalchemy import delete, func, select, update
@@ -88,6 +89,16 @@ class ModelStore(Database):
         with self.read() as connection:
             row = connection.execute(query).first()
         return None if row is None else to_model(row)
+
+    def versions_of_jobs(self, project_id: str, job_ids: Collection[str]) -> dict[str, int]:
+        """The version of its model that each of these jobs made, by job; not deleted ones."""
+        query = select(models.c.job_id, models.c.version).where(
+            models.c.project_id == project_id,
+            models.c.job_id.in_(job_ids),
+            models.c.deleted_at.is_(None),
+        )
+        with self.read() as connection:
+            return {row.job_id: row.version for row in connection.execute(query)}
 
     def list_models(
         self, project_id: str, *, limit: int, after: str | None = None

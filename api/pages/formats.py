@@ -13,16 +13,21 @@ from jinja2 import Undefined
 from api.report import number
 
 STEPS = ((1.0, ""), (1e-3, "m"), (1e-6, "µ"))
+JOULES_PER_WATT_HOUR = 3600.0
 
 
 def scaled(value: float | None, unit: str) -> str:
-    """A quantity in the unit that fits, with three digits.
+    """A quantity in the unit that fits, with three digits; joules as watt-hours, like all energy.
 
-    >>> scaled(0.0000236, "kWh"), scaled(0.0112, "g"), scaled(1234.5, "J"), scaled(None, "g")
-    ('23.6 mWh', '11.2 mg', '1,234 J', '–')
+    >>> scaled(0.0000236, "kWh"), scaled(0.0112, "g"), scaled(84.96, "J"), scaled(None, "g")
+    ('23.6 mWh', '11.2 mg', '23.6 mWh', '–')
+    >>> scaled(7.2e6, "J"), scaled(3.6, "J")
+    ('2.00 kWh', '1.00 mWh')
     """
     if value is None:
         return "–"
+    if unit == "J":
+        value, unit = value / JOULES_PER_WATT_HOUR / 1000, "kWh"
     if unit == "kWh" and 0 < abs(value) < 1:
         value, unit = value * 1000, "Wh"
     for step, prefix in STEPS:
@@ -38,6 +43,15 @@ def count(value: float | None) -> str:
     ('41,188', '–')
     """
     return "–" if value is None else f"{value:,.0f}"
+
+
+def counted(value: float | None, noun: str, plural: str | None = None) -> str:
+    """A whole number of things, one of them without an s.
+
+    >>> counted(1, "trial"), counted(4119, "trial"), counted(2, "finding", "findings")
+    ('1 trial', '4,119 trials', '2 findings')
+    """
+    return f"{count(value)} {noun if value == 1 else plural or noun + 's'}"
 
 
 def share(value: float | None, digits: int = 1) -> str:
@@ -125,6 +139,7 @@ def install(app: Flask) -> None:
         number=_known(number),
         scaled=_known(scaled),
         count=_known(count),
+        counted=_known(counted),
         share=_known(share),
         n_bytes=_known(n_bytes),
         duration=_known(duration),

@@ -34,7 +34,7 @@ ACTIONS = ("cancel", "pause", "resume")
 STOP = {
     "expected_gain": "expected gain of the next step, % of the best score",
     "expected_cost": "expected cost of the next step",
-    "used": "used",
+    "used": "used so far",
     "limit": "limit",
     "rate": "gain for each % of brute force's cost, %",
     "least_rate": "least such gain that was asked for, %",
@@ -48,6 +48,8 @@ LIMITS = {
     "wall_seconds": "seconds",
     "trials": "trials",
 }
+# Its trials are the others, weighed: it is told apart, and no limit counts it.
+ENSEMBLE = "ensemble"
 
 
 @jobs.get("/jobs")
@@ -109,7 +111,8 @@ def about(job_id: str) -> dict[str, Any]:
         name: get(f"/v1/jobs/{job_id}/leaderboard", rung=name, limit=MOST_DRAWN) for name in RUNGS
     }
     trials = [trial for board in boards.values() for trial in board["items"]]
-    n_trials = sum(board["total"] for board in boards.values())
+    ensembles = sum(trial["model"] == ENSEMBLE for trial in trials)
+    n_trials = sum(board["total"] for board in boards.values()) - ensembles
     events = get(f"/v1/jobs/{job_id}/events", newest=NEWEST_EVENTS)
     waiting = None
     if job["state"] not in (*ENDED, "RUNNING"):
@@ -126,6 +129,7 @@ def about(job_id: str) -> dict[str, Any]:
         "ended": job["state"] in ENDED,
         "trials": trials,
         "n_trials": n_trials,
+        "ensembles": ensembles,
         "rungs": rungs(boards),
         "most_drawn": MOST_DRAWN,
         "metric": title,
@@ -138,17 +142,35 @@ def about(job_id: str) -> dict[str, Any]:
         "events": events["items"],
         "last": events["last"],
         "eta_seconds": eta(events["items"]) if job["state"] == "RUNNING" else None,
-        "stop": {
-            title: stop[name]
-            for name, title in STOP.items()
-            if (stop := (job["result"] or {}).get("stop") or {}).get(name) is not None
-        },
-        "stop_unit": ((job["result"] or {}).get("stop") or {}).get("unit"),
+        "stop": stopped(job),
         "dataset": get_or_none(f"/v1/datasets/{job['dataset']}"),
         "tables": boards["final"].get("tables"),
-        "made": job["state"] in ("DONE", "CANCELLED")
-        and (job["result"] or {}).get("champion") is not None,
+        "made": (job["result"] or {}).get("champion") is not None,
     }
+
+
+def stopped(job: Mapping[str, Any]) -> dict[str, float]:
+    """Why a search stopped, in numbers by what they are; whose limit it is that is told of.
+
+    >>> stop = {"reason": "budget", "used": 8, "limit": 8, "unit": "trials", "rate": None}
+    >>> stopped({"request": {"mode": "frugal"}, "result": {"stop": stop}})
+    {'used so far, trials': 8, 'your limit, trials': 8}
+    >>> stop = {"reason": "rate", "limit": 1.2, "unit": "expected_cpu_seconds"}
+    >>> stopped({"request": {"mode": "frugal"}, "result": {"stop": stop}})
+    {"limit of the mode 'frugal', expected CPU-seconds": 1.2}
+    """
+    stop = (job["result"] or {}).get("stop") or {}
+    unit = str(stop.get("unit") or "").replace("_", " ").replace("cpu seconds", "CPU-seconds")
+    found = {}
+    for name, title in STOP.items():
+        if stop.get(name) is None:
+            continue
+        if name == "limit":
+            mode = f"limit of the mode '{job['request'].get('mode')}'"
+            title = "your limit" if stop.get("reason") == "budget" else mode
+        counted = name in ("expected_cost", "used", "limit") and unit
+        found[f"{title}, {unit}" if counted else title] = stop[name]
+    return found
 
 
 def rungs(boards: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -179,7 +201,7 @@ def rungs(boards: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
         found.append(
             {
                 "name": name,
-                "n_trials": board["total"],
+                "n_trials": board["total"] - sum(one["model"] == ENSEMBLE for one in on),
                 "n_failed": failed if len(on) == board["total"] else None,
                 "n_rows": max(one["n_rows"] for one in on),
                 "best": None if best is None else best["score"],
@@ -230,7 +252,7 @@ def spent(
             "joules": total["joules"],
             "gco2e": total["gco2e"],
         }
-    own = [one for one in trials if one["model"] != "ensemble"]
+    own = [one for one in trials if one["model"] != ENSEMBLE]
     grams = [one["gco2e"] for one in own if one["gco2e"] is not None]
     return {
         "cpu_seconds": sum(one["cpu_seconds"] for one in own),

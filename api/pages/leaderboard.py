@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from flask import Blueprint, Response, render_template, request
 
 from api import charts
 from api.pages.asking import Refused, get, get_or_none, send
+from api.pages.jobs import ENSEMBLE
 from api.report import METRICS
 from automl.trial import RUNGS
 
@@ -52,6 +54,8 @@ def show(job_id: str) -> Any:
         job=job,
         rows=rows,
         total=page["total"],
+        ensembles=sum(one["model"] == ENSEMBLE for one in drawn["items"]),
+        honest=honest(job, drawn["items"], metric=metric),
         page=number,
         n_pages=max(1, math.ceil(page["total"] / PAGE)),
         asked=asked,
@@ -67,6 +71,25 @@ def show(job_id: str) -> Any:
         steps=SLIDER_STEPS,
         decades=SLIDER_DECADES,
     )
+
+
+def honest(
+    job: Mapping[str, Any], trials: Sequence[Mapping[str, Any]], *, metric: str | None
+) -> dict[str, Any] | None:
+    """What the finished model scores on rows that chose neither its weights nor its calibration.
+
+    The number of its trial, the score and its version; None where there is no such model (any
+    more), or where the leaderboard has the same score of it.
+    """
+    champion, version = (job["result"] or {}).get("champion"), job["model_version"]
+    row = next((one for one in trials if one["number"] == champion), None)
+    if version is None or row is None:
+        return None
+    card = get_or_none(f"/v1/models/{job['model']}/card", version=version) or {}
+    score = (card.get("scores") or {}).get(metric)
+    if score is None or (row["score"] is not None and math.isclose(score, row["score"])):
+        return None
+    return {"trial": champion, "score": score, "version": version}
 
 
 @leaderboard.get("/jobs/<job_id>/leaderboard.csv")
@@ -99,16 +122,17 @@ def compare(job_id: str) -> Any:
     """Two to five trials side by side, with the curves of those that were finalists."""
     numbers = sorted({_whole(text, -1) for text in request.args.getlist("trial")} - {-1})
     job = get(f"/v1/jobs/{job_id}")
-    rows = [one for one in (_trial(job_id, number) for number in numbers) if one is not None]
+    rows = [one for one in (trial_of(job_id, number) for number in numbers) if one is not None]
     costs = {name: request.args.get(name) for name in ("missed_cost", "alert_cost")}
     curves, fault = {}, None
-    for row in rows[:MOST_COMPARED]:
+    # A deleted model has no curves, and those of another version are of other trials.
+    for row in rows[:MOST_COMPARED] if job["model_version"] else ():
         whole = row["number"] == (job["result"] or {}).get("champion")
         try:
             curves[row["number"]] = get(
                 f"/v1/models/{job['model']}/curves",
                 member=None if whole else row["number"],
-                version=_version(job),
+                version=job["model_version"],
                 **costs,
             )
         except Refused as refused:
@@ -117,6 +141,7 @@ def compare(job_id: str) -> Any:
     return render_template(
         "pages/compare.html",
         job=job,
+        made=(job["result"] or {}).get("champion") is not None,
         rows=rows[:MOST_COMPARED],
         left_out=max(0, len(rows) - MOST_COMPARED),
         curves=curves,
@@ -128,13 +153,6 @@ def compare(job_id: str) -> Any:
     )
 
 
-def _version(job: dict[str, Any]) -> int | None:
-    """The version that the job made, where it can be told; else the one that answers."""
-    page = get_or_none("/v1/models", limit=100) or {"items": []}
-    made = [one for one in page["items"] if one.get("job") == job["id"]]
-    return made[0]["version"] if made else None
-
-
 def _at(curves: dict[str, Any], job: dict[str, Any]) -> dict[str, Any] | None:
     """The point of a gain curve at the job's alert rate."""
     rate = (job["request"].get("objective") or {}).get("alert_rate") or 0.01
@@ -142,7 +160,7 @@ def _at(curves: dict[str, Any], job: dict[str, Any]) -> dict[str, Any] | None:
     return within[-1] if within else None
 
 
-def _trial(job_id: str, number: int) -> dict[str, Any] | None:
+def trial_of(job_id: str, number: int) -> dict[str, Any] | None:
     """One row of the leaderboard: by number they are in the order of their trials."""
     for offset in (number, max(0, number - 1)):
         page = get(f"/v1/jobs/{job_id}/leaderboard", sort="number", limit=1, offset=offset)

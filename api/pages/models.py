@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
@@ -9,6 +10,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from api import charts
 from api.card import ANOMALY_RANKING, COMPARED, LIFE, NUMBERS, SCORES
 from api.pages.asking import Refused, ask, get, get_or_none
+from api.pages.leaderboard import trial_of
 
 models = Blueprint("models", __name__)
 
@@ -95,8 +97,19 @@ def _page(name: str, *, error: Refused | None = None) -> Any:
         )
         if importance
         else None,
+        trial=_trial(found["model"], provenance.get("trial")),
         error=error,
     )
+
+
+def _trial(model: Mapping[str, Any], number: Any) -> dict[str, Any] | None:
+    """The line of the leaderboard that a model was made from, where it is known."""
+    if not isinstance(number, int):
+        return None
+    try:
+        return trial_of(model["job"], number)
+    except Refused:
+        return None
 
 
 def importances(card: dict[str, Any]) -> list[dict[str, Any]]:
