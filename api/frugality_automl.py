@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from api import frugality_sources as sources
-from api.frugality_afnor import checklist, point
 from api.frugality_facts import Facts
-from api.quantities import digits, duration, energy, share, size
+from api.frugality_points import checklist, compressed, n_tasks, point
+from api.quantities import digits, duration, energy, share
 from api.schemas_frugality import Checklist, Point
 from automl.cost import JOULES_PER_KWH
 from scheduler.equivalents import readable
@@ -90,29 +90,18 @@ def _designed(facts: Facts) -> Iterator[Point]:
         missing=None if front else "There is no front yet.",
         of=[sources.GREEN_AUTOML],
     )
-    n_tasks = (facts.result.get("knowledge") or {}).get("n_tasks")
+    n_earlier = n_tasks(facts)
     yield point(
         "zero",
         theme,
         "Does it make use of what is known without training (zero-cost AutoML)?",
         evidence=[]
-        if not n_tasks
-        else [f"Configurations come in an order learnt on {n_tasks} earlier tasks."],
+        if not n_earlier
+        else [f"Configurations come in an order learnt on {n_earlier} earlier tasks."],
         missing="It still fits models: no score is predicted without a trial.",
         of=[sources.GREEN_AUTOML],
     )
-    dataset = facts.dataset
-    sizes = dataset is not None and dataset.bytes_stored
-    yield point(
-        "data",
-        theme,
-        "Are data compressed?",
-        evidence=[f"{size(dataset.bytes_in)} came, {size(dataset.bytes_stored)} are kept."]
-        if dataset is not None and sizes
-        else [],
-        missing=None if sizes else "The sizes of the data are not known.",
-        of=[sources.GREEN_AUTOML],
-    )
+    yield compressed("data", facts, theme, of=[sources.GREEN_AUTOML])
     line = facts.receipt.get("predict_per_1000_rows")
     yield point(
         "pipelines",

@@ -7,16 +7,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from api.card import escaped
 from api.frugality_afnor import afnor
 from api.frugality_automl import green_automl
-from api.frugality_facts import (
-    Facts,
-    compute,
-    data_used,
-    equivalence,
-    later_of,
-    less_of,
-    phase_rows,
-    use_of,
-)
+from api.frugality_bill import compute, equivalence, phase_rows, use_of
+from api.frugality_data import data_used
+from api.frugality_facts import Facts
+from api.frugality_savings import later_of, less_of
 from api.frugality_sci import sci_of
 from api.quantities import digits
 from api.schemas_frugality import Checklist, Figure, FrugalityAnswer, LeftOut, PhaseRow
