@@ -22,7 +22,7 @@ from api.schemas_answers import (
     DatasetsAnswer,
     ProfileAnswer,
 )
-from api.schemas_relations import AssembleRequest
+from api.schemas_relations import AssembleRequest, VersionRequest
 from api.schemas_schedules import DeletedAnswer, VersionsAnswer
 from api.schemas_uploads import RegisterRequest
 from automl.errors import DataError, FrugalError
@@ -88,13 +88,7 @@ def create(query_data: UploadQuery) -> Any:
 
 def _assembled(query: UploadQuery) -> Any:
     """A data set of several tables, from the spec in the body."""
-    said = sorted(query.model_dump(exclude_none=True, exclude={"name"}))
-    if said:
-        raise DataError(
-            f"{said[0]}: how a file is read was said at its upload",
-            code="invalid_request",
-            details={"field": said[0]},
-        )
+    _check_nothing_said(query)
     body = request.get_json()
     try:
         if isinstance(body, dict) and "uri" in body:
@@ -110,6 +104,17 @@ def _assembled(query: UploadQuery) -> Any:
     )
     location = f"/v1/datasets/{dataset.id}"
     return DatasetAnswer.of(dataset), 201 if created else 200, {"Location": location}
+
+
+def _check_nothing_said(query: UploadQuery) -> None:
+    """Raises DataError where a query says how to read what was read in before."""
+    said = sorted(query.model_dump(exclude_none=True, exclude={"name"}))
+    if said:
+        raise DataError(
+            f"{said[0]}: how a file is read was said at its upload",
+            code="invalid_request",
+            details={"field": said[0]},
+        )
 
 
 def _registered(asked: RegisterRequest) -> Any:
@@ -151,7 +156,13 @@ def append(dataset_id: str, query_data: UploadQuery) -> Any:
     The body is as for a new data set. Its cells are read as those before them, a missing column is
     refused, and a new one is told; nothing is replaced, and rows whose key is there already are
     counted. Only the newest version can be appended to.
+
+    Of several tables the body is JSON, `{}` or `{"name", "sources"}`: the same spec is put together
+    again from the newest version of each table's data set and the files that are in its folders
+    now. A table that lacks a column, or has it as another type, is refused and named.
     """
+    if request.mimetype == JSON:
+        return _renewed(dataset_id, query_data)
     _check_upload()
     base = parts().store.get_dataset(project_id(), dataset_id)
     dataset, created = parts().ingestor.accept(
@@ -161,6 +172,25 @@ def append(dataset_id: str, query_data: UploadQuery) -> Any:
         options=reading_options(query_data),
         now=now(),
         base_id=dataset_id,
+    )
+    location = f"/v1/datasets/{dataset.id}"
+    return DatasetAnswer.of(dataset), 201 if created else 200, {"Location": location}
+
+
+def _renewed(dataset_id: str, query: UploadQuery) -> Any:
+    """The next version of a data set of several tables."""
+    _check_nothing_said(query)
+    try:
+        asked = VersionRequest.model_validate(request.get_json())
+    except ValidationError as error:
+        return invalid(error, location="json")
+    name = query.name or asked.name
+    dataset, created = parts().ingestor.renew(
+        project_id(),
+        base_id=dataset_id,
+        sources=asked.sources,
+        name=None if name is None else called(name),
+        now=now(),
     )
     location = f"/v1/datasets/{dataset.id}"
     return DatasetAnswer.of(dataset), 201 if created else 200, {"Location": location}

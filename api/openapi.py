@@ -239,6 +239,8 @@ def _bodies(paths: Json) -> None:
     models = ("AssembleRequest", "RegisterRequest")
     spec = {"anyOf": [{"$ref": REF.format(model=model)} for model in models]}
     content["application/json"] = {"schema": spec, "example": schemas_relations.EXAMPLE}
+    content = paths["/v1/datasets/{dataset_id}/versions"]["post"]["requestBody"]["content"]
+    content["application/json"] = {"schema": {"$ref": REF.format(model="VersionRequest")}}
     paths["/v1/models/{name}/outcomes"]["post"]["requestBody"] = {
         "required": True,
         "description": "Labels by key",

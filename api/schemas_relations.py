@@ -158,6 +158,28 @@ class AssembleRequest(Body):
         return self.spec.model_dump(mode="json", exclude_unset=True)
 
 
+class VersionRequest(Body):
+    """The next version of a data set of several tables."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {"sources": {"balances": {"dataset": "5f0c54f1c1e04b0e9d2f6a1b7c3d8e90"}}}
+        }
+    )
+
+    name: Annotated[str, Field(min_length=1, max_length=255, pattern=NO_NUL)] | None = Field(
+        None, description="for people; that of the version before where none is said"
+    )
+    sources: Annotated[
+        dict[TableName, Annotated[dict[str, Text], Field(min_length=1, max_length=4)]],
+        Field(max_length=MAX_TABLES),
+    ] = Field(
+        {},
+        description="by table, where its rows are now, if that is not the newest version of the "
+        "same data set or the files in the same folder",
+    )
+
+
 class PredictionsRequest(Body):
     """Every row of a data set is to be predicted."""
 

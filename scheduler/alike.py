@@ -66,6 +66,90 @@ def check_alike(
     _check_cut_off(mine, theirs)
 
 
+def check_columns(like: Mapping[str, Any], types: Mapping[str, Mapping[str, str]]) -> None:
+    """Raise where tables no longer have the columns of the version before; new ones are no matter.
+
+    Parameters
+    ----------
+    like : what the profile of the version before says of its `relations`
+    types : by table, those of the columns that are there now
+
+    Raises
+    ------
+    DataError
+        ``missing_columns``, ``wrong_type`` and, of a column by which rows find their entity,
+        ``key_type_mismatch``; with table and column.
+    """
+    tables = like["spec"]["tables"]
+    for name, before in like["types"].items():
+        here = types.get(name)
+        if here is None or name not in tables:
+            continue
+        left = set(tables[name].get("exclude", ()))
+        wanted = {one: kind for one, kind in before.items() if one not in left}
+        absent = [one for one in wanted if one not in here]
+        if absent:
+            raise DataError(
+                f"table {name!r} lacks {len(absent)} column(s) that it had in the version before, "
+                f"first {absent[0]!r}",
+                code="missing_columns",
+                table=name,
+                column=absent[0],
+                details={"columns": absent[:20]},
+            )
+        for one, kind in wanted.items():
+            if not _alike(kind, here[one]):
+                is_key = one in _keys(like["spec"], name)
+                raise DataError(
+                    f"'{name}.{one}' is of type {here[one]}; it was {kind} in the version before"
+                    + (", and rows find their entity by it" if is_key else ""),
+                    code="key_type_mismatch" if is_key else "wrong_type",
+                    table=name,
+                    column=one,
+                    details={"before": kind, "now": here[one]},
+                )
+
+
+def check_kinds(like: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Raise where a table has become of another kind, such as two rows for a key where one was.
+
+    Both are what a profile says of its `relations`. Raises DataError ``other_kind``.
+    """
+    for name, before in like["tables"].items():
+        one, other = before.get("kind"), given["tables"].get(name, {}).get("kind")
+        if None not in (one, other) and one != other:
+            raise DataError(
+                f"table {name!r} had {KINDS[one]} in the version before, and now has "
+                f"{KINDS[other]}",
+                code="other_kind",
+                table=name,
+                column=_first(like["spec"]["tables"][name].get("key")),
+            )
+
+
+def _keys(spec: Mapping[str, Any], name: str) -> set[str]:
+    """Columns of a table by which it finds another, or is found."""
+    found = {*_listed(spec["tables"][name].get("key"))}
+    if name == spec.get("entities"):
+        found |= {*_listed(spec.get("key"))}
+    for other in spec["tables"].values():
+        for text in _listed(other.get("to")):
+            table, _, column = text.partition(".")
+            if table == name:
+                found |= {column} if column else {*_listed(other.get("key"))}
+    return found
+
+
+def _listed(names: Any) -> list[str]:
+    if not names:
+        return []
+    return [names] if isinstance(names, str) else [str(one) for one in names]
+
+
+def _first(names: Any) -> str | None:
+    return next(iter(_listed(names)), None)
+
+
 def _used(spec: Mapping[str, Any], not_read: Mapping[str, Sequence[str] | None]) -> list[str]:
     """The tables that are read, those that they are found over, and those they look up."""
     tables = spec["tables"]

@@ -29,6 +29,7 @@ from scheduler.forgetting import forget_labels
 from scheduler.knowledge import LocalKnowledge
 from scheduler.reading import key_of, parts_of
 from scheduler.records import DatasetState, StoredDataset
+from scheduler.renewing import like_of, renewal_of
 from scheduler.sources import check_target, checked_spec, files_of, sources_of, tables_of
 from scheduler.store import Store
 
@@ -39,6 +40,7 @@ ADMIT_SECONDS = 300.0
 # Reading in takes about 20 CPU-seconds per GB; a file that takes 100 times that is an attack.
 INGEST_SECONDS = 4 * 3600.0
 MOST_AT_ONCE = 2
+USABLE = (DatasetState.INGESTING, DatasetState.READY)
 _UNREADABLE = ("child_crashed", "child_timed_out", "child_out_of_memory")
 
 
@@ -70,6 +72,7 @@ class _Reading:
     options: Mapping[str, Any]
     base: _Base | None = None
     tables: Mapping[str, Any] | None = None  # of several tables: what each is read from
+    like: Mapping[str, Any] | None = None  # of their next version: the relations of the one before
     looked: Future[None] = field(default_factory=Future)
     dataset: StoredDataset | None = None
     stored: threading.Event = field(default_factory=threading.Event)
@@ -194,7 +197,7 @@ class Ingestor:
         declared = checked_spec(spec)
         versions = sources_of(self._store, project_id, declared)
         check_target(declared, versions)
-        files = files_of(declared, self._settings.feed_roots)
+        files = files_of(declared, self._settings)
         tables = tables_of(versions, self._artifacts) | files
         identity: dict[str, Any] = {"spec": declared}
         if files:  # the same files; where they changed it is another data set
@@ -217,10 +220,88 @@ class Ingestor:
         log.info("data set %s: %d tables%s", dataset.id, len(tables), "" if created else ", known")
         return dataset, created
 
-    def _begin(self, dataset: StoredDataset, tables: Mapping[str, Any], now: datetime) -> None:
+    def renew(
+        self,
+        project_id: str,
+        *,
+        base_id: str,
+        sources: Mapping[str, Mapping[str, str]] | None = None,
+        name: str | None = None,
+        now: datetime,
+    ) -> tuple[StoredDataset, bool]:
+        """Put the next version of a data set of several tables together, and start doing so.
+
+        The same spec over its tables as they are now; `sources` are others of theirs. Where
+        nothing has changed, it is the version that is there already.
+
+        Returns
+        -------
+        (StoredDataset, bool)
+            INGESTING or further, and whether it is new.
+
+        Raises
+        ------
+        DataError
+            What stands against it by the columns of its tables, as `scheduler.alike` has it, or
+            by what it is made of, as `renewal_of`; nothing is kept.
+        UnknownRecord, Gone, Conflict
+            As `renewal_of`; Conflict ``newer_version``.
+        """
+        found = renewal_of(
+            self._store,
+            self._artifacts,
+            project_id,
+            base_id,
+            roots=self._settings.feed_roots,
+            sources=sources,
+        )
+        marks = [fingerprint("", found.identity, series=one) for one in (None, found.series)]
+        series = self._store.series(project_id, base_id)
+        for one in reversed(series):  # the first version has no series yet
+            if one.fingerprint in marks[bool(one.root_id) :] and one.state in USABLE:
+                return one, False
+        reading = _Reading(
+            upload="", options={"spec": found.spec}, tables=found.tables, like=found.like
+        )
+        kept = False
+        try:
+            self._start(reading)
+            reading.looked.result()
+            dataset, kept = self._store.add_dataset(
+                StoredDataset(
+                    id=uuid.uuid4().hex,
+                    project_id=project_id,
+                    name=name or found.base.name,
+                    fingerprint=marks[1],
+                    base_id=base_id,
+                    state=DatasetState.INGESTING,
+                    created_at=now,
+                    upload=None,
+                    bytes_in=sum(int(one["bytes"]) for one in found.tables.values()),
+                    options={"spec": found.spec},
+                )
+            )
+            if kept:
+                self._take(reading, dataset, now)
+        finally:
+            if not kept:
+                reading.cancelled.set()
+            reading.stored.set()
+        log.info(
+            "data set %s: version %d%s", dataset.id, dataset.version, "" if kept else ", known"
+        )
+        return dataset, kept
+
+    def _begin(
+        self,
+        dataset: StoredDataset,
+        tables: Mapping[str, Any],
+        now: datetime,
+        like: Mapping[str, Any] | None = None,
+    ) -> None:
         """Start putting together what is claimed."""
         reading = _Reading(upload="", options=dataset.options, tables=tables, dataset=dataset)
-        reading.renewed = now
+        reading.renewed, reading.like = now, like
         reading.looked.set_result(None)
         reading.stored.set()
         with self._lock:
@@ -236,8 +317,8 @@ class Ingestor:
             raise Conflict(f"the data set is {dataset.state}, not READY", code="dataset_not_ready")
         if dataset.spec is not None:
             raise DataError(
-                "the data set is of several tables: append to one of those, and put them together "
-                "again",
+                "the data set is of several tables: append to one of those, and send a JSON body "
+                "instead of a file, for a version with the newest rows of each",
                 code="not_supported",
             )
         return _Base(dataset=dataset, parts=parts_of(versions, self._artifacts))
@@ -293,12 +374,13 @@ class Ingestor:
             spec = dataset.spec or {}
             versions = sources_of(self._store, dataset.project_id, spec)
             tables = tables_of(versions, self._artifacts)
-            tables |= files_of(spec, self._settings.feed_roots)
+            tables |= files_of(spec, self._settings)
+            like = like_of(self._store, dataset)
         except FrugalError as error:
             self._invalidate(dataset, problem_of(error))
             return False
         log.info("data set %s: putting it together again after a restart", dataset.id)
-        self._begin(dataset, tables, now)
+        self._begin(dataset, tables, now, like)
         return True
 
     def _start(self, reading: _Reading) -> None:
@@ -362,6 +444,7 @@ class Ingestor:
                 "spec": dict(reading.options["spec"]),
                 "tables": dict(reading.tables),
                 "now": self._clock().isoformat(),
+                "like": reading.like,
             }
         try:
             result: dict[str, Any] = call(
@@ -369,6 +452,7 @@ class Ingestor:
                 what,
                 memory_bytes=settings.child_memory_bytes,
                 cpu_seconds=INGEST_SECONDS,
+                passed=settings.storage_variables if reading.tables is not None else (),
                 wall_seconds=2 * INGEST_SECONDS,
                 on_message=go_on,
                 cancelled=lambda: self._is_cancelled(reading),

@@ -54,8 +54,8 @@ def take_outcomes(
     dataset = store.newest_version(model.project_id, model.dataset_id)
     if dataset.state is DatasetState.DELETED:
         raise Gone("the data set of the model was deleted")
-    if dataset.state is DatasetState.INGESTING:
-        dataset = store.versions_of(model.project_id, dataset.id)[-2]
+    if dataset.state is DatasetState.INGESTING and dataset.base_id is not None:
+        dataset = store.get_dataset(model.project_id, dataset.base_id)
     if dataset.state is not DatasetState.READY:
         raise Conflict(f"the data set is {dataset.state}, not READY", code="dataset_not_ready")
     versions = store.versions_of(model.project_id, dataset.id)
@@ -97,7 +97,7 @@ def take_outcomes(
                 id=uuid.uuid4().hex,
                 project_id=model.project_id,
                 model_name=model.name,
-                root_id=versions[0].id,
+                root_id=dataset.root_id or dataset.id,
                 received_at=now,
                 artifact=name,
                 sha256=sha256,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from scheduler.alike import check_columns, check_kinds
+from scheduler.child import Channel
 from scheduler.reading import meter_of, source_of
 
 if TYPE_CHECKING:
@@ -22,20 +24,26 @@ NOW = "now"
 
 
 def assemble(
+    channel: Channel,
     spec: Mapping[str, Any],
     tables: Mapping[str, Mapping[str, Any]],
     destination: str,
     limits: Mapping[str, int],
     watts: Mapping[str, float | None],
     now: str,
+    like: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Put tables together: entity rows as a plain table, and their events in buckets beside it.
+
+    The next version of a data set says so once its tables are seen to have the columns of the one
+    before, and goes on when told to.
 
     Parameters
     ----------
     tables : by name, the files of its `parts`, and how many `bytes` they are; or `files` that
         stay where they are
     now : ISO; events at or after it are of the future
+    like : of a next version, what the profile of the one before says of its `relations`
 
     Returns
     -------
@@ -46,7 +54,8 @@ def assemble(
     Raises
     ------
     DataError
-        What stands against it: the data set is INVALID.
+        What stands against it: before the message the version is refused, else the data set is
+        INVALID.
     """
     from automl.data.options import ReadingLimits
     from automl.meters.base import measure
@@ -57,21 +66,27 @@ def assemble(
     folder = Path(destination)
     moment = datetime.fromisoformat(now)
     with measure(meter_of(watts)) as taken:
-        declared = Spec.from_json(spec)
+        said = Spec.from_json(spec)
+        declared = said if like is None else typed_alike(said, like, tables)
         most = ReadingLimits(**limits)
         in_place = {
             name: [Path(file) for file in one["files"]]
             for name, one in tables.items()
             if "files" in one
         }
+        types = {
+            name: types_of(one["parts"]) for name, one in tables.items() if name not in in_place
+        } | {
+            name: types_in_place(declared.tables[name], files, limits=most)
+            for name, files in in_place.items()
+        }
+        if like is not None:
+            check_columns(like, types)
+            channel.send("looked")
         own = {
             name: source_of(one).write(folder / f"{name}.part")
             for name, one in tables.items()
             if name not in in_place
-        }
-        types = {name: types_of(path) for name, path in own.items()} | {
-            name: types_in_place(declared.tables[name], files, limits=most)
-            for name, files in in_place.items()
         }
         levels = declared.positive if isinstance(declared.positive, list) else [declared.positive]
         made = store(
@@ -91,10 +106,12 @@ def assemble(
     profile["bytes_in"] = sum(before.values())
     reading = {name: dict(one.get("options") or {}) for name, one in tables.items()}
     profile["relations"] = {
-        **about(made, as_said(made.spec, declared), layout, before=before),
+        **about(made, untyped(as_said(made.spec, declared), said), layout, before=before),
         "types": types,
         "reading": reading,
     }
+    if like is not None:
+        check_kinds(like, profile["relations"])
     return {"profile": profile, "cost": taken.cost.to_json()}
 
 
@@ -113,13 +130,39 @@ def as_said(spec: Spec, declared: Spec) -> Spec:
     return replace(spec, cut_off=declared.cut_off) if declared.cut_off.now == NOW else spec
 
 
-def types_of(file: Path) -> dict[str, str]:
+def typed_alike(spec: Spec, like: Mapping[str, Any], tables: Mapping[str, Any]) -> Spec:
+    """The spec whose texts in place are read as those of the version before.
+
+    A whole number may have a fraction some day: of what sort a number is, its cells say.
+    """
+    known: dict[str, TableSpec] = {}
+    for name, one in spec.tables.items():
+        before = like["types"].get(name, {})
+        if "files" not in tables[name] or not before:
+            continue
+        types = {
+            column: kind for column, kind in before.items() if kind not in ("integer", "number")
+        }
+        reading = dict(one.reading)
+        known[name] = replace(one, reading=reading | {"types": types | reading.get("types", {})})
+    return replace(spec, tables={**spec.tables, **known}) if known else spec
+
+
+def untyped(spec: Spec, said: Spec) -> Spec:
+    """The spec without what `typed_alike` added to it; one that windows made has tables more."""
+    tables = {
+        name: replace(one, reading=said.tables[name].reading) if name in said.tables else one
+        for name, one in spec.tables.items()
+    }
+    return replace(spec, tables=tables)
+
+
+def types_of(parts: Sequence[str]) -> dict[str, str]:
     """The types of a stored table's columns, by name."""
-    import pyarrow.parquet as pq
+    from automl.data.versions import TYPE_NAMES, Joining
 
-    from automl.data.versions import TYPE_NAMES
-
-    return {field.name: TYPE_NAMES.get(field.type, "string") for field in pq.read_schema(file)}
+    with Joining([Path(part) for part in parts]) as joining:
+        return {one.name: TYPE_NAMES.get(one.type, "string") for one in joining.schema}
 
 
 def types_in_place(about: TableSpec, files: list[Path], *, limits: Any) -> dict[str, str]:

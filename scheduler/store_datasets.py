@@ -203,10 +203,11 @@ class DatasetStore(Database):
     def versions_of(self, project_id: str, dataset_id: str) -> list[StoredDataset]:
         """The versions that a data set is made of, the first one first, itself last.
 
-        Each stores only the rows that it added. Raises UnknownRecord.
+        Each stores only the rows that it added; one of several tables has all of its rows, and is
+        made of nothing but itself. Raises UnknownRecord.
         """
         dataset = self.get_dataset(project_id, dataset_id)
-        if dataset.base_id is None:
+        if dataset.base_id is None or dataset.spec is not None:
             return [dataset]
         with self.read() as connection:
             series = {one.id: one for one in _series(connection, dataset)}
