@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, Self
 
 import numpy as np
@@ -64,3 +65,15 @@ class Group(Protocol):
     def fit(self, table: EventTable, spans: Spans, *, seed: int) -> FittedGroup | None:
         """Decide what to compute from training rows; None where the table offers nothing."""
         ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class Narrowing:
+    """A fitted group whose features can be left out one by one, with nothing else to drop."""
+
+    table: str
+    columns: Sequence[str]
+
+    def only(self, columns: Sequence[str]) -> Self:
+        """The same with some of its columns."""
+        return replace(self, columns=[name for name in self.columns if name in set(columns)])

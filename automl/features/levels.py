@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from automl.features.group import Column
+from automl.features.group import Column, Narrowing
 from automl.features.mined import MIN_ENTITIES, seen
 from automl.features.segments import Block, Stretches, blocks, kept_before
 from automl.features.windows import Window, choose_windows
@@ -41,7 +41,7 @@ MOST = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)
-class FittedLevels:
+class FittedLevels(Narrowing):
     """Counts and shares of warnings and errors over windows.
 
     `T.level.error.count.7d` is the number of lines that are errors or worse in the last 7 days,
@@ -54,11 +54,9 @@ class FittedLevels:
     """
 
     kind = "levels"
-    table: str
     column: str
     is_said: bool
     windows: tuple[Window, ...]
-    columns: Sequence[str]
 
     @property
     def reads(self) -> Sequence[str]:
@@ -120,10 +118,6 @@ class FittedLevels:
             "since_error": (end - kept.last(time[at])) / unit,
             "lines_since_error": block.whole.end - 1 - last_at,
         }
-
-    def only(self, columns: Sequence[str]) -> Self:
-        """The same with some of its columns."""
-        return replace(self, columns=[name for name in self.columns if name in set(columns)])
 
     def to_json(self) -> dict[str, Any]:
         """As `from_json` reads it."""

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from automl.features.group import Narrowing
 from automl.features.segments import BLOCK, Block, blocks
 from automl.logs.templates import TemplateMiner, Templates
 from automl.logs.tree import UNSEEN
@@ -45,6 +47,38 @@ class _Assigned:
 
 _fitted: list[_Fitted] = []
 _assigned: list[_Assigned] = []
+
+
+@dataclass(frozen=True, kw_only=True)
+class MinedGroup(Narrowing):
+    """What the fitted groups that are made of templates share."""
+
+    kind: ClassVar[str]
+    message: str
+    templates: Templates
+
+    @property
+    def reads(self) -> Sequence[str]:
+        return (self.message,)
+
+    def _shared(self) -> dict[str, Any]:
+        return {
+            "kind": self.kind,
+            "table": self.table,
+            "message": self.message,
+            "templates": self.templates.to_json(),
+            "columns": list(self.columns),
+        }
+
+    @staticmethod
+    def _read(data: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments that `_shared` tells."""
+        return {
+            "table": data["table"],
+            "message": data["message"],
+            "templates": Templates.from_json(data["templates"]),
+            "columns": list(data["columns"]),
+        }
 
 
 def templates_of(table: EventTable, spans: Spans) -> Templates | None:

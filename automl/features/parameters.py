@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -12,11 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from automl.features.group import Column
-from automl.features.mined import MIN_ENTITIES, codes_of, seen, templates_of
+from automl.features.mined import MIN_ENTITIES, MinedGroup, codes_of, seen, templates_of
 from automl.features.segments import blocks
 from automl.features.windows import Window, choose_windows
 from automl.logs.masking import MASK
-from automl.logs.templates import Templates
 from automl.relations.tables import EventTable, Floats, Integers, Spans
 
 # So many places are looked at, those of the most frequent templates first.
@@ -31,7 +30,7 @@ STATISTICS = ("mean", "max", "last")
 
 
 @dataclass(frozen=True, kw_only=True)
-class FittedParameters:
+class FittedParameters(MinedGroup):
     """`T.parameter.4.1.mean.all`: of the numbers at place 1 (from 0) of template 4.
 
     Parameters
@@ -40,16 +39,8 @@ class FittedParameters:
     """
 
     kind = "parameters"
-    table: str
-    message: str
-    templates: Templates
     places: tuple[tuple[int, int], ...]
     window: Window
-    columns: Sequence[str]
-
-    @property
-    def reads(self) -> Sequence[str]:
-        return (self.message,)
 
     def transform(self, table: EventTable, spans: Spans) -> list[Column]:
         """NaN where an entity has no such line; shape (n_entities,), float32."""
@@ -90,32 +81,21 @@ class FittedParameters:
                             found[name.format(what)][block.rows] = value
         return [found[name].astype(np.float32) for name in wanted]
 
-    def only(self, columns: Sequence[str]) -> Self:
-        """The same with some of its columns."""
-        return replace(self, columns=[name for name in self.columns if name in set(columns)])
-
     def to_json(self) -> dict[str, Any]:
         """As `from_json` reads it."""
         return {
-            "kind": self.kind,
-            "table": self.table,
-            "message": self.message,
-            "templates": self.templates.to_json(),
+            **self._shared(),
             "places": [list(one) for one in self.places],
             "window": self.window.to_json(),
-            "columns": list(self.columns),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read what `to_json` wrote."""
         return cls(
-            table=data["table"],
-            message=data["message"],
-            templates=Templates.from_json(data["templates"]),
+            **cls._read(data),
             places=tuple((one, two) for one, two in data["places"]),
             window=Window.from_json(data["window"]),
-            columns=list(data["columns"]),
         )
 
 

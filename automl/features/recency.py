@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
-from automl.features.group import Column
+from automl.features.group import Column, Narrowing
 from automl.features.segments import Block, Stretches, blocks, kept_before
 from automl.features.summaries import positive
 from automl.features.windows import Window, choose_windows
@@ -16,13 +16,11 @@ from automl.relations.tables import SECONDS_PER_DAY, EventTable, Floats, Integer
 
 
 @dataclass(frozen=True, kw_only=True)
-class FittedRecency:
+class FittedRecency(Narrowing):
     """Counts and times of a table's events; dates give days, other times their own units."""
 
     kind = "recency"
-    table: str
     windows: tuple[Window, ...]
-    columns: Sequence[str]
     reads: Sequence[str] = ()
 
     def transform(self, table: EventTable, spans: Spans) -> list[Column]:
@@ -81,10 +79,6 @@ class FittedRecency:
                 found[f"count.{window.name}"] = inside.count.astype(float)
                 found[f"share.{window.name}"] = inside.count / n
         return found
-
-    def only(self, columns: Sequence[str]) -> Self:
-        """The same with some of its columns."""
-        return replace(self, columns=[name for name in self.columns if name in set(columns)])
 
     def to_json(self) -> dict[str, Any]:
         """As `from_json` reads it."""

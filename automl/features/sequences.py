@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
 
 from automl.features.group import Column
-from automl.features.mined import MIN_ENTITIES, Coded, coded_blocks, codes_of, templates_of
+from automl.features.mined import (
+    MIN_ENTITIES,
+    Coded,
+    MinedGroup,
+    coded_blocks,
+    codes_of,
+    templates_of,
+)
 from automl.features.segments import Stretches
 from automl.features.windows import Window, choose_windows
-from automl.logs.templates import Templates
 from automl.logs.tree import UNSEEN
 from automl.relations.tables import EventTable, Floats, Integers, Spans
 
@@ -29,7 +35,7 @@ SUMMARIES = ("surprise_mean", "surprise_max", "surprise_last", "rare", "new", "s
 
 
 @dataclass(frozen=True, kw_only=True)
-class FittedSequences:
+class FittedSequences(MinedGroup):
     """Counts of pairs and triples of templates, and how usual their order is.
 
     `T.sequence.pair.3.count` is the number of times that the two templates of `pairs[3]` follow
@@ -48,20 +54,12 @@ class FittedSequences:
     """
 
     kind = "sequences"
-    table: str
-    message: str
-    templates: Templates
     window: Window
     pairs: tuple[tuple[int, ...], ...]
     triples: tuple[tuple[int, ...], ...]
     turns: Mapping[tuple[int, int], int]
     totals: tuple[int, ...]
     sequences: Mapping[int, int]
-    columns: Sequence[str]
-
-    @property
-    def reads(self) -> Sequence[str]:
-        return (self.message,)
 
     def transform(self, table: EventTable, spans: Spans) -> list[Column]:
         """Counts of none are 0, the rest NaN; shape (n_entities,), float32."""
@@ -123,40 +121,29 @@ class FittedSequences:
         logs = [np.log((self.totals[one] + n_states) / (n + 1)) for _, one, n in ordered]
         return np.array([one for one, _, _ in ordered], dtype=np.int64), np.array(logs)
 
-    def only(self, columns: Sequence[str]) -> Self:
-        """The same with some of its columns."""
-        return replace(self, columns=[name for name in self.columns if name in set(columns)])
-
     def to_json(self) -> dict[str, Any]:
         """As `from_json` reads it; what fewer than three training rows did is not in it."""
         return {
-            "kind": self.kind,
-            "table": self.table,
-            "message": self.message,
-            "templates": self.templates.to_json(),
+            **self._shared(),
             "window": self.window.to_json(),
             "pairs": [list(one) for one in self.pairs],
             "triples": [list(one) for one in self.triples],
             "turns": [[one, two, n] for (one, two), n in self.turns.items()],
             "totals": list(self.totals),
             "sequences": [[one, n] for one, n in self.sequences.items()],
-            "columns": list(self.columns),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read what `to_json` wrote."""
         return cls(
-            table=data["table"],
-            message=data["message"],
-            templates=Templates.from_json(data["templates"]),
+            **cls._read(data),
             window=Window.from_json(data["window"]),
             pairs=tuple(tuple(one) for one in data["pairs"]),
             triples=tuple(tuple(one) for one in data["triples"]),
             turns={(one, two): n for one, two, n in data["turns"]},
             totals=tuple(data["totals"]),
             sequences=dict(data["sequences"]),
-            columns=list(data["columns"]),
         )
 
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
 
 from automl.features.group import Column
-from automl.features.mined import Coded, coded_blocks, codes_of, templates_of
+from automl.features.mined import Coded, MinedGroup, coded_blocks, codes_of, templates_of
 from automl.features.windows import Window, choose_windows
-from automl.logs.templates import Templates
 from automl.logs.tree import UNSEEN
 from automl.relations.tables import EventTable, Floats, Integers, Spans
 
@@ -21,7 +20,7 @@ SUMMARIES = ("kinds", "rarity_mean", "rarity_max", "unseen", "unseen_share")
 
 
 @dataclass(frozen=True, kw_only=True)
-class FittedTemplates:
+class FittedTemplates(MinedGroup):
     """Counts of templates over windows, and how rare the lines are.
 
     `T.template.3.count.all` is the number of lines of template 3 (the texts are in its JSON),
@@ -31,15 +30,7 @@ class FittedTemplates:
     """
 
     kind = "templates"
-    table: str
-    message: str
-    templates: Templates
     windows: tuple[Window, ...]
-    columns: Sequence[str]
-
-    @property
-    def reads(self) -> Sequence[str]:
-        return (self.message,)
 
     def transform(self, table: EventTable, spans: Spans) -> list[Column]:
         """Counts of none are 0, shares and rarity of none NaN; shape (n_entities,), float32."""
@@ -87,30 +78,19 @@ class FittedTemplates:
         counts = np.array([*self.templates.counts, 0.0]) + 1.0
         return np.asarray(-np.log(counts / (self.templates.n_lines + len(counts))))
 
-    def only(self, columns: Sequence[str]) -> Self:
-        """The same with some of its columns."""
-        return replace(self, columns=[name for name in self.columns if name in set(columns)])
-
     def to_json(self) -> dict[str, Any]:
         """As `from_json` reads it; the words of templates that three or more subjects have."""
         return {
-            "kind": self.kind,
-            "table": self.table,
-            "message": self.message,
-            "templates": self.templates.to_json(),
+            **self._shared(),
             "windows": [window.to_json() for window in self.windows],
-            "columns": list(self.columns),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read what `to_json` wrote."""
         return cls(
-            table=data["table"],
-            message=data["message"],
-            templates=Templates.from_json(data["templates"]),
+            **cls._read(data),
             windows=tuple(Window.from_json(one) for one in data["windows"]),
-            columns=list(data["columns"]),
         )
 
 
