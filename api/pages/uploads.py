@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.exceptions import RequestEntityTooLarge
@@ -10,7 +10,7 @@ from werkzeug.exceptions import RequestEntityTooLarge
 from api.context import parts
 from api.pages.asking import Json, Refused, ask, get, send
 from api.pages.rights import may
-from api.schemas import UploadQuery
+from api.schemas import LogFormat, UploadQuery
 
 uploads = Blueprint("uploads", __name__)
 
@@ -20,19 +20,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
     "decimal": (".", ","),
     "header": ("true", "false"),
     "non_finite": ("error", "null"),
-    "log_format": (
-        "common",
-        "combined",
-        "apache_error",
-        "syslog",
-        "hdfs",
-        "bgl",
-        "log4j",
-        "jsonl",
-        "key_message",
-        "iso_message",
-        "columns",
-    ),
+    "log_format": get_args(LogFormat),
 }
 _TITLES = {
     "log_format": "Raw log: format of its lines",
