@@ -153,11 +153,11 @@ def stopped(job: Mapping[str, Any]) -> dict[str, float]:
     """Why a search stopped, in numbers by what they are; whose limit it is that is told of.
 
     >>> stop = {"reason": "budget", "used": 8, "limit": 8, "unit": "trials", "rate": None}
-    >>> stopped({"request": {"mode": "frugal"}, "result": {"stop": stop}})
+    >>> stopped({"request": {"mode": "eco"}, "result": {"stop": stop}})
     {'used so far, trials': 8, 'your limit, trials': 8}
     >>> stop = {"reason": "rate", "limit": 1.2, "unit": "expected_cpu_seconds"}
-    >>> stopped({"request": {"mode": "frugal"}, "result": {"stop": stop}})
-    {"limit of the mode 'frugal', expected CPU-seconds": 1.2}
+    >>> stopped({"request": {"mode": "eco"}, "result": {"stop": stop}})
+    {"limit of the mode 'eco', expected CPU-seconds": 1.2}
     """
     stop = (job["result"] or {}).get("stop") or {}
     unit = str(stop.get("unit") or "").replace("_", " ").replace("cpu seconds", "CPU-seconds")
