@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,19 +18,17 @@ from api.cli import app
 from api.cli_files import spec_with_files
 from api.cli_shared import exit_code, megabytes
 from automl.errors import DataError
-from tests.api.parts import Site, build
-from tests.api.test_cli_service import frugal, url  # noqa: F401
+from tests.api.parts import Site
 
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 CSV = "age;y\n41;0\n52;1\n"
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    made = build(tmp_path)
-    made.model()
-    yield made
-    made.store.close()
+def site(site: Site) -> Site:
+    """With a model."""
+    site.model()
+    return site
 
 
 @pytest.fixture
@@ -41,7 +38,7 @@ def table(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_data_set_from_its_upload_to_its_end(frugal: Any, table: Path) -> None:  # noqa: F811
+def test_a_data_set_from_its_upload_to_its_end(frugal: Any, table: Path) -> None:
     added = frugal("datasets", "add", str(table), "--option", "delimiter=;", "--json")
     one = json.loads(added.stdout)
     assert (one["state"], one["options"]) == ("READY", {"delimiter": ";"})
@@ -53,7 +50,7 @@ def test_a_data_set_from_its_upload_to_its_end(frugal: Any, table: Path) -> None
     assert "not_found" in frugal("datasets", "rm", "0" * 32, status=4).stderr
 
 
-def test_a_run_that_does_not_wait(frugal: Any, site: Site, table: Path) -> None:  # noqa: F811
+def test_a_run_that_does_not_wait(frugal: Any, site: Site, table: Path) -> None:
     told = ("--target", "y", "--positive", "1", "--exclude", "age", "--limit-trials", "3")
     more = ("--metric", "roc_auc", "--mode", "eco", "--model", "m", "--seed", "7", "--detach")
     job = frugal("run", str(table), *told, *more).stdout.strip()
@@ -72,7 +69,7 @@ def test_a_run_that_does_not_wait(frugal: Any, site: Site, table: Path) -> None:
     assert frugal("jobs", "watch", job, status=5).stdout  # it was cancelled: there is no model
 
 
-def test_further_fields_come_as_json(frugal: Any, table: Path) -> None:  # noqa: F811
+def test_further_fields_come_as_json(frugal: Any, table: Path) -> None:
     body = json.dumps({"objective": {"alert_rate": 0.05}, "seed": 3})
     asking = ("run", str(table), "--target", "y", "--detach", "--json", "--request", "-")
     job = json.loads(frugal(*asking, stdin=body).stdout)
@@ -81,7 +78,7 @@ def test_further_fields_come_as_json(frugal: Any, table: Path) -> None:  # noqa:
     assert "--request is not a JSON object" in frugal(*asking, stdin="[]", status=1).stderr
 
 
-def test_a_plan_says_what_waiting_saves(frugal: Any, table: Path) -> None:  # noqa: F811
+def test_a_plan_says_what_waiting_saves(frugal: Any, table: Path) -> None:
     planned = ("plan", str(table), "--target", "y", "--low-carbon", "--zone", "DE")
     found = json.loads(frugal(*planned, "--json").stdout)
     shown = frugal(*planned).stdout
@@ -89,7 +86,7 @@ def test_a_plan_says_what_waiting_saves(frugal: Any, table: Path) -> None:  # no
     assert shown.count(" UTC") >= 2 * len(found["alternatives"])
 
 
-def test_models_and_their_versions(frugal: Any, tmp_path: Path) -> None:  # noqa: F811
+def test_models_and_their_versions(frugal: Any, tmp_path: Path) -> None:
     assert json.loads(frugal("models", "list", "--json").stdout)[0]["name"] == "customers-y"
     assert "version 1" in frugal("models", "show", "customers-y").stdout
     assert frugal("models", "card", "customers-y").stdout.startswith("# customers-y")
@@ -101,7 +98,7 @@ def test_models_and_their_versions(frugal: Any, tmp_path: Path) -> None:  # noqa
     assert frugal("models", "show", "customers-y", status=4)
 
 
-def test_a_newcomers_faults(frugal: Any, table: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_newcomers_faults(frugal: Any, table: Path, tmp_path: Path) -> None:
     assert "is no file" in frugal("run", "nowhere.csv", "--target", "y", status=2).stderr
     assert "--spec" in frugal("run", str(tmp_path), status=2).stderr
     assert "could be 'y'" in frugal("run", str(table), status=1).stderr
@@ -186,7 +183,7 @@ def test_nothing_is_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     assert "FRUGAL_TOKEN" in result.stderr
 
 
-def test_who_stops_reading_ends_it_quietly(url: str, site: Site) -> None:  # noqa: F811
+def test_who_stops_reading_ends_it_quietly(url: str, site: Site) -> None:
     code = "from api.cli import main; main(['carbon', 'zones', '--json'])"
     known = {"FRUGAL_URL": url, "FRUGAL_TOKEN": site.secret}
     reader, writer = os.pipe()
@@ -203,7 +200,7 @@ def test_who_stops_reading_ends_it_quietly(url: str, site: Site) -> None:  # noq
     assert (done.returncode, done.stderr) == (1, "")
 
 
-def test_the_doctor(frugal: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def test_the_doctor(frugal: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = json.loads(frugal("doctor", "--data-dir", str(tmp_path), "--json").stdout)
     names = [one["name"] for one in found["findings"]]
     assert found["ok"]

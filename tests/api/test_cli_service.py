@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
-from werkzeug.serving import make_server
+from typer.testing import Result
 
-from api.cli import app
 from api.client import FrugalClient, ServiceError
 from scheduler.records_schedules import RunState
-from tests.api.parts import NOW, Site, build
+from tests.api.parts import NOW, Site
 from tests.api.test_ledger import A, line
 
 ASKED = {
@@ -27,35 +23,10 @@ ASKED = {
 
 
 @pytest.fixture
-def url(site: Site) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, site.app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-@pytest.fixture
-def site(tmp_path: Path) -> Iterator[Site]:
-    made = build(tmp_path)
-    made.model()
-    yield made
-    made.store.close()
-
-
-@pytest.fixture
-def frugal(site: Site, url: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setenv("FRUGAL_URL", url)
-    monkeypatch.setenv("FRUGAL_TOKEN", site.secret)
-
-    def run(*arguments: str, status: int = 0, stdin: str | None = None) -> Result:
-        result = CliRunner().invoke(app, list(arguments), input=stdin)
-        assert result.exit_code == status, result.output
-        return result
-
-    return run
+def site(site: Site) -> Site:
+    """With a model."""
+    site.model()
+    return site
 
 
 def as_json(result: Result) -> Any:

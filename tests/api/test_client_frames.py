@@ -22,7 +22,7 @@ from api.client_frames import is_frame, to_parquet, to_rows
 from api.client_plot import front_chart
 from api.client_rows import joined_parquet, pieces_of
 from automl.errors import DataError
-from tests.api.test_client import Script, client, reply, script  # noqa: F401
+from tests.api.script import Script, reply
 
 COLUMNS = {"age": [41, 52, 63], "name": ["a", None, "c"]}
 MAKERS: dict[str, Callable[[], Any]] = {
@@ -45,8 +45,8 @@ def answered(content: bytes, **report: Any) -> Any:
 
 @pytest.mark.parametrize("kind", MAKERS)
 def test_a_table_is_answered_by_one_of_its_kind(
-    client: FrugalClient,  # noqa: F811
-    script: Script,  # noqa: F811
+    client: FrugalClient,
+    script: Script,
     kind: str,
 ) -> None:
     rows = MAKERS[kind]()
@@ -64,8 +64,8 @@ def test_a_table_is_answered_by_one_of_its_kind(
 
 
 def test_many_rows_go_in_pieces_and_smaller_ones_where_those_are_refused(
-    client: FrugalClient,  # noqa: F811
-    script: Script,  # noqa: F811
+    client: FrugalClient,
+    script: Script,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(client_models, "BLOCK_ROWS", 4)
@@ -79,7 +79,7 @@ def test_many_rows_go_in_pieces_and_smaller_ones_where_those_are_refused(
     assert sizes == [4, 2, 2, 2]
 
 
-def test_drift_is_a_warning(client: FrugalClient, script: Script) -> None:  # noqa: F811
+def test_drift_is_a_warning(client: FrugalClient, script: Script) -> None:
     content = parquet(probability=[0.5], alert=[True])
     script.add("POST /v1/models/m/predict", answered(content, drift=True, out_of_range={"n": 1}))
     with pytest.warns(PredictionWarning, match="'n'"):
@@ -87,8 +87,8 @@ def test_drift_is_a_warning(client: FrugalClient, script: Script) -> None:  # no
 
 
 def test_tables_around_the_rows_are_sent_as_json(
-    client: FrugalClient,  # noqa: F811
-    script: Script,  # noqa: F811
+    client: FrugalClient,
+    script: Script,
 ) -> None:
     predictions = [{"probability": 0.5, "alert": False, "reasons": []}]
     body = {"predictions": predictions, "report": {"drift": False}}
@@ -100,7 +100,7 @@ def test_tables_around_the_rows_are_sent_as_json(
     assert sent["tables"]["t"] == [{"k": 1, "at": "2026-01-02", "x": None}]
 
 
-def test_an_upload_of_a_table_is_parquet(client: FrugalClient, script: Script) -> None:  # noqa: F811
+def test_an_upload_of_a_table_is_parquet(client: FrugalClient, script: Script) -> None:
     script.add("POST /v1/datasets", reply(201, {"id": "d", "state": "READY"}))
     client.upload(MAKERS["pandas"](), name="mine", wait=False)
     path, headers, body = script.requests[0]

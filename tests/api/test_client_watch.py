@@ -12,7 +12,7 @@ from rich.console import Console
 from api.client import FrugalClient, Job, JobFailed
 from api.client_calls import JobEvent
 from api.client_watch import Progress, Shown
-from tests.api.test_client import Script, client, event_stream, reply, script  # noqa: F401
+from tests.api.script import Script, event_stream, reply
 
 JOB = {"id": "a", "request": {"limits": {"cpu_seconds": 10.0, "trials": None}}}
 
@@ -77,13 +77,13 @@ def test_it_is_shown_within_80_columns(terminal: bool) -> None:
         assert max(map(len, text.splitlines())) <= 80
 
 
-def ended(script: Script, name: str, **more: Any) -> None:  # noqa: F811
+def ended(script: Script, name: str, **more: Any) -> None:
     script.add("GET /v1/jobs/a/events", event_stream({"seq": 1, "kind": "end", "data": {}}))
     script.add("GET /v1/jobs/a/events", (204, {}, b""))
     script.add("GET /v1/jobs/a", reply(200, {"id": "a", "state": name, **more}))
 
 
-def test_a_job_is_waited_for_and_read(client: FrugalClient, script: Script) -> None:  # noqa: F811
+def test_a_job_is_waited_for_and_read(client: FrugalClient, script: Script) -> None:
     script.add("POST /v1/jobs", reply(202, {"id": "a", "state": "SUBMITTED", "model": "m"}))
     ended(script, "DONE", model="m")
     job = client.submit({"target": "y"})
@@ -97,7 +97,7 @@ def test_a_job_is_waited_for_and_read(client: FrugalClient, script: Script) -> N
     assert board.score.tolist() == [0.5]
 
 
-def test_a_job_without_a_model_is_an_error(client: FrugalClient, script: Script) -> None:  # noqa: F811
+def test_a_job_without_a_model_is_an_error(client: FrugalClient, script: Script) -> None:
     ended(script, "FAILED", problem={"detail": "no trial ended"}, model="m")
     with pytest.raises(JobFailed, match="no trial ended") as caught:
         Job(client, {"id": "a", "state": "RUNNING"}).wait(progress=False)
