@@ -27,9 +27,8 @@ from api.schemas_schedules import DeletedAnswer, VersionsAnswer
 from api.schemas_uploads import RegisterRequest
 from automl.errors import DataError, FrugalError
 from scheduler.errors import Conflict, Gone, TooLarge
-from scheduler.feed import FeedFile, chunks
 from scheduler.records import DatasetState, StoredDataset
-from scheduler.registered import files_at
+from scheduler.sources import bytes_at
 
 datasets = APIBlueprint("datasets", __name__, url_prefix="/v1", tag="Datasets")
 
@@ -70,7 +69,8 @@ def create(query_data: UploadQuery) -> Any:
     READY: entities with the events, series, logs and lookups around them. It keeps what it was made
     from: rows that are appended to a table later are in a data set that is made again.
 
-    A JSON body `{"name", "uri"}` reads in a file that lies under a folder of the operator.
+    A JSON body `{"name", "uri"}` reads in a file that lies under a folder or in object storage
+    of the operator.
     """
     if request.mimetype == JSON:
         return _assembled(query_data)
@@ -120,17 +120,10 @@ def _check_nothing_said(query: UploadQuery) -> None:
 def _registered(asked: RegisterRequest) -> Any:
     """A data set of one file under the operator's folders, read in as an upload is."""
     options = reading_options(UploadQuery.model_validate(asked.reading()))
-    files = files_at(asked.uri, parts().settings.feed_roots, field="uri")
-    if len(files) != 1:
-        raise DataError(
-            f"the folder has {len(files)} files, and a table of its own is one file; a folder can "
-            "be a table around others, in a spec",
-            code="uri_not_a_file",
-            details={"field": "uri"},
-        )
-    dataset, created = parts().ingestor.accept(
+    site = parts()
+    dataset, created = site.ingestor.accept(
         project_id(),
-        stream_chunks=chunks(FeedFile(path=files[0], name=files[0].name)),
+        stream_chunks=bytes_at(asked.uri, site.settings, site.artifacts, field="uri"),
         name=called(asked.name),
         options=options,
         now=now(),

@@ -20,7 +20,7 @@ import subprocess
 import sys
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -59,6 +59,7 @@ class Child:
         ``module:name``. It is called with `arguments` and, if it has a parameter ``channel``,
         with its `Channel`.
     memory_bytes, cpu_seconds : limits of the child's address space and CPU time; None for none.
+    passed : names of variables that it may know beside the few of every child
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Child:
         *,
         memory_bytes: int | None,
         cpu_seconds: float | None,
+        passed: Sequence[str] = (),
     ) -> None:
         self.function = function
         self._buffer = bytearray()
@@ -79,7 +81,7 @@ class Child:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 pass_fds=(self._lifeline.child_fd,),
-                env=environment(),
+                env=environment(passed),
                 start_new_session=True,
             )
         except BaseException:
@@ -213,6 +215,7 @@ def call(
     memory_bytes: int | None,
     cpu_seconds: float | None,
     wall_seconds: float | None,
+    passed: Sequence[str] = (),
     on_message: Callable[[Any], Any] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Any:
@@ -229,7 +232,9 @@ def call(
         Codes ``child_out_of_memory``, ``child_timed_out``, ``child_crashed``, ``child_cancelled``.
     """
     deadline = None if wall_seconds is None else time.monotonic() + wall_seconds
-    with Child(function, arguments, memory_bytes=memory_bytes, cpu_seconds=cpu_seconds) as child:
+    with Child(
+        function, arguments, memory_bytes=memory_bytes, cpu_seconds=cpu_seconds, passed=passed
+    ) as child:
         while True:
             line = child.read_line(deadline=deadline, cancelled=cancelled)
             if "message" not in line:
@@ -293,9 +298,12 @@ def where(error: BaseException) -> str:
     return "unknown"
 
 
-def environment() -> dict[str, str]:
-    """Return the environment of a child: no secret of the service, this project importable."""
-    passed = {name: os.environ[name] for name in _PASSED if name in os.environ}
+def environment(more: Sequence[str] = ()) -> dict[str, str]:
+    """Return the environment of a child: no secret of the service, this project importable.
+
+    `more` are names of variables that this child needs beside the others.
+    """
+    passed = {name: os.environ[name] for name in (*_PASSED, *more) if name in os.environ}
     root = str(Path(__file__).parents[1])
     if root not in site.getsitepackages():
         passed["PYTHONPATH"] = os.pathsep.join(filter(None, [root, passed.get("PYTHONPATH")]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -11,6 +12,28 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from scheduler.errors import InvalidSetting
 
 GIB = 2**30
+S3_ROOT = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[^/?#\\\x00-\x1f\x7f]+)*/?")
+# As the AWS tools have them, which is how an operator names a storage and the access to it.
+STORAGE_VARIABLES = (
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+    "AWS_SESSION_TOKEN",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL",
+    "AWS_ENDPOINT_URL_S3",
+    "AWS_PROFILE",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_CA_BUNDLE",
+    "AWS_EC2_METADATA_DISABLED",
+    "AWS_ROLE_ARN",
+    "AWS_ROLE_SESSION_NAME",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+)
 
 
 class Settings(BaseSettings):
@@ -119,16 +142,32 @@ class Settings(BaseSettings):
         description="folders that schedules may read new rows from, and whose files may be "
         "registered as tables, by commas; empty: none",
     )
+    s3_roots: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="parts of object storage whose files may be registered as tables, by commas, "
+        "as s3://bucket/prefix; endpoint, region and keys are read from the standard AWS_ "
+        "variables; empty: none",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="least severe lines to log"
     )
 
-    @field_validator("allowed_hosts", "intensity", "webhook_hosts", "feed_roots", mode="before")
+    @field_validator(
+        "allowed_hosts", "intensity", "webhook_hosts", "feed_roots", "s3_roots", mode="before"
+    )
     @classmethod
     def _split_at_commas(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
         return tuple(one.strip() for one in value.split(",") if one.strip())
+
+    @field_validator("s3_roots")
+    @classmethod
+    def _checked_roots(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for one in value:
+            if not S3_ROOT.fullmatch(one) or "/../" in f"{one}/" or "/./" in f"{one}/":
+                raise ValueError("s3://bucket/prefix is needed")
+        return tuple(one.rstrip("/") for one in value)
 
     @classmethod
     def load(cls, **given: Any) -> Settings:
@@ -155,6 +194,11 @@ class Settings(BaseSettings):
     def watts(self) -> dict[str, float | None]:
         """What the meter of a child or a job is made with: see `scheduler.reading.meter_of`."""
         return {"per_core": self.watts_per_core, "per_gb": self.watts_per_gb}
+
+    @property
+    def storage_variables(self) -> tuple[str, ...]:
+        """Names of the variables that processes which read object storage are given."""
+        return STORAGE_VARIABLES if self.s3_roots else ()
 
     @property
     def resolved_database_url(self) -> str:

@@ -99,7 +99,7 @@ class InlineExecutor(Executor):
 class _Server:
     """A running fork server and this process's end of its socket."""
 
-    def __init__(self, preload: tuple[str, ...]) -> None:
+    def __init__(self, preload: tuple[str, ...], passed: tuple[str, ...]) -> None:
         self.socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self.process = subprocess.Popen(
@@ -107,7 +107,7 @@ class _Server:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,  # libraries print there; logs go to standard error
                 pass_fds=(theirs.fileno(),),
-                env=environment(),
+                env=environment(passed),
                 start_new_session=True,
             )
 
@@ -143,10 +143,17 @@ class ForkserverExecutor(Executor):
     nice : int
         Niceness of jobs, 0 to 19.
     preload : names of modules, or ``module:function`` to call, once in the server.
+    passed : names of variables that jobs may know beside the few of every child.
     """
 
-    def __init__(self, *, nice: int = 10, preload: tuple[str, ...] = PRELOAD) -> None:
-        self._nice, self._preload = nice, preload
+    def __init__(
+        self,
+        *,
+        nice: int = 10,
+        preload: tuple[str, ...] = PRELOAD,
+        passed: tuple[str, ...] = (),
+    ) -> None:
+        self._nice, self._preload, self._passed = nice, preload, passed
         self._lock = threading.RLock()
         self._server: _Server | None = None
         self._jobs: dict[str, _Running] = {}
@@ -206,7 +213,7 @@ class ForkserverExecutor(Executor):
                 socket.send_fds(self._server.socket, [message], fds)
                 return
         self._drop_server()
-        self._server = _Server(self._preload)
+        self._server = _Server(self._preload, self._passed)
         socket.send_fds(self._server.socket, [message], fds)
 
     def _drop_server(self) -> None:
@@ -305,14 +312,16 @@ def _death(status: int | None) -> ChildDied:
     return ChildDied(f"the job's process exited with {status}", code="child_crashed", status=status)
 
 
-def make_executor(url: str, *, nice: int = 10) -> JobExecutor:
+def make_executor(url: str, *, nice: int = 10, passed: tuple[str, ...] = ()) -> JobExecutor:
     """Return the executor that `url` names: ``processes`` or ``inline``.
+
+    `nice` and `passed` are those of `ForkserverExecutor`.
 
     >>> type(make_executor("inline")).__name__
     'InlineExecutor'
     """
     if url == "processes":
-        return ForkserverExecutor(nice=nice)
+        return ForkserverExecutor(nice=nice, passed=passed)
     if url == "inline":
         return InlineExecutor()
     raise ValueError(f"executor {url!r} is unknown; known are 'processes' and 'inline'")

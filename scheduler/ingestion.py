@@ -252,7 +252,7 @@ class Ingestor:
             self._artifacts,
             project_id,
             base_id,
-            roots=self._settings.feed_roots,
+            settings=self._settings,
             sources=sources,
         )
         marks = [fingerprint("", found.identity, series=one) for one in (None, found.series)]

@@ -83,8 +83,8 @@ def _path(uri: str, field: str) -> Path:
         raise _not_allowed(field) from None
     if parts.scheme != "file":
         raise DataError(
-            "file:///folder/ is needed; other storage, such as s3://, cannot be read in place: "
-            "mount it under a folder of FRUGAL_FEED_ROOTS, or upload the files",
+            "file:///folder/ or s3://bucket/prefix is needed; other storage cannot be read in "
+            "place: mount it under a folder of FRUGAL_FEED_ROOTS, or upload the files",
             code="uri_not_supported",
             details={"field": field},
         )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from automl.relations.assembling import Assembled
     from automl.relations.layout import Layout
+    from automl.relations.objects import File
     from automl.relations.spec import Spec, TableSpec
 
 LAYOUT = "relations"  # the folder beside the rows
@@ -60,6 +61,7 @@ def assemble(
     from automl.data.options import ReadingLimits
     from automl.meters.base import measure
     from automl.relations.layout import Layout
+    from automl.relations.objects import file_of
     from automl.relations.spec import Spec
     from automl.relations.storing import first_and_positive, store
 
@@ -70,7 +72,7 @@ def assemble(
         declared = said if like is None else typed_alike(said, like, tables)
         most = ReadingLimits(**limits)
         in_place = {
-            name: [Path(file) for file in one["files"]]
+            name: [file_of(file) for file in one["files"]]
             for name, one in tables.items()
             if "files" in one
         }
@@ -165,7 +167,7 @@ def types_of(parts: Sequence[str]) -> dict[str, str]:
         return {one.name: TYPE_NAMES.get(one.type, "string") for one in joining.schema}
 
 
-def types_in_place(about: TableSpec, files: list[Path], *, limits: Any) -> dict[str, str]:
+def types_in_place(about: TableSpec, files: Sequence[File], *, limits: Any) -> dict[str, str]:
     """The types of the columns of files that stay where they are, by name."""
     from automl.data.options import ReadingOptions
     from automl.data.versions import TYPE_NAMES

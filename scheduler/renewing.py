@@ -6,7 +6,7 @@ appended: an event that came late belongs to an entity that was there before.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,6 +14,7 @@ from typing import Any
 
 from automl.errors import DataError
 from scheduler.artifacts import ArtifactStore
+from scheduler.config import Settings
 from scheduler.errors import Conflict, Gone
 from scheduler.records import DatasetState, StoredDataset
 from scheduler.sources import check_target, checked_spec, files_of, sources_of, tables_of
@@ -51,14 +52,14 @@ def renewal_of(
     project_id: str,
     base_id: str,
     *,
-    roots: Collection[Path],
+    settings: Settings,
     sources: Mapping[str, Mapping[str, str]] | None = None,
 ) -> Renewal:
     """Find out what the next version of a data set would be made of; nothing is read.
 
     Parameters
     ----------
-    roots : folders that the operator allows to be read in place
+    settings : what the operator allows to be read in place
     sources : by table, another source than before; of others the data set's newest version, or
         the files that are there now
 
@@ -83,7 +84,7 @@ def renewal_of(
     spec = checked_spec(_with_newest(store, project_id, base.spec, sources or {}))
     versions = sources_of(store, project_id, spec)
     check_target(spec, versions)
-    files = files_of(spec, roots)
+    files = files_of(spec, settings)
     identity: dict[str, Any] = {"spec": spec}
     if files:
         identity["files"] = {name: one["state"] for name, one in files.items()}
@@ -135,7 +136,9 @@ def newest_file(tables: Mapping[str, Any]) -> tuple[str, datetime] | None:
     for name, one in tables.items():
         for file in one.get("files", ()):
             try:
-                written = datetime.fromtimestamp(Path(file).stat().st_mtime, UTC)
+                about = file if isinstance(file, dict) else None  # an object, as it was listed
+                seconds = Path(file).stat().st_mtime if about is None else about["modified"] / 1e9
+                written = datetime.fromtimestamp(seconds, UTC)
             except OSError:
                 raise DataError(
                     f"a file of the table {name!r} went while the folder was looked at; try again",

@@ -86,7 +86,9 @@ class Service:
         clock: Clock = utc_now,
     ) -> None:
         self._store, self._artifacts, self._settings = store, artifacts, settings
-        self._executor = executor or make_executor("processes", nice=settings.job_nice)
+        self._executor = executor or make_executor(
+            "processes", nice=settings.job_nice, passed=settings.storage_variables
+        )
         self._ingestor = ingestor or Ingestor(store, artifacts, settings, clock=clock)
         self._batches = batches or Batches(store, artifacts, settings, clock=clock)
         self._uploads = Uploads(store=store, artifacts=artifacts, settings=settings)

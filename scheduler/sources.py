@@ -1,22 +1,27 @@
 """What one of several tables is put together from, and where the rows are.
 
-A table's rows are those of a data set, or in files under the operator's folders that stay there.
+A table's rows are those of a data set, or in files that stay where the operator has them: under
+folders, or in object storage.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
 
 from automl.errors import DataError
 from automl.relations.spec import Spec
 from scheduler.artifacts import ArtifactStore
-from scheduler.errors import Conflict, Gone
+from scheduler.config import Settings
+from scheduler.errors import Conflict, Gone, TooLarge
+from scheduler.feed import FeedFile, chunks
+from scheduler.objects import fetch, is_object, objects_at, state_of_objects
 from scheduler.reading import parts_of
 from scheduler.records import DatasetState, StoredDataset
 from scheduler.registered import bytes_of, files_at, state_of
 from scheduler.store import Store
+
+T = TypeVar("T")
 
 
 def checked_spec(spec: Mapping[str, Any]) -> dict[str, Any]:
@@ -141,24 +146,27 @@ def tables_of(
     }
 
 
-def files_of(spec: Mapping[str, Any], roots: Collection[Path]) -> dict[str, Any]:
+def files_of(spec: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
     """By table that is registered in place, its `files`, their `state`, `options` and `bytes`.
 
-    Raises DataError as `files_at`, and ``not_supported`` for raw logs, which are uploaded.
+    Raises DataError as `files_at` and `objects_at`.
     """
     found = {}
     for name, table in spec["tables"].items():
         if "uri" not in table["source"]:
             continue
         field = f"spec.tables.{name}.source.uri"
-        if (table.get("reading") or {}).get("log_format"):
-            raise DataError(
-                f"{name!r} is a raw log: it is read in place only as Parquet, CSV or JSON Lines; "
-                "upload it as a data set with its log_format",
-                code="not_supported",
-                details={"field": f"spec.tables.{name}.reading.log_format"},
-            )
-        paths = files_at(table["source"]["uri"], roots, field=field)
+        uri, options = table["source"]["uri"], dict(table.get("reading") or {})
+        if is_object(uri):
+            objects = objects_at(uri, settings, field=field)
+            found[name] = {
+                "files": objects,
+                "options": options,
+                "state": state_of_objects(objects),
+                "bytes": sum(one["n_bytes"] for one in objects),
+            }
+            continue
+        paths = files_at(uri, settings.feed_roots, field=field)
         try:
             about = {"state": state_of(paths), "bytes": bytes_of(paths)}
         except OSError:
@@ -167,6 +175,47 @@ def files_of(spec: Mapping[str, Any], roots: Collection[Path]) -> dict[str, Any]
                 code="uri_not_found",
                 details={"field": field},
             ) from None
-        options = dict(table.get("reading") or {})
         found[name] = {"files": [str(one) for one in paths], "options": options, **about}
     return found
+
+
+def bytes_at(
+    uri: str, settings: Settings, artifacts: ArtifactStore, *, field: str
+) -> Iterator[bytes]:
+    """The bytes of the one file that a URI names; an object is fetched first.
+
+    Raises
+    ------
+    DataError
+        As `files_at` and `objects_at`; ``uri_not_a_file``; before the first byte.
+    """
+    if not is_object(uri):
+        path = _one(files_at(uri, settings.feed_roots, field=field), field=field)
+        return chunks(FeedFile(path=path, name=path.name))
+    about = _one(objects_at(uri, settings, field=field), field=field)
+    if about["n_bytes"] > settings.max_upload_bytes:
+        raise TooLarge(
+            f"'{uri}' has {about['n_bytes']:,} bytes; {settings.max_upload_bytes:,} are allowed",
+            code="body_too_large",
+        )
+    return _fetched(about, settings, artifacts, field=field)
+
+
+def _one(found: list[T], *, field: str) -> T:
+    if len(found) != 1:
+        raise DataError(
+            f"the folder has {len(found)} files, and a table of its own is one file; a folder can "
+            "be a table around others, in a spec",
+            code="uri_not_a_file",
+            details={"field": field},
+        )
+    return found[0]
+
+
+def _fetched(
+    about: Mapping[str, Any], settings: Settings, artifacts: ArtifactStore, *, field: str
+) -> Iterator[bytes]:
+    with artifacts.staging() as folder:
+        copy = folder / "object"
+        fetch(about, copy, settings, field=field)
+        yield from chunks(FeedFile(path=copy, name=copy.name))

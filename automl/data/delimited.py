@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +27,7 @@ from automl.data.columns import (
 )
 from automl.data.dates import localize
 from automl.data.dialect import Dialect, guess_dialect, guess_encoding
-from automl.data.formats import Format
+from automl.data.formats import Format, Readable
 from automl.data.mixed import settle
 from automl.data.options import ReadingLimits, ReadingOptions
 from automl.data.records import (
@@ -44,7 +43,7 @@ from automl.errors import DataError
 
 
 def examine(
-    source: Path, form: Format, *, options: ReadingOptions, limits: ReadingLimits
+    source: Readable, form: Format, *, options: ReadingOptions, limits: ReadingLimits
 ) -> tuple[Dialect, list[ColumnPlan]]:
     """Dialect and column plans from the first 4 MiB.
 
@@ -103,7 +102,7 @@ def _plans(
 
 
 def read(
-    source: Path,
+    source: Readable,
     dialect: Dialect,
     plans: list[ColumnPlan],
     *,

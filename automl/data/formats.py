@@ -7,9 +7,8 @@ import gzip
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
-from typing import IO, Self, cast
+from typing import IO, Literal, Protocol, Self, cast
 
 from automl.data.options import ReadingLimits
 from automl.errors import DataError
@@ -58,6 +57,16 @@ class Format:
     compressed: bool
 
 
+class Readable(Protocol):
+    """A file by its bytes: a path, or an object elsewhere."""
+
+    @property
+    def name(self) -> str: ...
+
+    def open(self, mode: Literal["rb"]) -> IO[bytes]:
+        """Its bytes from the first on."""
+
+
 class DecodedStream:
     """The decoded bytes of a file, counted; a context manager.
 
@@ -67,8 +76,9 @@ class DecodedStream:
         ``decoded_too_large`` once more than `max_bytes` came out, ``corrupt_gzip``.
     """
 
-    def __init__(self, source: Path, *, compressed: bool, max_bytes: int) -> None:
-        opened = gzip.open(source) if compressed else source.open("rb")  # noqa: SIM115
+    def __init__(self, source: Readable, *, compressed: bool, max_bytes: int) -> None:
+        self._raw = source.open("rb")
+        opened = gzip.GzipFile(fileobj=self._raw) if compressed else self._raw
         self._file = cast(IO[bytes], opened)
         self._max_bytes = max_bytes
         self.n_bytes = 0
@@ -83,6 +93,7 @@ class DecodedStream:
         trace: TracebackType | None,
     ) -> None:
         self._file.close()
+        self._raw.close()
 
     def read(self, size: int) -> bytes:
         """Up to `size` bytes, fewer only at the end."""
@@ -100,13 +111,13 @@ class DecodedStream:
         return chunk
 
 
-def head(source: Path, *, compressed: bool, n_bytes: int, limits: ReadingLimits) -> bytes:
+def head(source: Readable, *, compressed: bool, n_bytes: int, limits: ReadingLimits) -> bytes:
     """The first `n_bytes` decoded bytes."""
     with DecodedStream(source, compressed=compressed, max_bytes=limits.max_decoded_bytes) as stream:
         return stream.read(n_bytes)
 
 
-def detect(source: Path, *, declared: str | None, limits: ReadingLimits) -> Format:
+def detect(source: Readable, *, declared: str | None, limits: ReadingLimits) -> Format:
     """The format of a file by its first bytes.
 
     Raises
@@ -153,7 +164,7 @@ def _is_json(first: bytes) -> bool:
 
 
 def utf8_chunks(
-    source: Path, *, compressed: bool, encoding: str, limits: ReadingLimits
+    source: Readable, *, compressed: bool, encoding: str, limits: ReadingLimits
 ) -> Iterator[bytes]:
     """The text of a file as UTF-8 in chunks without a byte order mark.
 

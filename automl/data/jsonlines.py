@@ -6,7 +6,6 @@ import json
 import math
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,7 +26,7 @@ from automl.data.columns import (
     wider,
 )
 from automl.data.dialect import Dialect, check_names
-from automl.data.formats import Format, utf8_chunks
+from automl.data.formats import Format, Readable, utf8_chunks
 from automl.data.mixed import settle
 from automl.data.options import ReadingLimits, ReadingOptions
 from automl.errors import DataError
@@ -40,7 +39,7 @@ Row = dict[str, Any]
 
 
 def examine(
-    source: Path, form: Format, *, options: ReadingOptions, limits: ReadingLimits
+    source: Readable, form: Format, *, options: ReadingOptions, limits: ReadingLimits
 ) -> tuple[Dialect, list[ColumnPlan]]:
     """Names and column plans from the lines of the first 4 MiB.
 
@@ -187,7 +186,7 @@ def plan_column(name: str, cells: list[Any], options: ReadingOptions) -> ColumnP
 
 
 def read(
-    source: Path,
+    source: Readable,
     dialect: Dialect,
     plans: list[ColumnPlan],
     *,
@@ -220,7 +219,7 @@ def read(
         yield rows_table(rows, plans, before=before, options=options, limits=limits)
 
 
-def _lines(source: Path, dialect: Dialect, *, limits: ReadingLimits) -> Iterator[bytes]:
+def _lines(source: Readable, dialect: Dialect, *, limits: ReadingLimits) -> Iterator[bytes]:
     rest = b""
     for chunk in utf8_chunks(
         source, compressed=dialect.compressed, encoding="utf-8", limits=limits

@@ -5,7 +5,6 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -24,7 +23,7 @@ from automl.data.columns import (
 )
 from automl.data.dates import UTC, localize
 from automl.data.dialect import Dialect, guess_encoding
-from automl.data.formats import Format, utf8_chunks
+from automl.data.formats import Format, Readable, utf8_chunks
 from automl.data.options import ReadingLimits, ReadingOptions
 from automl.errors import DataError
 from automl.logs.reading import LogCounts, LogReading, read_log
@@ -52,7 +51,7 @@ def reading_of(options: ReadingOptions, *, limits: ReadingLimits) -> LogReading:
 
 
 def examine(
-    source: Path, form: Format, *, options: ReadingOptions, limits: ReadingLimits
+    source: Readable, form: Format, *, options: ReadingOptions, limits: ReadingLimits
 ) -> tuple[Dialect, list[ColumnPlan]]:
     """Names and column plans from the lines of the first MiB.
 
@@ -137,7 +136,7 @@ class LogRows:
 
     def __init__(
         self,
-        source: Path,
+        source: Readable,
         dialect: Dialect,
         plans: list[ColumnPlan],
         *,
@@ -225,7 +224,7 @@ class LogRows:
 
 
 def read(
-    source: Path,
+    source: Readable,
     dialect: Dialect,
     plans: list[ColumnPlan],
     *,

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from automl.data.dialect import Dialect
-from automl.data.formats import utf8_chunks
+from automl.data.formats import Readable, utf8_chunks
 from automl.data.options import ReadingLimits
 from automl.errors import DataError
 
@@ -18,7 +17,7 @@ BLOCK_BYTES = 4 * 2**20
 NEWLINE, RETURN = 10, 13
 
 
-def record_blocks(source: Path, dialect: Dialect, *, limits: ReadingLimits) -> Iterator[bytes]:
+def record_blocks(source: Readable, dialect: Dialect, *, limits: ReadingLimits) -> Iterator[bytes]:
     """UTF-8 bytes of whole records, the header left out, about 4 MiB at a time."""
     parts: list[bytes] = []
     size = 0

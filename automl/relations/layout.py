@@ -49,11 +49,19 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceFile:
-    """A file that stays where it is, as it was when it was scanned; `modified` in nanoseconds."""
+    """A file that stays where it is, as it was when it was scanned.
+
+    Parameters
+    ----------
+    path : absolute, or the URI of an object
+    modified : nanoseconds since 1970
+    etag : of an object's content
+    """
 
     path: str
     n_bytes: int
     modified: int
+    etag: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

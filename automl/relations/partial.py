@@ -12,13 +12,25 @@ import pyarrow.parquet as pq
 
 from automl.errors import DataError
 from automl.relations.layout import SUBJECTS_FILE, SourceFile, TableLayout
+from automl.relations.objects import SCHEME, File, ObjectFile, as_they_are, changed
 from automl.relations.tables import Integers
 
 
-def sources_of(paths: Sequence[Path]) -> tuple[SourceFile, ...]:
-    """Files as they are now."""
+def sources_of(paths: Sequence[File]) -> tuple[SourceFile, ...]:
+    """Files as they are now; objects as they were when they were listed."""
     found = []
     for path in paths:
+        if isinstance(path, ObjectFile):
+            known = path if path.etag else path.known_better()
+            found.append(
+                SourceFile(
+                    path=known.uri,
+                    n_bytes=known.n_bytes,
+                    modified=known.modified,
+                    etag=known.etag,
+                )
+            )
+            continue
         about = path.stat()
         found.append(
             SourceFile(path=str(path.resolve()), n_bytes=about.st_size, modified=about.st_mtime_ns)
@@ -26,9 +38,28 @@ def sources_of(paths: Sequence[Path]) -> tuple[SourceFile, ...]:
     return tuple(found)
 
 
-def check_sources(table: TableLayout) -> None:
-    """Raise ``source_changed`` where a file is not as it was when it was scanned."""
+def file_at(source: SourceFile) -> File:
+    """The file that a layout knows of."""
+    if not source.path.startswith(SCHEME):
+        return Path(source.path)
+    return ObjectFile(
+        uri=source.path, n_bytes=source.n_bytes, modified=source.modified, etag=source.etag
+    )
+
+
+def check_sources(table: TableLayout, *, objects: bool = True) -> None:
+    """Raise ``source_changed`` where a file is not as it was when it was scanned.
+
+    All `objects` are asked for at once; that each has the content that it had is seen when it is
+    opened.
+    """
+    remote = [one for one in table.sources if objects and one.path.startswith(SCHEME)]
+    for source, now in zip(remote, as_they_are([one.path for one in remote]), strict=True):
+        if now is None or (now.n_bytes, now.modified) != (source.n_bytes, source.modified):
+            raise changed(source.path, table=table.name)
     for source in table.sources:
+        if source.path.startswith(SCHEME):
+            continue
         path = Path(source.path)
         try:
             about = path.stat()
@@ -36,13 +67,7 @@ def check_sources(table: TableLayout) -> None:
         except FileNotFoundError:
             same = False
         if not same:
-            raise DataError(
-                f"the file '{path.name}' of '{table.name}' has changed since it was registered; "
-                "register the folder again",
-                code="source_changed",
-                table=table.name,
-                details={"file": path.name},
-            )
+            raise changed(source.path, table=table.name)
 
 
 def write_subjects(folder: Path, table: TableLayout, subjects: Integers) -> TableLayout:

@@ -20,8 +20,9 @@ from automl.data.columns import Widening
 from automl.relations.buckets import write_table
 from automl.relations.events import Counts, EventRows, event_rows
 from automl.relations.layout import TableLayout
+from automl.relations.objects import File
 from automl.relations.order import combined, sorting
-from automl.relations.partial import sources_of, write_subjects
+from automl.relations.partial import file_at, sources_of, write_subjects
 from automl.relations.relating import Pieces
 from automl.relations.sources import TEXTS, EventFiles, conformed, opened
 from automl.relations.spill import Rows
@@ -89,7 +90,7 @@ def rows_at(table: TableLayout, places: pa.Table, columns: Sequence[str]) -> tup
     cuts = np.flatnonzero(np.diff(where[order])) + 1
     pieces, n_bytes = [], 0
     for at in np.split(order, cuts) if len(order) else []:
-        path = Path(table.sources[int(files[at[0]])].path)
+        path = file_at(table.sources[int(files[at[0]])])
         piece, read = _of_group(path, int(groups[at[0]]), columns, dict(table.types))
         pieces.append(piece.take(pa.array(rows[at])))
         n_bytes += read
@@ -112,7 +113,7 @@ def no_rows(table: TableLayout, columns: Sequence[str]) -> pa.Table:
 
 
 def _of_group(
-    path: Path, group: int, columns: Sequence[str], types: Mapping[str, str]
+    path: File, group: int, columns: Sequence[str], types: Mapping[str, str]
 ) -> tuple[pa.Table, int]:
     schema = _schema(columns, types)
     with opened(path, schema=schema) as file:

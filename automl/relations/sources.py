@@ -1,8 +1,12 @@
-"""Event tables in files, one or many, read as typed batches: memory does not grow with them."""
+"""Event tables in files, one or many, read as typed batches: memory does not grow with them.
+
+The files may be raw logs, and may lie in object storage.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,23 +14,25 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from automl.data import delimited, jsonlines
+from automl.data import delimited, jsonlines, loglines
 from automl.data.columns import ARROW, ColumnPlan, Widening, misfit_error, share_tokens
 from automl.data.dialect import Dialect
 from automl.data.formats import Format, detect
 from automl.data.options import ReadingLimits, ReadingOptions
 from automl.errors import DataError
+from automl.relations.objects import File, ObjectFile, n_bytes_of, told
 from automl.relations.reading import described, plain, plain_type
 
 BATCH_ROWS = 131_072
+FROM_STORAGE = "AWS Error"  # in what the storage is said to have answered
 MOST_RESTARTS = 24
 ENDINGS = (".parquet", ".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".gz", ".log")
-READERS: dict[str, Any] = {"csv": delimited, "jsonl": jsonlines}
+READERS: dict[str, Any] = {"csv": delimited, "jsonl": jsonlines, "log": loglines}
 SAMPLE_BYTES = 2**20
 TEXTS = pa.dictionary(pa.int32(), pa.string())
 
 
-def files_of(source: Path | Sequence[Path]) -> list[Path]:
+def files_of(source: File | Sequence[File]) -> list[File]:
     """A file, the files of a folder in the order of their names, or those given.
 
     Raises
@@ -34,6 +40,8 @@ def files_of(source: Path | Sequence[Path]) -> list[Path]:
     DataError
         ``no_files`` where there is none.
     """
+    if isinstance(source, ObjectFile):
+        return [source]
     if not isinstance(source, Path):
         return list(source)
     if not source.is_dir():
@@ -45,7 +53,7 @@ def files_of(source: Path | Sequence[Path]) -> list[Path]:
     )
     if not found:
         raise DataError("the folder has no Parquet or CSV file", code="no_files")
-    return found
+    return list[File](found)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +87,7 @@ class EventFiles:
 
     def __init__(
         self,
-        source: Path | Sequence[Path],
+        source: File | Sequence[File],
         *,
         table: str,
         options: ReadingOptions | None = None,
@@ -87,9 +95,9 @@ class EventFiles:
     ) -> None:
         self.name, self.paths = table, files_of(source)
         self._options, self._limits = options or ReadingOptions(), limits or ReadingLimits()
-        self.n_bytes = sum(path.stat().st_size for path in self.paths)
+        self.n_bytes = sum(map(n_bytes_of, self.paths))
         self._formats = [
-            detect(path, declared=self._options.format, limits=self._limits) for path in self.paths
+            detected(path, options=self._options, limits=self._limits) for path in self.paths
         ]
         kinds = {one.name for one in self._formats}
         if len(kinds) > 1:
@@ -191,7 +199,7 @@ class EventFiles:
                 types[name] = self._wider(types[name], kinds[name], path, name)
         return pa.schema([pa.field(name, types[name]) for name in names])
 
-    def _wider(self, one: pa.DataType, other: pa.DataType, path: Path, name: str) -> pa.DataType:
+    def _wider(self, one: pa.DataType, other: pa.DataType, path: File, name: str) -> pa.DataType:
         if one == other:
             return one
         numbers = [pa.types.is_integer(kind) or pa.types.is_floating(kind) for kind in (one, other)]
@@ -200,7 +208,7 @@ class EventFiles:
         whole = pa.types.is_integer(one) and pa.types.is_integer(other)
         return pa.int64() if whole else pa.float64()
 
-    def _different(self, path: Path, columns: set[str]) -> DataError:
+    def _different(self, path: File, columns: set[str]) -> DataError:
         return DataError(
             f"'{path.name}' has not the columns of the first file of '{self.name}'",
             code="different_columns",
@@ -209,7 +217,7 @@ class EventFiles:
             details={"file": path.name, "columns": sorted(columns)[:20]},
         )
 
-    def _parquet(self, path: Path) -> Iterator[pa.Table]:
+    def _parquet(self, path: File) -> Iterator[pa.Table]:
         with opened(path, schema=self.schema) as file:
             for batch in file.iter_batches(
                 batch_size=BATCH_ROWS, columns=self.schema.names, use_threads=False
@@ -241,29 +249,65 @@ class EventFiles:
         )
 
 
-def opened(path: Path, *, schema: pa.Schema | None = None) -> pq.ParquetFile:
+@contextmanager
+def opened(path: File, *, schema: pa.Schema | None = None) -> Iterator[pq.ParquetFile]:
     """A Parquet file; texts of the schema are read as dictionaries.
+
+    Of an object only the ranges are asked for that are read, neighbours in one request.
 
     Raises
     ------
     DataError
-        ``corrupt_parquet``.
+        ``corrupt_parquet``; of an object also what `ObjectFile.at_random` and `told` raise.
     """
+    if not isinstance(path, ObjectFile):
+        with _parquet_file(path, path.name, schema, ahead=False) as file:
+            yield file
+        return
+    with (
+        path.at_random() as found,
+        told(path.uri),
+        _parquet_file(found, path.name, schema, ahead=True) as file,
+    ):
+        yield file
+
+
+def _parquet_file(
+    source: Path | pa.NativeFile, name: str, schema: pa.Schema | None, *, ahead: bool
+) -> pq.ParquetFile:
     texts = [one.name for one in schema if pa.types.is_string(one.type)] if schema else []
     try:
         return pq.ParquetFile(
-            path,
+            source,
             read_dictionary=texts,
-            buffer_size=2**20,
-            pre_buffer=False,
+            buffer_size=0 if ahead else 2**20,
+            pre_buffer=ahead,
             thrift_string_size_limit=2**26,
             thrift_container_size_limit=2**22,
             arrow_extensions_enabled=False,
         )
-    except (pa.ArrowException, OSError, EOFError):
+    except (pa.ArrowException, OSError, EOFError) as error:
+        if FROM_STORAGE in str(error):
+            raise
         raise DataError(
-            f"the Parquet file '{path.name}' is damaged or cut short", code="corrupt_parquet"
+            f"the Parquet file '{name}' is damaged or cut short", code="corrupt_parquet"
         ) from None
+
+
+def detected(path: File, *, options: ReadingOptions, limits: ReadingLimits) -> Format:
+    """The format of a file by its first bytes; a log is one because it is declared to be.
+
+    Raises
+    ------
+    DataError
+        As `formats.detect`.
+    """
+    form = detect(path, declared=options.format, limits=limits)
+    if options.log_format is None:
+        return form
+    if form.name == "parquet":
+        raise DataError("the file is Parquet, not a log as declared", code="unsupported_format")
+    return Format(name="log", compressed=form.compressed)
 
 
 def conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
@@ -280,9 +324,9 @@ def conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
     return pa.table(columns, names=schema.names)
 
 
-def _rows_of(path: Path, form: Format) -> float:
+def _rows_of(path: File, form: Format) -> float:
     """About how many lines a text has, by its first mebibyte."""
-    size = path.stat().st_size
+    size = n_bytes_of(path)
     if form.compressed:
         return size / 8
     with path.open("rb") as file:

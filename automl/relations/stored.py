@@ -54,6 +54,7 @@ class Stored:
         self.bytes_read: Counter[str] = Counter()
         self._held: dict[str, tuple[tuple[object, ...], pa.Table]] = {}
         self._entities = Entities(folder)
+        self._asked_for: set[str] = set()  # tables whose objects were looked at once
 
     def cut_off(self, positions: Integers) -> Floats:
         """Cut-offs of entity rows, shape (n_positions,); inf where everything is known."""
@@ -201,7 +202,8 @@ class Stored:
     ) -> Iterator[pa.Table]:
         """The rows of ascending subjects, row group by row group."""
         if table.sources:
-            check_sources(table)
+            check_sources(table, objects=table.name not in self._asked_for)
+            self._asked_for.add(table.name)
         if table.is_partial:
             check_subjects(self.folder, table, wanted)
         if not len(wanted):

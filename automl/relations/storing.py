@@ -24,6 +24,7 @@ from automl.relations.entities import write_entities
 from automl.relations.events import Counts, require
 from automl.relations.keys import KeyIndex
 from automl.relations.layout import Layout, TableLayout
+from automl.relations.objects import File
 from automl.relations.paths import is_unique
 from automl.relations.relating import Pieces
 from automl.relations.sidecar import write_index
@@ -33,7 +34,7 @@ from automl.relations.spill import Rows
 from automl.relations.tables import EventTable, Integers
 from automl.relations.times import is_dated
 
-Source: TypeAlias = pa.Table | Path | Sequence[Path]
+Source: TypeAlias = pa.Table | File | Sequence[File]
 # Entities whose events are looked for in files that stay: 20,000 positives, 20 negatives each.
 SAMPLED_ROWS = 420_000
 LONG = ("events", "series", "log")
@@ -137,7 +138,7 @@ def store(
 
 
 def _files(
-    about: TableSpec, source: Path | Sequence[Path], *, limits: ReadingLimits | None
+    about: TableSpec, source: File | Sequence[File], *, limits: ReadingLimits | None
 ) -> EventFiles:
     options = ReadingOptions.from_json(about.reading)
     return EventFiles(source, table=about.name, options=options, limits=limits)

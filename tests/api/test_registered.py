@@ -147,7 +147,8 @@ def test_a_file_that_changed_is_named_and_can_be_registered_again(
         ("file:///etc", "uri_not_allowed"),
         ("file://{root}/../data", "uri_not_allowed"),
         ("file://{root}/none", "uri_not_found"),
-        ("s3://bucket/x", "uri_not_supported"),
+        ("s3://bucket/x", "uri_not_allowed"),
+        ("gs://bucket/x", "uri_not_supported"),
         ("", "uri_not_supported"),
         ("x" * 2000, "invalid_request"),
     ],
@@ -180,11 +181,12 @@ def test_a_table_of_its_own_is_read_in_from_its_file(site: Site, root: Path) -> 
     assert path.exists()
 
 
-def test_a_raw_log_in_place_is_refused(site: Site, root: Path, customers: str) -> None:
+def test_a_parquet_folder_that_is_said_to_be_a_log(site: Site, root: Path, customers: str) -> None:
     declared = spec(customers, {"uri": f"file://{root}/balances"})
     declared["tables"]["balances"]["reading"] = {"log_format": "hdfs"}
     answer = site.post("/v1/datasets", json={"spec": declared})
-    assert (answer.status_code, answer.json["code"]) == (422, "not_supported")
+    found = ready(site, answer.json["id"])
+    assert (found["state"], found["problem"]["code"]) == ("INVALID", "unsupported_format")
 
 
 def test_what_is_no_table_may_be_a_log_and_of_which_format(site: Site) -> None:

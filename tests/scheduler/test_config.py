@@ -26,6 +26,7 @@ OTHER: dict[str, tuple[str, Any]] = {
     "watts_per_core": ("3.5", 3.5),
     "knowledge": ("off", "off"),
     "webhook_hosts": ("hooks.example, 127.0.0.1:9000", ("hooks.example", "127.0.0.1:9000")),
+    "s3_roots": ("s3://bank/a/, s3://bank", ("s3://bank/a", "s3://bank")),
     "feed_roots": ("/srv/a, /srv/b", (Path("/srv/a"), Path("/srv/b"))),
     "webhook_secret": ("signing", "signing"),
     "log_level": ("DEBUG", "DEBUG"),
@@ -63,6 +64,10 @@ def test_an_empty_variable_means_the_default(name: str, monkeypatch: pytest.Monk
     ("name", "value"),
     [
         ("port", "http"),
+        ("s3_roots", "s3://"),
+        ("s3_roots", "s3://me:secret@bank/a"),
+        ("s3_roots", "s3://bank/../a"),
+        ("s3_roots", "file:///srv"),
         ("port", "65536"),
         ("job_nice", "20"),
         ("job_processes", "0"),

@@ -1,0 +1,224 @@
+"""Files in object storage, read where they are: ranges of an object, and what went wrong."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import pyarrow as pa
+from pyarrow import fs
+
+from automl.errors import DataError
+
+SCHEME = "s3://"
+# A server that is silent for so long is asked again, and given up after so many times.
+CONNECT_SECONDS, SILENT_SECONDS, ATTEMPTS = 5.0, 10.0, 3
+# One request for so many bytes where a file is read from its beginning to its end.
+STREAM_BYTES = 8 * 2**20
+# As the AWS tools have them; the library reads the names of key and region by itself, not these.
+ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+DENIED = ("ACCESS_DENIED", "HTTP status 403", "INVALID_ACCESS_KEY", "SIGNATURE", "TOKEN")
+GONE = ("NO_SUCH_BUCKET", "NO_SUCH_KEY", "RESOURCE_NOT_FOUND", "HTTP status 404")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ObjectFile:
+    """An object as a list or its own head told of it; opened like a path.
+
+    Parameters
+    ----------
+    uri : ``s3://bucket/key``, the key as it is, nothing of it coded
+    n_bytes : int
+    modified : nanoseconds since 1970
+    etag : of its content, where it was asked for
+    """
+
+    uri: str
+    n_bytes: int
+    modified: int
+    etag: str = ""
+
+    @property
+    def name(self) -> str:
+        """The last part of its key."""
+        return self.uri.rpartition("/")[2]
+
+    def open(self, mode: Literal["rb"] = "rb") -> io.BufferedReader:
+        """Its bytes from the first on. Raises DataError as `told` does."""
+        return io.BufferedReader(_Bytes(self), buffer_size=STREAM_BYTES)
+
+    def at_random(self) -> pa.NativeFile:
+        """Its bytes at any place; a context manager.
+
+        Raises
+        ------
+        DataError
+            As `told` does, and ``source_changed`` where it is not the object that was meant.
+        """
+        with told(self.uri):
+            file = storage().open_input_file(self.uri.removeprefix(SCHEME))
+            head = file.metadata()
+        if file.size() != self.n_bytes or (self.etag and _etag(head) != self.etag):
+            file.close()
+            raise changed(self.uri)
+        return file
+
+    def known_better(self) -> ObjectFile:
+        """The same with the checksum of its content. Raises DataError as `at_random`."""
+        with self.at_random() as file:
+            return ObjectFile(
+                uri=self.uri,
+                n_bytes=self.n_bytes,
+                modified=self.modified,
+                etag=_etag(file.metadata()),
+            )
+
+    def to_json(self) -> dict[str, Any]:
+        return {"uri": self.uri, "n_bytes": self.n_bytes, "modified": self.modified}
+
+
+File: TypeAlias = Path | ObjectFile
+
+
+def file_of(about: str | dict[str, Any]) -> File:
+    """A file as JSON has it: the path of one, or what is known of an object.
+
+    >>> file_of({"uri": "s3://bank/balances/1.parquet", "n_bytes": 5, "modified": 0}).name
+    '1.parquet'
+    """
+    return Path(about) if isinstance(about, str) else ObjectFile(**about)
+
+
+def n_bytes_of(file: File) -> int:
+    """How many bytes a file has."""
+    return file.n_bytes if isinstance(file, ObjectFile) else file.stat().st_size
+
+
+def objects_below(uri: str, *, most: int) -> list[ObjectFile]:
+    """The object that a URI names, or all below it in the order of their keys; none: no such.
+
+    Raises
+    ------
+    DataError
+        ``uri_denied``, ``uri_not_found`` where there is no such bucket, ``uri_unreachable``;
+        ``too_many_files`` above `most`.
+    """
+    path = uri.removeprefix(SCHEME).rstrip("/")
+    with told(uri):
+        if "/" in path:
+            own = storage().get_file_info(path)
+            if own.type is fs.FileType.File:
+                return [_object(own)]
+        below = fs.FileSelector(path, recursive=True, allow_not_found=True)
+        found = storage().get_file_info(below)
+    objects = [_object(one) for one in found if one.type is fs.FileType.File]
+    if len(objects) > most:
+        raise DataError(
+            f"there are more than {most:,} files below '{uri}'",
+            code="too_many_files",
+            details={"uri": uri},
+        )
+    return sorted(objects, key=lambda one: one.uri)
+
+
+def as_they_are(uris: list[str]) -> list[ObjectFile | None]:
+    """Objects as they are now; None of one that is gone. Raises DataError as `told` does."""
+    paths = [one.removeprefix(SCHEME) for one in uris]
+    with told(uris[0] if uris else SCHEME):
+        found = storage().get_file_info(paths)
+    return [_object(one) if one.type is fs.FileType.File else None for one in found]
+
+
+@contextmanager
+def told(uri: str) -> Iterator[None]:
+    """Faults of the storage as errors that name the URI, and nothing that the storage says.
+
+    Its own words may have the name of a key of access in them.
+
+    Raises
+    ------
+    DataError
+        ``uri_denied``, ``uri_not_found``, ``uri_unreachable``.
+    """
+    try:
+        yield
+    except OSError as error:
+        text = str(error)
+        if isinstance(error, FileNotFoundError) or any(one in text for one in GONE):
+            said, code = "is not there", "uri_not_found"
+        elif any(one in text for one in DENIED):
+            said, code = "may not be read with the service's access to the storage", "uri_denied"
+        else:
+            said, code = (
+                "cannot be read: the storage does not answer as it should",
+                "uri_unreachable",
+            )
+        raise DataError(f"'{uri}' {said}", code=code, details={"uri": uri}) from None
+
+
+def changed(uri: str, *, table: str | None = None) -> DataError:
+    """What is told of a file that is not as it was when it was registered."""
+    name = uri.rpartition("/")[2]
+    of = f" of '{table}'" if table else ""
+    details: dict[str, object] = {"file": name, **({"uri": uri} if uri.startswith(SCHEME) else {})}
+    return DataError(
+        f"the file '{name}'{of} has changed since it was registered; register the folder again",
+        code="source_changed",
+        table=table,
+        details=details,
+    )
+
+
+@cache
+def storage() -> fs.S3FileSystem:
+    """This process's access to the storage, by the AWS variables of its environment."""
+    endpoint = next((one for name in ENDPOINTS if (one := os.environ.get(name))), "")
+    scheme, _, host = endpoint.rpartition("://")
+    with suppress(OSError):  # made already, with its own level
+        fs.initialize_s3(fs.S3LogLevel.Off)
+    return fs.S3FileSystem(
+        scheme=scheme or "https",
+        endpoint_override=host.rstrip("/") or None,
+        connect_timeout=CONNECT_SECONDS,
+        request_timeout=SILENT_SECONDS,
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
+    )
+
+
+def _object(info: fs.FileInfo) -> ObjectFile:
+    return ObjectFile(
+        uri=SCHEME + info.path, n_bytes=int(info.size or 0), modified=int(info.mtime_ns or 0)
+    )
+
+
+def _etag(head: Any) -> str:
+    value = (head or {}).get("ETag", b"")
+    return value.decode() if isinstance(value, bytes) else str(value)
+
+
+class _Bytes(io.RawIOBase):
+    """The bytes of an object, asked for as they are read."""
+
+    def __init__(self, file: ObjectFile) -> None:
+        self._uri = file.uri
+        self._file = file.at_random()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with told(self._uri):
+            chunk = self._file.read(len(buffer))
+        buffer[: len(chunk)] = chunk
+        return len(chunk)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()

@@ -1,0 +1,177 @@
+"""Tables in object storage over HTTP: read in place, and every fault of the storage told."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from automl.errors import DataError
+from tests.api.parts import Site, build
+from tests.api.relations import assembled, bank, bank_spec, bank_tables
+from tests.api.test_registered import N, layout, ready, register
+from tests.api.test_registered import customers as customers
+from tests.api.test_registered import root as root
+from tests.api.test_relational_jobs import trained
+from tests.object_storage import ACCESS_KEY, SECRET_KEY, Bucketed, serving
+
+ROOTS = ("s3://bank/data", "s3://closed", "s3://no-such-bucket")
+
+
+@pytest.fixture
+def storage(root: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucketed]:
+    with serving() as made:
+        made.put_folder("bank", "data/balances", root / "balances")
+        made.put("bank", "database/secret.parquet", b"secret")
+        made.put("closed", "x/1.parquet", b"secret")
+        made.denied.add("closed")
+        for name, value in made.environment().items():
+            monkeypatch.setenv(name, value)
+        yield made
+
+
+@pytest.fixture
+def site(tmp_path: Path, storage: Bucketed, root: Path) -> Iterator[Site]:
+    (tmp_path / "data").mkdir()
+    made = build(tmp_path / "data", reads_files=True, s3_roots=ROOTS, feed_roots=(root,))
+    yield made
+    made.store.close()
+
+
+def test_a_prefix_is_read_in_place_as_a_folder_is(
+    site: Site, storage: Bucketed, root: Path, customers: str
+) -> None:
+    uri = "s3://bank/data/balances/"
+    begun = register(site, customers, uri)
+    assert begun.status_code == 201, begun.text
+    found = ready(site, begun.json["id"])
+    assert (found["state"], found["n_rows"]) == ("READY", N), found["problem"]
+    assert found["tables"]["balances"]["uri"] == uri
+    assert register(site, customers, uri).json["id"] == found["id"]
+    local = ready(site, register(site, customers, f"file://{root}/balances").json["id"])
+    storage.asked.clear()
+    here, there = (layout(site, one["id"]).relations(N) for one in (found, local))
+    assert {one for _, path, _ in storage.asked if (one := path.split("?")[0])} == {
+        f"/bank/data/balances/part-{part}.parquet" for part in range(3)
+    }
+    mine, theirs = here.tables["balances"], there.tables["balances"]
+    assert np.array_equal(mine.subject, theirs.subject)
+    assert np.array_equal(mine.time, theirs.time)
+    assert mine.columns["balance"].to_pylist() == theirs.columns["balance"].to_pylist()
+    assert layout(site, found["id"]).layout.tables["balances"].is_index
+
+
+@pytest.mark.parametrize(
+    ("uri", "code"),
+    [
+        ("s3://bank/database", "uri_not_allowed"),
+        ("s3://bank", "uri_not_allowed"),
+        ("s3://other/data", "uri_not_allowed"),
+        ("s3://bank/data/../database", "uri_not_allowed"),
+        ("s3://bank/data/%2e%2e/database", "uri_not_allowed"),
+        ("s3://bank/data//balances", "uri_not_allowed"),
+        ("s3://me:secret@bank/data", "uri_not_allowed"),
+        ("s3://bank/data?x=1", "uri_not_allowed"),
+        ("S3://bank/data", "uri_not_supported"),
+        ("s3://bank/data/none", "uri_not_found"),
+        ("s3://no-such-bucket/x", "uri_not_found"),
+        ("s3://closed/x", "uri_denied"),
+    ],
+)
+def test_refused_uris(site: Site, storage: Bucketed, customers: str, uri: str, code: str) -> None:
+    answer = register(site, customers, uri)
+    assert (answer.status_code, answer.json["code"]) == (422, code), answer.text
+    assert answer.json["errors"][0]["field"] == "spec.tables.balances.source.uri"
+    assert ACCESS_KEY not in answer.text
+    assert SECRET_KEY not in answer.text
+    if code == "uri_not_allowed":
+        assert not storage.asked
+
+
+@pytest.mark.parametrize("fault", ["error", "cut"])
+def test_a_storage_that_fails_is_told(
+    site: Site, storage: Bucketed, customers: str, fault: str
+) -> None:
+    storage.fault = fault
+    answer = register(site, customers, "s3://bank/data/balances")
+    assert (answer.status_code, answer.json["code"]) == (422, "uri_unreachable"), answer.text
+    assert answer.json["details"]["uri"] == "s3://bank/data/balances"
+    assert ACCESS_KEY not in answer.text
+
+
+def test_a_storage_that_is_away(
+    site: Site, customers: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "http://127.0.0.1:1")
+    answer = register(site, customers, "s3://bank/data/balances")
+    assert (answer.status_code, answer.json["code"]) == (422, "uri_unreachable"), answer.text
+
+
+def test_an_object_that_changed_is_named(
+    site: Site, storage: Bucketed, root: Path, customers: str
+) -> None:
+    uri = "s3://bank/data/balances"
+    first = ready(site, register(site, customers, uri).json["id"])
+    # The same length and time: only its checksum tells.
+    key = "data/balances/part-1.parquet"
+    body = storage.objects["bank"][key].body
+    storage.objects["bank"][key].body = body[:-9] + b"\0" + body[-8:]
+    with pytest.raises(DataError) as caught:
+        layout(site, first["id"]).relations(N)
+    assert caught.value.code == "source_changed"
+    assert caught.value.details["uri"] == f"s3://bank/{key}"
+    del storage.objects["bank"][key]
+    with pytest.raises(DataError) as caught:
+        layout(site, first["id"]).relations(N)
+    assert caught.value.code == "source_changed"
+    again = register(site, customers, uri)
+    assert again.status_code == 201
+    assert ready(site, again.json["id"])["state"] == "READY"
+
+
+def test_a_table_of_its_own_is_read_in_from_its_object(site: Site, storage: Bucketed) -> None:
+    storage.put("bank", "data/own.csv", b"age;y\n41;0\n42;1\n43;0\n")
+    body = {"name": "own", "uri": "s3://bank/data/own.csv", "options": {"delimiter": ";"}}
+    answer = site.post("/v1/datasets", json=body)
+    assert answer.status_code == 201, answer.text
+    assert ready(site, answer.json["id"])["n_rows"] == 3
+    for uri, code in (
+        ("s3://bank/data/balances", "uri_not_a_file"),
+        ("s3://bank/database/secret.parquet", "uri_not_allowed"),
+    ):
+        answer = site.post("/v1/datasets", json=body | {"uri": uri})
+        assert (answer.status_code, answer.json["code"]) == (422, code), answer.text
+
+
+@pytest.mark.slow  # trains two models
+def test_a_job_learns_the_same_from_object_storage(
+    tmp_path: Path, storage: Bucketed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bank").mkdir()
+    site = build(tmp_path / "bank", reads_files=True, s3_roots=ROOTS)
+    ids = bank_tables(site, tmp_path / "files")
+    storage.put("bank", "data/b/1.parquet", bank().write(tmp_path / "copies")["balances"])
+    declared: Any = bank_spec(ids)
+    features = []
+    for name, source in (
+        ("copied", {"dataset": ids["balances"]}),
+        ("there", {"uri": "s3://bank/data/b"}),
+    ):
+        declared["tables"]["balances"]["source"] = source
+        dataset = assembled(site, declared, name)
+        assert dataset["state"] == "READY", dataset["problem"]
+        job = trained(site, dataset["id"], model=name)
+        assert job["state"] == "DONE", job["problem"]
+        champion = site.artifacts.path(site.store.get_model(site.project, name).artifact)
+        features.append(json.loads((champion / "featurizer.json").read_text()))
+    assert features[0] == features[1]
+    storage.denied.add("bank")
+    job = trained(site, dataset["id"], model="later")
+    assert (job["state"], job["problem"]["code"]) == ("FAILED", "uri_denied")
+    assert "s3://bank/data/b" in job["problem"]["detail"]
+    assert ACCESS_KEY not in json.dumps(job)
+    site.store.close()
