@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from automl.relations.stored import Stored
     from automl.search.around import Around
     from automl.search.champion import Champion
+    from automl.search.start import Start
 
     Positions = npt.NDArray[np.int64]
 
@@ -45,9 +46,10 @@ class Featured:
     groups : what was decided of each group of features, as JSON
     warnings : of features that look too good, and of a choice that its budget ended
     stop : why the choice ended before all groups were looked at, as `Stop.to_json`; else None
-    head : positions of some first rows, to measure predictions with
-    n_rows : how many rows are learnt from, and of how many
+    positions : of the rows that are learnt from, as they are stored
+    of_rows : of how many rows they were taken
     cost : of choosing and computing the features
+    taken_over : whether they are those of the champion that the search starts from
     """
 
     around: Around
@@ -55,13 +57,25 @@ class Featured:
     warnings: tuple[Mapping[str, Any], ...]
     stop: Mapping[str, Any] | None
     stored: Stored
-    head: Positions
-    n_rows: tuple[int, int]
+    positions: Positions
+    of_rows: int
     cost: Cost
+    taken_over: bool = False
+
+    @property
+    def head(self) -> Positions:
+        """Some first rows, to measure predictions with."""
+        from automl.search.champion import PREDICT_ROWS
+
+        return self.positions[:PREDICT_ROWS]
 
     def crowned(self, champion: Champion) -> Champion:
         """The champion with what makes its columns, but for those that none of its models uses."""
-        return replace(champion, tables=self.around.using(used_columns(champion)))
+        from automl.search.fitted import columns_used
+
+        models = [fitted for member in champion.members for fitted in member.models]
+        used = columns_used(models, champion.encoder.origins)
+        return replace(champion, tables=self.around.using(used))
 
     def in_use(self, champion: Champion, *, meter: Meter) -> tuple[Cost, float]:
         """What its features take beside its models: per 1,000 rows, and milliseconds for one."""
@@ -90,7 +104,7 @@ class Featured:
             "feature_groups": [dict(one) for one in self.groups],
             "features_stop": None if self.stop is None else dict(self.stop),
             "not_read": around.not_read(),
-            "rows": {"learnt_from": self.n_rows[0], "of": self.n_rows[1]},
+            "rows": {"learnt_from": len(self.positions), "of": self.of_rows},
             "storage": {
                 **layout.storage(),
                 "bytes_read_by_search": sum(searched.values()),
@@ -100,12 +114,25 @@ class Featured:
 
 
 def featured(
-    work: Work, stored: StoredDataset, dataset: Dataset, rows: Path, *, budget: Budget
+    work: Work,
+    stored: StoredDataset,
+    dataset: Dataset,
+    rows: Path,
+    *,
+    budget: Budget,
+    kept: npt.NDArray[np.intp] | None = None,
+    start: Start | None = None,
 ) -> tuple[Dataset, Featured]:
     """Choose the features of a job within its budget, and add their columns to its rows.
 
     Of more rows than finalists are fitted on, a part is taken, weighted to stand for all of them:
     nothing else would be read of their events.
+
+    Parameters
+    ----------
+    kept : which of the rows with a label `dataset` has; None: all of them
+    start : a champion to start from, whose features are taken over where they are all known and
+        the rows have not grown so much that all is raced again
     """
     import numpy as np
     import pandas as pd
@@ -115,19 +142,20 @@ def featured(
     from automl.relations.spec import Spec
     from automl.relations.stored import Stored
     from automl.search.around import Around
-    from automl.search.champion import PREDICT_ROWS
     from automl.search.feature_groups import sampled
 
     if stored.artifact is None or stored.spec is None:
         raise Gone("the data set was deleted")
     tables = Stored(work.artifacts.path(stored.artifact) / LAYOUT)
     labelled, others = (one.astype(np.int64) for one in places(rows, work.job.request))
+    if kept is not None:
+        labelled = labelled[kept]
     n_rows, unlabelled = dataset.n_rows, dataset.unlabelled
     part = taken(dataset)
     if part is not None:
         labelled, dataset = labelled[part], sampled(dataset, part)
     with measure(work.meter) as reading:
-        featurizer, told = _chosen(work, tables, labelled, dataset, budget=budget)
+        featurizer, told = _chosen(work, tables, labelled, dataset, budget=budget, start=start)
         columns = computed(tables, featurizer, labelled)
         if unlabelled is not None:
             beside = computed(tables, featurizer, others)
@@ -149,9 +177,10 @@ def featured(
         warnings=tuple(told["warnings"]),
         stop=told["stop"],
         stored=tables,
-        head=labelled[:PREDICT_ROWS],
-        n_rows=(made.n_rows, n_rows),
+        positions=labelled,
+        of_rows=n_rows,
         cost=reading.cost,
+        taken_over=bool(told.get("taken_over")),
     )
 
 
@@ -189,8 +218,28 @@ def computed(tables: Stored, featurizer: Featurizer, positions: Positions) -> pd
     return pd.concat(parts, ignore_index=True) if len(parts) != 1 else parts[0]
 
 
+def taken_over(start: Start, dataset: Dataset) -> Featurizer | None:
+    """The features of a champion for the search that starts from it; None: they are chosen anew."""
+    from automl.search.start import MOST_GROWTH
+
+    around = start.champion.tables
+    if around is None or around.whole is None:
+        return None
+    trained = int(start.champion.provenance.get("n_rows", 0))
+    if dataset.n_rows > MOST_GROWTH * trained:
+        return None
+    there = {str(name) for name in dataset.X.columns} | set(around.made)
+    return around.whole if set(start.champion.columns) <= there else None
+
+
 def _chosen(
-    work: Work, tables: Stored, positions: Positions, dataset: Dataset, *, budget: Budget
+    work: Work,
+    tables: Stored,
+    positions: Positions,
+    dataset: Dataset,
+    *,
+    budget: Budget,
+    start: Start | None,
 ) -> tuple[Featurizer, dict[str, Any]]:
     """The features and what was decided of each group; what an earlier process chose stays."""
     import numpy as np
@@ -206,6 +255,12 @@ def _chosen(
     if file.exists():
         kept = json.loads(file.read_text(encoding="utf-8"))
         return Featurizer.from_json(kept["featurizer"]), kept
+    older = None if start is None else taken_over(start, dataset)
+    if older is not None and start is not None:
+        card = work.store.model_by_id(work.job.project_id, start.parent["id"]).card
+        groups = [_as_before(one) for one in card.get("feature_groups") or ()]
+        told = {"groups": groups, "warnings": [], "stop": None, "taken_over": True}
+        return older, _kept(file, older, told)
     sampler = CaseControl() if dataset.time is None else RecentFirst()
     # Of others than the screening sample no event is read before it is known which are needed.
     rows = np.sort(sampler.order(dataset, seed=seed)[: sampler.screening_rows(dataset)])
@@ -222,35 +277,29 @@ def _chosen(
         stop=lambda: CANCELLED if work.heart.cancel_requested.is_set() else None,
     )
     featurizer = found.featurizer or Featurizer(groups=())
-    kept = {
-        "featurizer": featurizer.to_json(),
+    told = {
         "groups": [one.to_json() for one in found.decisions],
         "warnings": [dict(one) for one in found.warnings],
         "stop": None if found.stop is None else found.stop.to_json(),
     }
-    text = json.dumps(kept, allow_nan=False)
+    return featurizer, _kept(file, featurizer, told)
+
+
+def _as_before(group: Mapping[str, Any]) -> dict[str, Any]:
+    """What was decided of a group for a champion, of the search that starts from it."""
+    from automl.cost import ZERO
+
+    return {**group, "cost": ZERO.to_json()}
+
+
+def _kept(file: Path, featurizer: Featurizer, told: Mapping[str, Any]) -> dict[str, Any]:
+    """Write what was chosen, whole or not at all, whenever the process ends; what was written."""
+    kept = {"featurizer": featurizer.to_json(), **told}
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_suffix(".part")
-    part.write_text(text, encoding="utf-8")
-    part.replace(file)  # whole or not at all, whenever the process ends
-    return featurizer, kept
-
-
-def used_columns(champion: Champion) -> set[str]:
-    """Columns that any model of a champion uses; all, where one of them does not tell."""
-    import numpy as np
-
-    from automl.models.boosting import Boosting
-
-    origins = champion.encoder.origins
-    used: set[str] = set()
-    for member in champion.members:
-        for fitted in member.models:
-            if type(fitted.model) is not Boosting:
-                return set(origins)
-            splits = fitted.model.booster.feature_importance("split")
-            used |= {origins[at] for at in np.flatnonzero(splits[: len(origins)])}
-    return used
+    part.write_text(json.dumps(kept, allow_nan=False), encoding="utf-8")
+    part.replace(file)
+    return kept
 
 
 def champion_bytes(stored: Stored, around: Around) -> int:

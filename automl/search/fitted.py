@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,22 @@ class Fitted:
     ) -> npt.NDArray[np.float64]:
         """Logits of some rows of a matrix, copied block by block."""
         return np.concatenate([self.decision(matrix[block]) for block in in_blocks(rows)])
+
+
+def columns_used(models: Iterable[Fitted], origins: list[str]) -> set[str]:
+    """Columns of the table that any of these models uses; all, where one of them does not tell.
+
+    Trees tell it by their splits. `origins` are the table's columns by those of the matrix.
+    """
+    from automl.models.boosting import Boosting
+
+    used: set[str] = set()
+    for fitted in models:
+        if type(fitted.model) is not Boosting:
+            return set(origins)
+        splits = fitted.model.booster.feature_importance("split")
+        used |= {origins[at] for at in np.flatnonzero(splits[: len(origins)])}
+    return used
 
 
 def in_blocks(rows: npt.NDArray[np.intp]) -> list[npt.NDArray[np.intp]]:

@@ -12,7 +12,8 @@ from automl.data.dataset import Dataset
 from automl.errors import BudgetExhausted
 from automl.meters.cpu_time import CpuTimeMeter
 from automl.relations.tables import EventTable, Relations
-from automl.search.feature_groups import chosen, judging, sampled
+from automl.search.feature_groups import chosen, sampled
+from automl.search.feature_race import judging
 
 METER = CpuTimeMeter()
 
@@ -74,7 +75,7 @@ def test_groups_that_harm_are_left_out(bank):
 
 def test_a_group_that_gains_nothing_is_not_worth_being_dear(bank, monkeypatch):
     relations, dataset = bank
-    monkeypatch.setattr("automl.search.feature_groups.CHEAP_SHARE", 0.0)
+    monkeypatch.setattr("automl.search.feature_race.CHEAP_SHARE", 0.0)
     found = chosen(relations, dataset, meter=METER, seed=0, groups=["noise.aggregates"])
     assert not found.decisions[0].kept
     assert "dear" in found.decisions[0].why
