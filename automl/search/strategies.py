@@ -205,22 +205,26 @@ def _refine(race: _Race) -> Generator[Sequence[Proposal], Sequence[Trial], Stop]
             reason="tried", text=f"all {len(race.trials)} configurations of this mode were tried"
         )
     since_better = 0
+    exhausted: set[str] = set()  # families near whose best all that is proposed was tried
     for position in range(effort.refinements):
         scored = [t for t in race.trials if t.score is not None]
         if not scored:
             return Stop(reason="no_score", text="no candidate could be scored")
         best = max(scored, key=_by_score)
-        families = [name for name in race.alive() if name not in UNREFINED]
+        families = [name for name in race.alive() if name not in {*UNREFINED, *exhausted}]
         if not families:
             text = f"{len(race.trials)} trials, and what is alive is not refined"
+            if exhausted:
+                of = f"family {' and family '.join(sorted(exhausted))}"
+                text = f"{len(race.trials)} trials and no further refinement of {of}"
             return Stop(reason="tried", text=text)
         family = families[: effort.families_refined][
             position % min(len(families), effort.families_refined)
         ]
         candidate = shape.propose(family, race.trials)
         if candidate is None:
-            text = f"{len(race.trials)} trials and no further refinement of family {family}"
-            return Stop(reason="tried", text=text)
+            exhausted.add(family)
+            continue
         gain = effort.refinement_gain(position)
         rate = race.rate(candidate, gain)
         numbers = Stop(

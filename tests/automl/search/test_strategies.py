@@ -296,6 +296,19 @@ def test_best_refines_the_living_families_in_turns() -> None:
     assert set(asked) == {"boosting"}
 
 
+def test_a_family_with_nothing_left_to_propose_leaves_its_turns_to_the_others() -> None:
+    asked: list[str] = []
+
+    def propose(name: str, trials: Sequence[Trial]) -> Candidate | None:
+        asked.append(name)
+        few = name == "forest" or len(asked) > 9
+        return None if few else Candidate(model="lightgbm", params={"num_leaves": len(asked)})
+
+    _, end = play(replace(shape(), propose=propose), {**ALL, "logistic": 0.2}, mode="best")
+    assert asked == ["boosting", "forest", *["boosting"] * 8]
+    assert end.reason.endswith("no further refinement of family boosting and family forest")
+
+
 def test_best_spends_a_budget_and_stops_at_a_plateau_without_one() -> None:
     assert effort_of("best", limited=False) == EFFORTS["best"]
     spending = effort_of("best", limited=True)
