@@ -184,7 +184,12 @@ def by_day(rows: Rows, *, value: str, title: str) -> Spec:
         "mark": {"type": "bar", "color": BLUE},
         "encoding": {
             "x": axis(
-                "day", "day (UTC)", kind="ordinal", axis={"labelAngle": -40, "labelOverlap": True}
+                "day",
+                "day (UTC)",
+                kind="ordinal",
+                axis={"labelAngle": -40, "labelOverlap": True},
+                # One day alone is no wall.
+                scale={"paddingInner": 0.2, "paddingOuter": max(0.1, (12 - len(rows)) / 2)},
             ),
             "y": axis(value, title),
         },
