@@ -8,18 +8,18 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
+from werkzeug.datastructures import MultiDict
 
-from api.pages.asking import Refused, ask, get
+from api.pages import fields, schedule_fields
+from api.pages.asking import Refused, ask, get, get_or_none
+from api.pages.rights import may
+from api.pages.schedule_fields import requested, time_zones
 
 schedules = Blueprint("schedules", __name__)
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 MOST_RUNS = 62
-GATE = {
-    "min_new_labels": "New labels, at least",
-    "psi": "Drift of a column (population stability index)",
-    "max_days": "In any case after so many days",
-}
+SECTIONS = ("what", "times", "waiting", "feed", "gate", "promotion", "more")
 
 
 @schedules.get("/schedules")
@@ -40,13 +40,27 @@ def show(schedule_id: str) -> Any:
 
 def _page(schedule_id: str, *, error: Refused | None = None) -> Any:
     schedule = get(f"/v1/schedules/{schedule_id}")
-    runs = get(f"/v1/schedules/{schedule_id}/runs", limit=MOST_RUNS)["items"]
-    month = _month(request.args.get("month"), runs)
+    newest = get(f"/v1/schedules/{schedule_id}/runs", limit=1)["items"]
+    month = _month(request.args.get("month"), newest)
+    # Those of the month that is shown, and what came before it as far as one page goes.
+    told = get(
+        f"/v1/schedules/{schedule_id}/runs", limit=MOST_RUNS, before=f"{_shift(month, 1)}-01"
+    )
+    runs = told["items"]
     bills = {run["job"]: _bill(run["job"]) for run in runs if run["job"]}
+    asked = schedule["request"]
+    feed = (asked.get("feed") or {}).get("dataset")
+    auto = asked["promote"] == "auto"
     return render_template(
         "pages/schedule.html",
         schedule=schedule,
+        model=asked["model"] or asked["job"]["model"],
+        gate=[(one, asked["gate"].get(one.name.partition(".")[2])) for one in schedule_fields.GATE],
+        feed=get_or_none(f"/v1/datasets/{feed}") if feed else None,
+        # What promotes by itself is an approver's, also to stop.
+        own=not auto or may("promotions.promote"),
         runs=runs,
+        counts=counts(runs),
         bills=bills,
         month=month,
         weeks=weeks(month, {run["local_date"]: run for run in runs}),
@@ -55,6 +69,16 @@ def _page(schedule_id: str, *, error: Refused | None = None) -> Any:
         after=_shift(month, 1),
         error=error,
     )
+
+
+def counts(runs: Sequence[Mapping[str, Any]]) -> dict[str, int]:
+    """How many days there were of each kind.
+
+    >>> counts([{"state": "DONE", "promoted": True}, {"state": "SKIPPED", "promoted": None}])
+    {'promoted': 1, 'skipped': 1}
+    """
+    kinds = ["promoted" if run["promoted"] else str(run["state"]).lower() for run in runs]
+    return {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)}
 
 
 def _bill(job_id: str) -> dict[str, Any] | None:
@@ -96,55 +120,55 @@ def _shift(month: date, by: int) -> str:
 
 @schedules.route("/schedules/new", methods=["GET", "POST"])
 def create() -> Any:
-    """The form of a schedule for a model that is there."""
+    """The form of a schedule, for a model that is there or for the request of a job."""
+    if request.method != "POST":
+        return page_of(request.args)
+    try:
+        made = ask("POST", "/v1/schedules", body=requested(request.form))
+    except Refused as refused:
+        return page_of(request.form, error=refused), refused.status
+    return redirect(url_for("schedules.show", schedule_id=made["id"]), 303)
+
+
+def page_of(form: MultiDict[str, str], *, error: Refused | None = None) -> str:
+    """The form with what was typed; `job` is a request as POST /v1/jobs takes it, as JSON."""
     names = list(dict.fromkeys(one["name"] for one in get("/v1/models", limit=100)["items"]))
-    error = None
-    if request.method == "POST":
-        try:
-            made = ask("POST", "/v1/schedules", body=_requested())
-            return redirect(url_for("schedules.show", schedule_id=made["id"]), 303)
-        except Refused as refused:
-            error = refused
-    typed = request.form if request.method == "POST" else request.args
-    page = render_template(
+    datasets = [one for one in get("/v1/datasets", limit=100)["items"] if one["state"] == "READY"]
+    faults = {} if error is None else schedule_fields.faults_of(error)
+    sections = {name: getattr(schedule_fields, name.upper()) for name in SECTIONS}
+    form = MultiDict(form)
+    if "model" not in form and not form.get("job") and names:
+        form["model"] = names[0]
+    known = {"job", *(one.name for several in sections.values() for one in several)}
+    return render_template(
         "pages/schedule_new.html",
         models=names,
-        typed=typed,
-        gate=GATE,
+        form=form,
+        choices={
+            "model": {name: name for name in names},
+            "promote": {
+                key: text
+                for key, text in schedule_fields.PROMOTE.items()
+                if key != "auto" or may("promotions.promote")
+            },
+            "feed.dataset": {
+                one["id"]: f"{one['name']}, version {one['version']}" for one in datasets
+            },
+            "when.zone": {
+                one["code"]: f"{one['code']}: {one['name']}" for one in get("/v1/zones")["items"]
+            },
+        },
+        **sections,
+        shown={
+            name: fields.filled(sections[name], form)
+            or any(one.name in faults for one in sections[name])
+            for name in SECTIONS
+        },
+        time_zones=time_zones(),
         error=error,
-        faults={} if error is None else error.field_errors(),
+        faults=faults,
+        others={name: text for name, text in faults.items() if name not in known},
     )
-    return page, (200 if error is None else error.status)
-
-
-def _requested() -> dict[str, Any]:
-    form = request.form
-    gate: dict[str, Any] = {}
-    errors = []
-    for name in GATE:
-        text = form.get(f"gate.{name}", "").strip()
-        try:
-            if text:
-                gate[name] = float(text) if name == "psi" else int(text)
-        except ValueError:
-            errors.append({"field": f"gate.{name}", "detail": "give a number"})
-    hours = form.get("hours", "").strip() or "8"
-    try:
-        at = {"finish_by": form.get("finish_by", ""), "hours": float(hours)}
-    except ValueError:
-        at = {}
-        errors.append({"field": "at.hours", "detail": "give a number of hours"})
-    if errors:
-        raise Refused(422, {"detail": "please mend what is marked", "errors": errors})
-    return {
-        "name": form.get("name") or "daily",
-        "model": form.get("model") or None,
-        "at": at,
-        "time_zone": form.get("time_zone", ""),
-        "gate": gate,
-        "promote": form.get("promote", "manual"),
-        "when": {"policy": form.get("policy", "low_carbon")},
-    }
 
 
 @schedules.post("/schedules/<schedule_id>/<action>")

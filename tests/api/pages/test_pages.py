@@ -120,42 +120,6 @@ def test_actions_on_a_waiting_job(site: Site) -> None:
     assert ask(site, f"/ui/jobs/{job}/explode", method="POST").status_code == 404
 
 
-def test_a_job_is_asked_for_once_however_often_the_form_is_sent(site: Site) -> None:
-    dataset = site.upload()
-    form = {"dataset": dataset, "target": "y", "key": "once", "do": "submit", "model": "m"}
-    first, again = (ask(site, "/ui/jobs/new", method="POST", data=form) for _ in range(2))
-    assert first.status_code == again.status_code == 303
-    assert first.location == again.location
-
-
-@pytest.mark.parametrize(
-    ("field", "text"),
-    [
-        ("objective.alert_rate", "often"),
-        ("objective.alert_rate", "7"),
-        ("limits.cpu_seconds", "nan"),
-        ("limits.trials", "1.5"),
-        ("model", "No Name!"),
-        ("seed", "-1"),
-    ],
-)
-def test_what_is_wrong_is_said_at_its_field(site: Site, field: str, text: str) -> None:
-    dataset = site.upload()
-    form = {"dataset": dataset, "target": "y", "do": "submit", field: text}
-    answer = ask(site, "/ui/jobs/new", method="POST", data=form)
-    assert answer.status_code == 422
-    assert f'id="fault-{field}"' in answer.text
-    assert f'value="{text}"' in answer.text
-
-
-def test_a_schedule_that_cannot_be_is_refused_with_what_was_typed(site: Site) -> None:
-    site.model("customers-y")
-    form = {"model": "customers-y", "finish_by": "25:00", "time_zone": "Mars", "hours": "x"}
-    answer = ask(site, "/ui/schedules/new", method="POST", data=form)
-    assert answer.status_code == 422
-    assert 'value="25:00"' in answer.text
-
-
 @pytest.mark.parametrize("form", [{}, {"c0": ""}, {"another": "41"}])
 def test_nothing_is_predicted_of_nothing(site: Site, form: dict[str, str]) -> None:
     name = site.model("customers-y").name
