@@ -20,7 +20,6 @@ ASKED: Mapping[str, str] = {
     "predictions.delete": "predictions.delete",
     "schedules.create": "schedules.create",
     "schedules.act": "schedules.{action}",
-    "together.propose": "datasets.create",
     "together.create": "datasets.create",
     "uploads.accept": "datasets.create",
     "uploads.register": "datasets.create",

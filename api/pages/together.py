@@ -8,33 +8,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
-from werkzeug.datastructures import MultiDict
 
-from api.pages.asking import Refused, ask, get
+from api.pages.asking import Json, Refused, ask, get
+from api.pages.rights import may
+from api.pages.spec_form import edited
+from api.pages.spec_view import kinds_of, seen, stepped, text_of, unchanged
 
 together = Blueprint("together", __name__)
 
-ROLES = {
-    "entities": "the rows to be predicted",
-    "events": "events with a time",
-    "series": "a series: the same columns at each time",
-    "log": "a log with a text",
-    "static": "looked up, without a time",
-}
-FORMATS = (
-    "iso",
-    "epoch_s",
-    "epoch_ms",
-    "epoch_us",
-    "yymmdd",
-    "yyyymmdd",
-    "month_number",
-    "number",
-    "order",
-)
-ORPHANS = ("refuse", "drop")
-FIELDS = ("role", "key", "to", "time", "time_format", "message", "exclude", "orphans")
 MOST_NAME = 63
+# What a proposal says besides the spec; the form carries it from one answer to the next.
+CARRIED = ("reasons", "open_questions", "sampled")
 
 
 def table_name(text: str, *, known: Mapping[str, Any]) -> str:
@@ -58,60 +42,80 @@ def propose() -> Any:
     if request.args.get("from"):
         old = get(f"/v1/datasets/{request.args['from']}")
         if old["spec"] is None:
-            told = Refused(422, {"detail": "that data set is one table: it has no spec"})
-            return _page({}, error=told), 422
-        return _page(old["spec"], name=old["name"])
-    named: dict[str, dict[str, Any]] = {}
-    for one in request.args.getlist("id"):
+            return _nothing("that data set is one table: it has no spec")
+        return _page(old["spec"], name=old["name"], problem=old["problem"])
+    ids = list(dict.fromkeys(request.args.getlist("id")))
+    if not ids:
+        return _nothing("choose one data set or more, that are ready")
+    if not may("inferring.propose"):
+        return _page({})
+    named: dict[str, Json] = {}
+    for one in ids:
         dataset = get(f"/v1/datasets/{one}")
         named[table_name(dataset["name"], known=named)] = dataset
-    if len(named) < 2:
-        told = Refused(422, {"detail": "choose two data sets or more, that are ready"})
-        return _page({}, error=told), 422
-    body: dict[str, Any] = {"tables": {name: {"dataset": one["id"]} for name, one in named.items()}}
+    sources = {name: {"dataset": one["id"]} for name, one in named.items()}
+    body: Json = {"tables": sources}
     if request.args.get("target"):
         body["target"] = request.args["target"]
     try:
         proposal = ask("POST", "/v1/datasets/infer", body=body)
     except Refused as refused:
-        return _page({}, error=refused), refused.status
+        if refused.problem.get("code") not in ("no_entities", "not_inferred"):
+            return _page({}, problem=refused.problem), refused.status
+        # What nothing could be proposed for is declared by hand.
+        spec = {
+            "tables": {name: {"role": "events", "source": one} for name, one in sources.items()}
+        }
+        return _page(spec, problem=refused.problem)
     return _page(proposal["spec"], proposal=proposal)
 
 
 @together.post("/datasets/together")
 def create() -> Any:
     """Make the data set, or show the spec again with what is to be mended."""
+    # A spec of many wide tables is longer than what forms hold otherwise.
+    request.max_form_memory_size = request.max_content_length
     form = request.form
+    proposal = _carried(form.get("proposal", ""))
     name = form.get("name", "").strip() or "tables"
+    more: Json = {"name": name, "proposal": proposal}
     try:
-        spec = _edited(form)
-        if form.get("do") == "fields":
-            return _page(spec, name=name)
+        spec = _said(form)
+    except Refused as refused:
+        if form.get("do") == "step":
+            return refused.problem, refused.status
+        return _page({}, problem=refused.problem, text=form.get("json"), **more), refused.status
+    if form.get("do") == "step":
+        return stepped(spec)
+    if form.get("do") == "fields":
+        return _page(spec, **more)
+    try:
         made = ask("POST", "/v1/datasets", body={"name": name, "spec": spec})
     except Refused as refused:
-        try:
-            spec = _edited(form)
-        except Refused:
-            spec = {}
-        return _page(spec, name=name, error=refused, text=form.get("json")), refused.status
+        return _page(spec, problem=refused.problem, **more), refused.status
     return redirect(url_for("datasets.show", dataset_id=made["id"]), 303)
 
 
-def _edited(form: MultiDict[str, str]) -> dict[str, Any]:
-    """The spec that the form says: its JSON, with the fields above it where those were changed.
+def _said(form: Mapping[str, str]) -> Json:
+    """The spec that was sent: the JSON where that was edited, else it with the fields.
 
     Raises
     ------
     Refused
-        The text is no JSON object.
+        The text is no JSON object with tables.
     """
+    text = form.get("json", "")
     try:
-        spec: Any = json.loads(form.get("json", ""))
+        spec: Any = json.loads(text)
     except ValueError as wrong:
         raise _no_json(f"this is no JSON: {wrong}") from None
+    except RecursionError:
+        raise _no_json("this is no JSON: it is nested too deeply") from None
     if not isinstance(spec, dict) or not isinstance(spec.get("tables"), dict):
         raise _no_json('a spec is an object with "tables"')
-    found: dict[str, Any] = spec if form.get("do") == "json" else _with_fields(spec, form)
+    if not unchanged(text, form.get("json_was")):
+        return spec
+    found: Json = edited(spec, form, kinds_of(spec, form))
     return found
 
 
@@ -119,45 +123,25 @@ def _no_json(text: str) -> Refused:
     return Refused(422, {"detail": text, "errors": [{"field": "json", "detail": text}]})
 
 
-def _with_fields(spec: dict[str, Any], form: MultiDict[str, str]) -> dict[str, Any]:
-    tables = {}
-    for name, table in spec["tables"].items():
-        one = dict(table) if isinstance(table, Mapping) else {}
-        for field in FIELDS:
-            if f"{name}.{field}" not in form:
-                continue
-            value = form[f"{name}.{field}"].strip()
-            if field in ("key", "to", "exclude"):
-                several = [part.strip() for part in value.split(",") if part.strip()]
-                one[field] = several if field == "exclude" or len(several) > 1 else "".join(several)
-            else:
-                one[field] = value
-            if not one[field]:
-                del one[field]
-        tables[name] = one
-    found = {**spec, "tables": tables}
-    for field in ("key", "target"):
-        if field in form:
-            several = [part.strip() for part in form[field].split(",") if part.strip()]
-            found[field] = several if len(several) > 1 else "".join(several)
-            if not found[field]:
-                del found[field]
-    if form.get("positive", "").strip():
-        values = [_value(part.strip()) for part in form["positive"].split(",")]
-        found["positive"] = values if len(values) > 1 else values[0]
-    return found
-
-
-def _value(text: str) -> Any:
-    """A label as JSON has it: numbers as numbers, everything else as text.
-
-    >>> _value("1"), _value("B"), _value("true")
-    (1, 'B', 'true')
-    """
+def _carried(text: str) -> Json:
+    """The reasons as the form brought them back; nothing where they are not what was sent."""
     try:
-        return int(text)
-    except ValueError:
-        return text
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(found, dict):
+        return {}
+    reasons = [
+        {"field": str(one.get("field")), "reason": str(one.get("reason"))}
+        for one in found.get("reasons") or ()
+        if isinstance(one, dict)
+    ]
+    questions = [str(one) for one in found.get("open_questions") or ()]
+    return {"reasons": reasons, "open_questions": questions}
+
+
+def _nothing(text: str) -> Any:
+    return _page({}, problem={"detail": text}), 422
 
 
 def _page(
@@ -165,27 +149,15 @@ def _page(
     *,
     name: str | None = None,
     proposal: Mapping[str, Any] | None = None,
-    error: Refused | None = None,
+    problem: Mapping[str, Any] | None = None,
     text: str | None = None,
 ) -> Any:
-    faults = {} if error is None else error.field_errors()
+    proposal = {one: (proposal or {}).get(one) for one in CARRIED[:2]}
+    shown = seen(spec, proposal=proposal, problem=problem)
     return render_template(
         "pages/dataset_together.html",
-        spec=spec,
-        text=text if text is not None and not spec else json.dumps(spec, indent=2),
-        name=name or "customers",
-        proposal=proposal,
-        roles=ROLES,
-        formats=FORMATS,
-        orphans=ORPHANS,
-        error=error,
-        faults=faults,
-        entities=next(
-            (
-                key
-                for key, one in (spec.get("tables") or {}).items()
-                if one.get("role") == "entities"
-            ),
-            None,
-        ),
+        name=name or shown["entity_table"] or "tables",
+        text=text_of(spec) if text is None else text,
+        carried=json.dumps(proposal),
+        **shown,
     )

@@ -128,8 +128,8 @@ def test_tables_are_put_together(visitor: Visitor, tmp_path: Path) -> None:
     page = visitor.open(f"/ui/datasets/together?id={ids[0]}&id={ids[1]}&target=fragile")
     visitor.check()
     page.fill("#name", "together")
-    page.get_by_role("button", name="Take the fields over").click()
-    page.get_by_text("The spec as JSON").click()
+    page.get_by_role("button", name="into step").click()
+    page.get_by_text("As JSON").click()
     spec = json.loads(page.input_value("#json"))
     assert set(spec["tables"]) == {"customers", "balances"}
     assert spec["target"] == "fragile"
