@@ -9,6 +9,8 @@ from apiflask import APIBlueprint
 from flask import Response, g
 
 from api.context import actor, now, parts, project_id
+from api.datasets import ready
+from api.declared import completed
 from api.pagination import cursor
 from api.plans import check_zone
 from api.roles import APPROVER, require
@@ -48,6 +50,11 @@ def create(json_data: ScheduleRequest) -> Any:
     _may(json_data.promote)
     asked = json_data.model_dump(mode="json")
     _check(asked)
+    if json_data.job is not None:
+        dataset = parts().store.get_dataset(project_id(), json_data.job.dataset)
+        if dataset.spec is not None:
+            said = json_data.job.model_fields_set
+            asked["job"] = completed(asked["job"], ready(dataset), said=said)
     window = window_of(asked)
     day, begins = window.after(now())
     schedule = parts().store.add_schedule(
@@ -95,12 +102,13 @@ def _check(asked: dict[str, Any]) -> None:
             "nothing to append to or to learn from",
             code="dataset_deleted",
         )
-    if store.get_dataset(project_id(), base).spec is not None:
+    if feed["folder"] is not None and store.get_dataset(project_id(), base).spec is not None:
         raise DataError(
-            "the data set is of several tables, to which nothing can be appended: put it together "
-            "again from newer versions of its tables, and submit a job on that",
+            "the data set is of several tables, and a folder has the rows of one: append to their "
+            "data sets, or name a folder as a table's uri in the spec; both are looked at every "
+            "night without being named here",
             code="not_supported",
-            details={"field": "model" if asked["model"] is not None else "job.dataset"},
+            details={"field": "feed.folder"},
         )
     series = {one.id for one in store.series(project_id(), base)}
     if feed["dataset"] is not None and feed["dataset"] not in series:

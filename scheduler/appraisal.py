@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -11,9 +11,11 @@ from scheduler.artifacts import ArtifactStore
 from scheduler.child import call
 from scheduler.clock import Clock
 from scheduler.config import Settings
+from scheduler.fresh import identity_of, parts_before
 from scheduler.reading import key_of, parts_of
 from scheduler.records import Model, StoredDataset
 from scheduler.records_schedules import Run
+from scheduler.relating import LAYOUT
 from scheduler.store import Store
 from scheduler.store_outcomes import TRAINING
 
@@ -26,8 +28,8 @@ def new_to(champion: Model, dataset: StoredDataset, *, store: Store) -> dict[str
 
     Raises DataError ``other_series``.
     """
-    versions = store.versions_of(dataset.project_id, dataset.id)
-    ids = [one.id for one in versions]
+    series = _series(dataset, store)
+    ids = [one.id for one in series]
     if champion.dataset_id not in ids:
         raise DataError(
             f"model '{champion.name}' was trained on data that this schedule's were not "
@@ -36,18 +38,40 @@ def new_to(champion: Model, dataset: StoredDataset, *, store: Store) -> dict[str
         )
     made = store.job(champion.job_id)
     known = ((made.request.get("retraining") or {}).get("labels") or {}).get("artifacts") or ()
-    labels = [str(one.artifact) for one in store.outcomes_of(ids[0])]
+    labels = [str(one.artifact) for one in store.outcomes_of(dataset.root_id or dataset.id)]
     return {
         "labels": {
             "artifacts": labels,
-            "key": key_of(versions[0]),
+            "key": key_of(dataset if dataset.spec is not None else series[0]),
             "target": made.request["target"],
         },
         "before": {
-            "n_parts": ids.index(champion.dataset_id) + 1,
+            **_then(dataset, ids.index(champion.dataset_id), series),
             "labels": [key for key in labels if key in known],
         },
     }
+
+
+def nothing_new(champion: Model, dataset: StoredDataset, late: Mapping[str, Any]) -> bool:
+    """Whether a champion learnt from just these tables and labels: no child need look at them."""
+    same = dataset.spec is not None and dataset.id == champion.dataset_id
+    return same and late["labels"]["artifacts"] == late["before"]["labels"]
+
+
+def _series(dataset: StoredDataset, store: Store) -> list[StoredDataset]:
+    """The versions up to this one: those that it is made of, or of several tables all of them."""
+    if dataset.spec is None:
+        return store.versions_of(dataset.project_id, dataset.id)
+    found = store.series(dataset.project_id, dataset.id)
+    return [one for one in found if one.version <= dataset.version]
+
+
+def _then(dataset: StoredDataset, at: int, series: Sequence[StoredDataset]) -> dict[str, Any]:
+    """How the rows of the version at a place among these are found again."""
+    if dataset.spec is None:
+        return {"n_parts": at + 1}
+    then = series[at]
+    return {"dataset": then.id, "identity": identity_of(dataset, then)}
 
 
 def since_judged(
@@ -65,13 +89,16 @@ def since_judged(
     """
     if last is None or last.job_id is None or (last.outcome or {}).get("challenge") is None:
         return None
-    ids = [one.id for one in store.versions_of(dataset.project_id, dataset.id)]
+    series = _series(dataset, store)
+    ids = [one.id for one in series]
     if last.dataset_id not in ids:  # deleted since, or of other data
         return None
+    before = late["before"]
+    at = ids.index(before["dataset"]) if "dataset" in before else before["n_parts"] - 1
     then = store.job(last.job_id).request.get("retraining") or {}
-    known = {*late["before"]["labels"], *((then.get("labels") or {}).get("artifacts") or ())}
+    known = {*before["labels"], *((then.get("labels") or {}).get("artifacts") or ())}
     return {
-        "n_parts": max(late["before"]["n_parts"], ids.index(last.dataset_id) + 1),
+        **_then(dataset, max(at, ids.index(last.dataset_id)), series),
         "labels": [key for key in late["labels"]["artifacts"] if key in known],
     }
 
@@ -96,6 +123,9 @@ def appraised(
     before = judged or late["before"]
     parts = parts_of(store.versions_of(dataset.project_id, dataset.id), artifacts)
     about = {"key": late["labels"]["key"], "target": late["labels"]["target"]}
+    layout = None
+    if dataset.spec is not None and dataset.artifact is not None:
+        layout = str(artifacts.path(dataset.artifact) / LAYOUT)
     kept = clock()
 
     def cancelled() -> bool:
@@ -116,7 +146,7 @@ def appraised(
                 **about,
             },
             "before": {
-                "parts": parts[: before["n_parts"]],
+                "parts": parts_before(before, dataset, store=store, artifacts=artifacts),
                 "labels": paths(artifacts, before["labels"]),
                 **about,
             },
@@ -125,6 +155,8 @@ def appraised(
             "request": dict(store.job(champion.job_id).request),
             "training": store.observation(champion.id, day=TRAINING),
             "judged": judged is not None,
+            "identity": list(before.get("identity") or ()),
+            "layout": layout,
             "watts": settings.watts,
         },
         memory_bytes=settings.child_memory_bytes,

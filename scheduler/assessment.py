@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scheduler.challenge import LEVEL, N_REPLICATES, Fresh, at_most, features, fresh_of
+from scheduler.challenge import LEVEL, N_REPLICATES
 from scheduler.drift import histograms, moved, score_histogram
+from scheduler.fresh import Fresh, Mask, at_most, fresh_of, indexed, seen_by
 from scheduler.reading import meter_of, source_of
 from scheduler.work import objective_of
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from automl.search.champion import Champion
     from automl.search.objective import Objective
 
@@ -30,6 +33,8 @@ def assess(
     training: Mapping[str, Any] | None,
     judged: bool,
     watts: Mapping[str, float | None],
+    identity: Sequence[str] = (),
+    layout: str | None = None,
 ) -> dict[str, Any]:
     """Compare the rows and labels of now with those that a champion was trained or judged on.
 
@@ -43,6 +48,8 @@ def assess(
     champion, sha256 : folder and checksum of the champion
     request : of the job that made it
     training : histograms of its training, where they are known; they are reckoned else
+    identity : columns by which a row is one of before; none: those of before come first
+    layout : the folder of the tables around the rows; None where there are none
 
     Returns
     -------
@@ -63,38 +70,42 @@ def assess(
     with measure(meter_of(watts)) as spent:
         rows, old_rows = source_of(now), source_of(before)
         model = Champion.load(Path(champion), sha256=sha256)
-        found = _assessed(rows, old_rows, model, request, training, judged=judged)
-    return {**found, "cost": spent.cost.to_json()}
+        found = fresh_of(rows, old_rows, request, identity=identity)
+        told = _assessed(rows, found, model, request, training, judged=judged, layout=layout)
+    return {**told, "cost": spent.cost.to_json()}
 
 
 def _assessed(
     rows: Any,
-    old_rows: Any,
+    found: Fresh,
     model: Champion,
     request: Mapping[str, Any],
     training: Mapping[str, Any] | None,
     *,
     judged: bool,
+    layout: str | None,
 ) -> dict[str, Any]:
-    found = fresh_of(rows, old_rows, request)
     objective = objective_of(request)
-    columns = set(model.columns)
+
+    def some(chosen: Mask) -> pd.DataFrame:
+        kept = at_most(indexed(np.flatnonzero(chosen), layout=layout))
+        return seen_by(model, rows, kept, layout=layout)
+
     if training is None:
-        seen = features(rows, columns, at_most(np.arange(found.n_before)))
+        seen = some(~found.new)
         # Not those out of fold: each fold's model has a floor of its own, and their mean another
         # one, which on a data set without any drift was an index of 2.5.
         scores = score_histogram(model.decision(seen))
         training = {"columns": histograms(seen), "scores": scores}
     base = training
     if judged:  # the same bins, of all rows up to then
-        seen = features(rows, columns, at_most(np.arange(found.n_before)))
+        seen = some(~found.new)
         scores = score_histogram(model.decision(seen), like=training["scores"])
         base = {"columns": histograms(seen, like=training["columns"]), "scores": scores}
     drift: dict[str, Any] | None = None
     new: dict[str, Any] | None = None
-    appended = at_most(np.arange(found.n_before, len(found.y)))
-    if len(appended):
-        frame = features(rows, columns, appended)
+    frame = some(found.new)
+    if len(frame):
         counted = histograms(frame, like=training["columns"])
         new = {"columns": counted, "scores": None}
         told = moved(base["columns"], counted)
@@ -102,23 +113,28 @@ def _assessed(
         scores = score_histogram(model.decision(frame), like=training["scores"])
         new["scores"] = scores
         drift["scores"] = moved({"score": base["scores"]}, {"score": scores})[0]
+        # For `GET /v1/models/{name}/drift`; the training's own counts are kept beside.
+        new |= {"moved": told, "score_moved": drift["scores"]}
+        new["before"] = {key: base[key] for key in ("columns", "scores")} if judged else None
     return {
-        "n_new_rows": len(found.y) - found.n_before,
+        "n_new_rows": int(found.new.sum()),
         "n_new_labels": found.n_new,
         "n_new_positive": found.n_new_positive,
         "n_corrected": found.n_corrected,
         "drift": drift,
-        "decay": _decay(model, rows, found, objective),
+        "decay": _decay(model, rows, found, objective, layout=layout),
         "histograms": {"training": dict(training), "new": new},
     }
 
 
-def _decay(model: Champion, rows: Any, found: Fresh, objective: Objective) -> dict[str, Any] | None:
+def _decay(
+    model: Champion, rows: Any, found: Fresh, objective: Objective, *, layout: str | None
+) -> dict[str, Any] | None:
     """The champion's score on newly labelled rows beside the one that it was chosen by."""
     from automl.search.metrics import Bootstrap, interval
 
     record = _record(model)
-    fresh = np.flatnonzero(found.fresh)
+    fresh = indexed(np.flatnonzero(found.fresh), layout=layout)
     y = found.y[fresh]
     if record is None or not 0 < y.sum() < len(y):
         return None
@@ -126,7 +142,7 @@ def _decay(model: Champion, rows: Any, found: Fresh, objective: Objective) -> di
     y = found.y[kept]
     if not 0 < y.sum() < len(y):
         return None
-    logit = model.decision(features(rows, set(model.columns), kept))
+    logit = model.decision(seen_by(model, rows, kept, layout=layout))
     old_y, old_logit, weight = record
     # An average precision follows the prevalence: the record is weighted to that of today.
     rate, old_rate = float(y.mean()), float(np.average(old_y, weights=weight))

@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from scheduler.fresh import (
+    Fresh,
+    Labels,
+    Mask,
+    Rows,
+    at_most,
+    fresh_of,
+    indexed,
+    parts_before,
+    seen_by,
+)
+from scheduler.relating import LAYOUT
 from scheduler.work import Work, objective_of, source_of_job
 from scheduler.worth import LEAST_NEW_POSITIVES
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from automl.data.dataset import Dataset
-    from automl.data.versions import Source
     from automl.search.anomaly import AnomalyRanker
     from automl.search.champion import Champion
     from automl.search.objective import Objective
 
-Mask = npt.NDArray[np.bool_]
-Labels = npt.NDArray[np.int8]
-Rows = npt.NDArray[np.intp]
+Floats = npt.NDArray[np.float64]
 
 # With fewer positives on the rows that judge, a difference is one row or another.
 LEAST_POSITIVES = LEAST_NEW_POSITIVES // 2
@@ -32,50 +40,6 @@ MOST_SHARE = 0.2
 N_REPLICATES = 400
 # Of a 90 % interval one side is 95 % sure.
 LEVEL = 0.9
-# Rows of which scores or histograms are made, at most.
-MOST_ROWS = 50_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Fresh:
-    """Rows by what is known of their labels, each array of shape (n_rows,).
-
-    y is 1, 0, or -1 without a label; `fresh` rows had none when the champion was trained, and
-    those from `n_before` on were not there.
-    """
-
-    y: Labels
-    fresh: Mask
-    n_before: int
-    n_corrected: int  # labels that are not what they were
-
-    @property
-    def n_new(self) -> int:
-        """Rows with a label that the champion did not see."""
-        return int(self.fresh.sum())
-
-    @property
-    def n_new_positive(self) -> int:
-        """Those of them that are positive."""
-        return int(self.y[self.fresh].sum())
-
-
-def fresh_of(now: Source, before: Source, request: Mapping[str, Any]) -> Fresh:
-    """Compare the labels of now with those that a champion was trained on."""
-    from automl.data.target import labels, wanted
-
-    positive = wanted(request.get("positive"))
-    y = labels(now.target_values(), positive)
-    old = labels(before.target_values(), positive)
-    known = np.zeros(len(y), dtype=bool)
-    known[: len(old)] = old >= 0
-    both = known & (y >= 0)
-    return Fresh(
-        y=y,
-        fresh=(y >= 0) & ~known,
-        n_before=len(old),
-        n_corrected=int((y[: len(old)][both[: len(old)]] != old[both[: len(old)]]).sum()),
-    )
 
 
 def judging_rows(found: Fresh, time: npt.NDArray[Any] | None) -> Rows:
@@ -101,15 +65,24 @@ def judging_rows(found: Fresh, time: npt.NDArray[Any] | None) -> Rows:
     return np.sort(chosen) if classes.min() >= LEAST_POSITIVES else np.empty(0, dtype=np.intp)
 
 
-def training_rows(work: Work, dataset: Dataset) -> Dataset:
-    """What a challenger is trained on: all rows but those that are to judge it."""
+def training_rows(work: Work) -> Rows | None:
+    """Which of the rows with a label a challenger is trained on; None: all of them.
+
+    Those that are to judge it are left out.
+    """
     if not _is_challenge(work.job.request):
-        return dataset
+        return None
     found, held = _held_out(work)
+    if not len(held):
+        return None
     keep = np.ones(len(found.y), dtype=bool)
     keep[held] = False
-    rows = np.flatnonzero(keep[found.y >= 0])  # of the dataset, which has rows with a label only
-    if len(rows) == dataset.n_rows:
+    return np.flatnonzero(keep[found.y >= 0])
+
+
+def some_rows(dataset: Dataset, rows: Rows | None) -> Dataset:
+    """Only these rows of a data set; all where there are none."""
+    if rows is None:
         return dataset
 
     def some(values: npt.NDArray[Any] | None) -> Any:
@@ -123,6 +96,12 @@ def training_rows(work: Work, dataset: Dataset) -> Dataset:
         group=some(dataset.group),
         weight=some(dataset.weight),
     )
+
+
+def known_rows(work: Work) -> Mask:
+    """Which stored rows had a label that the champion knew, shape (n_rows,)."""
+    found = _fresh(work)
+    return np.asarray((found.y >= 0) & ~found.fresh)
 
 
 def challenged(work: Work, challenger: Champion | AnomalyRanker) -> dict[str, Any] | None:
@@ -145,17 +124,19 @@ def challenged(work: Work, challenger: Champion | AnomalyRanker) -> dict[str, An
         }
     model = work.store.model_by_id(work.job.project_id, asked["id"])
     champion = Champion.load(work.artifacts.path(model.artifact), sha256=model.sha256)
-    held = at_most(held)
-    X = features(source_of_job(work), {*champion.columns, *challenger.columns}, held)
+    held, source, layout = at_most(held), source_of_job(work), layout_of(work)
     return about | compared(
-        champion, challenger, X, found.y[held], objective=objective_of(request), seed=0
+        champion.decision(seen_by(champion, source, held, layout=layout)),
+        challenger.decision(seen_by(challenger, source, held, layout=layout)),
+        found.y[held],
+        objective=objective_of(request),
+        seed=0,
     )
 
 
 def compared(
-    champion: Champion,
-    challenger: Champion,
-    X: pd.DataFrame,
+    old: Floats,
+    new: Floats,
     y: Labels,
     *,
     objective: Objective,
@@ -164,10 +145,13 @@ def compared(
     """A paired bootstrap of the difference of their scores, as JSON values.
 
     The challenger wins when the whole 90 % interval of the difference is above 0.
+
+    Parameters
+    ----------
+    old, new : logits of the champion and of the challenger, each of its own columns
     """
     from automl.search.metrics import Bootstrap, interval
 
-    old, new = champion.decision(X), challenger.decision(X)
     bootstrap = Bootstrap(y, np.ones(len(y)), seed=seed, n=N_REPLICATES)
     difference = objective.replicates(bootstrap, new) - objective.replicates(bootstrap, old)
     spread = interval(difference, level=LEVEL)
@@ -190,38 +174,36 @@ def compared(
     }
 
 
-def features(source: Source, names: set[str], rows: Rows) -> pd.DataFrame:
-    """Columns of some rows, as `automl.data.loading.load` gives them; without those not there."""
-    import pandas as pd
-    import pyarrow as pa
+def layout_of(work: Work) -> str | None:
+    """The folder of the tables around a job's rows; None where there are none."""
+    stored = work.store.get_dataset(work.job.project_id, work.job.dataset_id)
+    if stored.spec is None or stored.artifact is None:
+        return None
+    return str(work.artifacts.path(stored.artifact) / LAYOUT)
 
-    from automl.data.series import to_series
-    from automl.data.versions import Joining
 
-    chosen = pa.array(rows)
-    with Joining(source.parts) as joining:
-        present = [name for name in joining.schema.names if name in names]
-        columns = {name: to_series(joining.column(name).take(chosen)) for name in present}
-    return pd.DataFrame(columns, index=pd.RangeIndex(len(rows)))
+def _fresh(work: Work) -> Fresh:
+    request, now = work.job.request, source_of_job(work)
+    then = request["retraining"]["before"]
+    stored = work.store.get_dataset(work.job.project_id, work.job.dataset_id)
+    parts = parts_before(then, stored, store=work.store, artifacts=work.artifacts)
+    before = replace(
+        now,
+        parts=tuple(map(Path, parts)),
+        labels=tuple(work.artifacts.path(key) for key in then["labels"]),
+    )
+    return fresh_of(now, before, request, identity=then.get("identity") or ())
 
 
 def _held_out(work: Work) -> tuple[Fresh, Rows]:
-    from automl.data.versions import Joining, Source
-
-    request, now = work.job.request, source_of_job(work)
-    then = request["retraining"]["before"]
-    before = Source(
-        parts=now.parts[: then["n_parts"]],
-        labels=tuple(work.artifacts.path(key) for key in then["labels"]),
-        key=now.key,
-        target=now.target,
-    )
-    found = fresh_of(now, before, request)
+    request, now, found = work.job.request, source_of_job(work), _fresh(work)
     time = None
     if request.get("time_column") is not None:
+        from automl.data.versions import Joining
+
         with Joining(now.parts) as joining:
             time = _sortable(joining.column(request["time_column"]))
-    return found, judging_rows(found, time)
+    return found, indexed(judging_rows(found, time), layout=layout_of(work))
 
 
 def _sortable(column: Any) -> npt.NDArray[Any]:
@@ -230,18 +212,6 @@ def _sortable(column: Any) -> npt.NDArray[Any]:
     if pa.types.is_timestamp(column.type):
         column = column.cast(pa.int64())
     return np.asarray(column.fill_null(0).to_numpy(zero_copy_only=False))
-
-
-def at_most(rows: Rows) -> Rows:
-    """At most `MOST_ROWS` of the rows, evenly spread: the share of positives stays about the same.
-
-    >>> len(at_most(np.arange(60_000)))
-    50000
-    """
-    if len(rows) <= MOST_ROWS:
-        return rows
-    places = np.linspace(0, len(rows) - 1, MOST_ROWS).astype(np.intp)
-    return np.asarray(rows[places])
 
 
 def _is_challenge(request: Mapping[str, Any]) -> bool:

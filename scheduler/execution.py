@@ -185,7 +185,8 @@ def _searched(work: Work) -> Job:
     with reference_of(constants_of(work.meter)) as codecarbon:
         with measure(work.meter) as loading:
             budget = budget_of(request, grams_per_kwh=work.intensity.grams_per_kwh)
-            dataset, around, apart = _load(work, stored, budget=budget)
+            start = _start(work)
+            dataset, around, apart = _load(work, stored, budget=budget, start=start)
             head = dataset.X.head(PREDICT_ROWS).copy()
             some = spread(dataset.X)
             shape = dataset.n_rows, dataset.X.shape[1]
@@ -204,8 +205,8 @@ def _searched(work: Work) -> Job:
             own.append(cost)
             work.phase(name, loading.cost + cost if name == "features" else cost)
 
-        start = _start(work)
         if around is not None:
+            start = _knowing(work, start, around)
             budget = budget.less(around.cost)
         found = search(
             handed.pop(),
@@ -317,12 +318,24 @@ def _start(work: Work) -> Start | None:
     )
 
 
+def _knowing(work: Work, start: Start | None, around: Featured) -> Start | None:
+    """A start that knows which rows of several tables its champion knew.
+
+    None where the features were chosen anew: the champion would not have the same columns.
+    """
+    from scheduler.challenge import known_rows
+
+    if start is None or not around.taken_over:
+        return None
+    return replace(start, known=known_rows(work)[around.positions])
+
+
 def _load(
-    work: Work, stored: StoredDataset, *, budget: Budget
+    work: Work, stored: StoredDataset, *, budget: Budget, start: Start | None
 ) -> tuple[Dataset, Featured | None, pd.DataFrame | None]:
     """The rows to learn from, what is computed of the tables around them, and their subgroups."""
     from automl.data.loading import load
-    from scheduler.challenge import training_rows
+    from scheduler.challenge import some_rows, training_rows
     from scheduler.featuring import featured
 
     admission = work.job.request.get("admission") or {}
@@ -336,10 +349,14 @@ def _load(
     )
     related = stored.spec is not None
     apart = columns_of(rows, work.job.request, dataset, relational=related)
+    kept = training_rows(work)
+    dataset = some_rows(dataset, kept)
     if not related:
-        return training_rows(work, dataset), None, apart
-    dataset, around = featured(work, stored, dataset, rows, budget=budget)
-    return training_rows(work, dataset), around, apart
+        return dataset, None, apart
+    if apart is not None and kept is not None:
+        apart = apart.head(0)  # they are others than those that are learnt from
+    dataset, around = featured(work, stored, dataset, rows, budget=budget, kept=kept, start=start)
+    return dataset, around, apart
 
 
 def budget_of(request: Mapping[str, Any], *, grams_per_kwh: float) -> Budget:

@@ -259,8 +259,8 @@ def _chosen(
     if older is not None and start is not None:
         card = work.store.model_by_id(work.job.project_id, start.parent["id"]).card
         groups = [_as_before(one) for one in card.get("feature_groups") or ()]
-        told = {"groups": groups, "warnings": [], "stop": None, "taken_over": True}
-        return older, _kept(file, older, told)
+        same: dict[str, Any] = {"groups": groups, "warnings": [], "stop": None}
+        return older, _kept(file, older, same | {"taken_over": True})
     sampler = CaseControl() if dataset.time is None else RecentFirst()
     # Of others than the screening sample no event is read before it is known which are needed.
     rows = np.sort(sampler.order(dataset, seed=seed)[: sampler.screening_rows(dataset)])
@@ -277,7 +277,7 @@ def _chosen(
         stop=lambda: CANCELLED if work.heart.cancel_requested.is_set() else None,
     )
     featurizer = found.featurizer or Featurizer(groups=())
-    told = {
+    told: dict[str, Any] = {
         "groups": [one.to_json() for one in found.decisions],
         "warnings": [dict(one) for one in found.warnings],
         "stop": None if found.stop is None else found.stop.to_json(),

@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from scheduler.forgetting import forget_labels
 from scheduler.knowledge import LocalKnowledge
 from scheduler.reading import key_of, parts_of
 from scheduler.records import DatasetState, StoredDataset
-from scheduler.renewing import like_of, renewal_of
+from scheduler.renewing import check_settled, like_of, renewal_of
 from scheduler.sources import check_target, checked_spec, files_of, sources_of, tables_of
 from scheduler.store import Store
 
@@ -227,6 +227,7 @@ class Ingestor:
         base_id: str,
         sources: Mapping[str, Mapping[str, str]] | None = None,
         name: str | None = None,
+        settled: timedelta | None = None,
         now: datetime,
     ) -> tuple[StoredDataset, bool]:
         """Put the next version of a data set of several tables together, and start doing so.
@@ -245,7 +246,8 @@ class Ingestor:
             What stands against it by the columns of its tables, as `scheduler.alike` has it, or
             by what it is made of, as `renewal_of`; nothing is kept.
         UnknownRecord, Gone, Conflict
-            As `renewal_of`; Conflict ``newer_version``.
+            As `renewal_of`; Conflict ``newer_version``, and ``not_settled`` where a file was
+            written to within `settled`: it may not be whole.
         """
         found = renewal_of(
             self._store,
@@ -260,6 +262,8 @@ class Ingestor:
         for one in reversed(series):  # the first version has no series yet
             if one.fingerprint in marks[bool(one.root_id) :] and one.state in USABLE:
                 return one, False
+        if settled is not None:
+            check_settled(found.tables, settled, now=now)
         reading = _Reading(
             upload="", options={"spec": found.spec}, tables=found.tables, like=found.like
         )

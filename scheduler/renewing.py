@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -127,27 +127,32 @@ def _with_newest(
     return {**spec, "tables": tables}
 
 
-def newest_file(tables: Mapping[str, Any]) -> tuple[str, datetime] | None:
-    """The table whose files were written to last, and when; None where no files are read in place.
+def check_settled(tables: Mapping[str, Any], settled: timedelta, *, now: datetime) -> None:
+    """Raise where a file was written to so lately that it may not be whole; objects always are.
 
-    Raises DataError ``uri_not_found``: a file went meanwhile.
+    Raises
+    ------
+    Conflict
+        ``not_settled``.
+    DataError
+        ``uri_not_found``: a file went meanwhile.
     """
-    found: tuple[str, datetime] | None = None
     for name, one in tables.items():
         for file in one.get("files", ()):
+            if not isinstance(file, str):
+                continue
             try:
-                about = file if isinstance(file, dict) else None  # an object, as it was listed
-                seconds = Path(file).stat().st_mtime if about is None else about["modified"] / 1e9
-                written = datetime.fromtimestamp(seconds, UTC)
+                written = datetime.fromtimestamp(Path(file).stat().st_mtime, UTC)
             except OSError:
                 raise DataError(
                     f"a file of the table {name!r} went while the folder was looked at; try again",
                     code="uri_not_found",
                     table=name,
                 ) from None
-            if found is None or written > found[1]:
-                found = name, written
-    return found
+            if abs(now - written) < settled:
+                raise Conflict(
+                    f"a file of the table {name!r} is still being written to", code="not_settled"
+                )
 
 
 def like_of(store: Store, dataset: StoredDataset) -> dict[str, Any] | None:

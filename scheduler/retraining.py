@@ -10,13 +10,13 @@ import contextlib
 import logging
 import threading
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any
 
 from automl.cost import Cost
-from automl.errors import DataError, FrugalError
-from scheduler.appraisal import appraised, new_to, paths, since_judged
+from automl.errors import FrugalError
+from scheduler.appraisal import appraised, new_to, nothing_new, paths, since_judged
 from scheduler.artifacts import ArtifactStore
 from scheduler.carbon.series import IntensitySource
 from scheduler.carbon.typical import Typical
@@ -33,10 +33,10 @@ from scheduler.errors import (
     problem,
     problem_of,
 )
-from scheduler.feed import chunks, new_files
+from scheduler.feeding import Reader, fed
 from scheduler.local_days import DailyWindow, local_time, time_zone
 from scheduler.planning import placed
-from scheduler.records import DatasetState, Job, JobState, Json, Model, StoredDataset
+from scheduler.records import Job, JobState, Json, Model, StoredDataset
 from scheduler.records_schedules import Run, RunState, Schedule, ScheduleState
 from scheduler.settlement import Prices, bill_appraisal
 from scheduler.store import Store
@@ -50,29 +50,6 @@ log = logging.getLogger(__name__)
 WAIT = timedelta(seconds=10)
 # Decided in one go; the others follow at the next tick.
 MOST_DECIDED = 100
-
-
-class Reader(Protocol):
-    """What reads rows in and says whether a job may run on them: `scheduler.ingestion.Ingestor`."""
-
-    def accept(
-        self,
-        project_id: str,
-        *,
-        stream_chunks: Iterable[bytes],
-        name: str,
-        options: Mapping[str, Any],
-        now: datetime,
-        base_id: str | None = None,
-    ) -> tuple[StoredDataset, bool]: ...
-
-    def admit(
-        self,
-        request: Mapping[str, Any],
-        dataset: StoredDataset,
-        *,
-        labels: Mapping[str, Any] | None = None,
-    ) -> dict[str, Any]: ...
 
 
 class Retraining:
@@ -189,7 +166,15 @@ class Retraining:
         if soon is not None:
             self._skip(schedule, run, soon.because, now)
             return False
-        dataset = self._fed(schedule, run, champion, now)
+        dataset = fed(
+            schedule,
+            run,
+            champion,
+            store=store,
+            reader=self._ingestor,
+            settings=self._settings,
+            now=now,
+        )
         if dataset is None:  # being read in
             store.keep_run(run, until=now + WAIT)
             return False
@@ -197,6 +182,13 @@ class Retraining:
             said = {"worth": True, "because": "there is no model of this name yet"}
             return self._submit(schedule, run, None, dataset, said, {}, now)
         late = new_to(champion, dataset, store=store)
+        if nothing_new(champion, dataset, late):
+            because = (
+                "not worth it today, because no table has changed and no label has come since "
+                f"version {dataset.version} of the data, which the champion learnt from"
+            )
+            self._skip(schedule, run, because, now, dataset=dataset)
+            return False
         if last is not None and self._answered(last, champion, dataset, late):
             because = (
                 "not worth it today, because no row and no label has come since the run of "
@@ -261,50 +253,6 @@ class Retraining:
             if schedule.request.get("job") is None:
                 raise
             return None
-
-    def _fed(
-        self, schedule: Schedule, run: Run, champion: Model | None, now: datetime
-    ) -> StoredDataset | None:
-        """The version to train on; None while rows are read in. Raises Gone, DataError."""
-        store, project_id, feed = self._store, schedule.project_id, schedule.request["feed"]
-        base = feed.get("dataset") or (champion.dataset_id if champion else None)
-        base = base or schedule.request["job"]["dataset"]
-        newest = store.newest_version(project_id, base)
-        if newest.state is DatasetState.INGESTING:
-            return None
-        if newest.state is not DatasetState.READY:
-            raise Gone("the data set of the schedule was deleted")
-        if feed.get("folder") is None:
-            return newest
-        series = [
-            one for one in store.series(project_id, base) if one.state is not DatasetState.DELETED
-        ]
-        known = {one.name for one in series}
-        files = new_files(feed["folder"], self._settings.feed_roots, known=known, now=now)
-        # Of this run, and could not be read in: of a single file, it would be tried for ever.
-        spoilt = {
-            one.name: one.problem
-            for one in series
-            if one.state is DatasetState.INVALID and one.created_at >= run.due_at
-        }
-        for file in files:
-            if file.name in spoilt:
-                told = spoilt[file.name] or {}
-                raise DataError(
-                    f"{file.name} cannot be read: {told.get('detail', 'no reason is known')}",
-                    code=str(told.get("code", "invalid_upload")),
-                )
-            _, created = self._ingestor.accept(
-                project_id,
-                stream_chunks=chunks(file),
-                name=file.name,
-                options={},
-                now=now,
-                base_id=newest.id,
-            )
-            if created:  # one after the other: each is appended to the one before
-                return None
-        return newest
 
     def _observe(
         self, champion: Model, numbers: Json, histograms: Mapping[str, Any], now: datetime

@@ -26,6 +26,7 @@ from automl.relations.spec import Spec
 from automl.relations.tables import Relations
 
 FEATURIZER, SPEC = "featurizer.json", "spec.json"
+CHOSEN = "chosen.json"  # only where no model uses all that was chosen
 NOW = "now"  # a cut-off that is the moment of the prediction
 
 
@@ -42,6 +43,8 @@ class Around:
         they are unknown when it predicts, which no split notices
     types : by table, the types of its columns as they were read in
     reading : by table, the options by which its file was read
+    chosen : all features that its search had, also those that no model uses: a search that starts
+        from the champion has the same columns, and knows the rows that it saw by them
     """
 
     spec: Spec
@@ -50,11 +53,18 @@ class Around:
     made: tuple[str, ...]
     types: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     reading: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    chosen: Featurizer | None = None
 
     @property
     def entities(self) -> str:
         """The name of the table whose rows are predicted."""
         return str(self.spec.entities)
+
+    @property
+    def whole(self) -> Featurizer | None:
+        """What makes all columns that its search had; None where it was not kept."""
+        found = self.chosen or self.featurizer
+        return found if list(found.columns) == list(self.made) else None
 
     def columns(self, relations: Relations) -> pd.DataFrame:
         """All computed columns of these rows, float32; those that no model uses are unknown."""
@@ -71,7 +81,9 @@ class Around:
     def using(self, columns: Collection[str]) -> Self:
         """The same, computing only those of the columns."""
         wanted = [name for name in self.featurizer.columns if name in columns]
-        return replace(self, featurizer=self.featurizer.only(wanted))
+        return replace(
+            self, featurizer=self.featurizer.only(wanted), chosen=self.chosen or self.featurizer
+        )
 
     def reads(self) -> dict[str, list[str]]:
         """By table, the columns that are read of it, key and time apart."""
@@ -220,19 +232,27 @@ class Around:
             "types": {name: dict(one) for name, one in self.types.items()},
             "reading": {name: dict(one) for name, one in self.reading.items()},
         }
-        for name, value in ((FEATURIZER, self.featurizer.to_json()), (SPEC, about)):
+        files = {FEATURIZER: self.featurizer.to_json(), SPEC: about}
+        if self.chosen is not None and self.chosen.columns != self.featurizer.columns:
+            files[CHOSEN] = self.chosen.to_json()
+        for name, value in files.items():
             text = json.dumps(value, indent=1, sort_keys=True, ensure_ascii=False, allow_nan=False)
             (folder / name).write_text(text + "\n", encoding="utf-8")
-        return [FEATURIZER, SPEC]
+        return list(files)
 
     @classmethod
-    def read(cls, folder: Path) -> Self:
-        """Read what `write` wrote."""
+    def read(cls, folder: Path, *, files: Collection[str] = (FEATURIZER, SPEC)) -> Self:
+        """Read what `write` wrote, which are these files."""
         about = json.loads((folder / SPEC).read_text(encoding="utf-8"))
+        featurizer = Featurizer.from_json(json.loads((folder / FEATURIZER).read_text("utf-8")))
+        chosen = None
+        if CHOSEN in files:
+            chosen = Featurizer.from_json(json.loads((folder / CHOSEN).read_text("utf-8")))
         return cls(
             spec=Spec.from_json(about["spec"]),
             about=about["about"],
-            featurizer=Featurizer.from_json(json.loads((folder / FEATURIZER).read_text("utf-8"))),
+            featurizer=featurizer,
+            chosen=chosen,
             made=tuple(about["made"]),
             types=about["types"],
             reading=about["reading"],

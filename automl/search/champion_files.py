@@ -132,7 +132,9 @@ def read(folder: Path, *, sha256: str | None) -> Champion:
             out_of_fold=out_of_fold,
             typical=_typical(state.get("typical"), len(encoder.names)),
             seen=_seen(folder) if SEEN in manifest["files"] else (),
-            tables=Around.read(folder) if FEATURIZER in manifest["files"] else None,
+            tables=Around.read(folder, files=manifest["files"])
+            if FEATURIZER in manifest["files"]
+            else None,
         )
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise corrupt(f"the model's files cannot be read ({type(error).__name__})") from error

@@ -56,11 +56,14 @@ class Start:
 
     `parent` is what the new champion's provenance says of it, as JSON values. `same_target` is
     False where the champion was trained on another target: then only its configurations count.
+    `known`, shape (n_rows,), are rows of today whose labels it knew, also where a column has
+    changed since, as one does that is computed of events that came late.
     """
 
     champion: Champion
     parent: Mapping[str, Any] = field(default_factory=dict)
     same_target: bool = True
+    known: Mask | None = None
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -123,6 +126,8 @@ def relate(start: Start, dataset: Dataset, *, seed: int) -> Relation:
     seen = np.zeros(dataset.n_rows, dtype=bool)
     for digest in champion.seen:
         seen |= digest.holds(hashed)
+    if start.known is not None:
+        seen |= start.known
     new = _enough(_judging(~seen, dataset), dataset, seed=seed)
     counts: dict[str, Any] = {
         "n_seen": int(seen.sum()),
