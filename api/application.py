@@ -14,6 +14,7 @@ from api.audit import audit
 from api.context import EXTENSION, Parts
 from api.curves import curves
 from api.datasets import datasets
+from api.drift import drift
 from api.emissions import emissions
 from api.emissions_file import emissions_file
 from api.frugality import frugality
@@ -79,6 +80,7 @@ def build(parts: Parts) -> APIFlask:
         models,
         predictions,
         curves,
+        drift,
         plans,
     )
     nightly = (promotions, schedules, audit)

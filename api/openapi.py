@@ -16,6 +16,7 @@ from pydantic.json_schema import models_json_schema
 from api import (
     schemas,
     schemas_answers,
+    schemas_drift,
     schemas_emissions,
     schemas_frugality,
     schemas_inferring,
@@ -117,6 +118,7 @@ def _schemas() -> Json:
     ]
     for module in (
         schemas_answers,
+        schemas_drift,
         schemas_emissions,
         schemas_frugality,
         schemas_inferring,

@@ -38,6 +38,7 @@ ROLE_OF: Mapping[str, str] = {
     "predictions.index": VIEWER,
     "predictions.get": VIEWER,
     "curves.show": VIEWER,
+    "drift.show": VIEWER,
     "promotions.index": VIEWER,
     "plans.create": VIEWER,
     "plans.index": VIEWER,

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import exc, insert, select, update
 
 from scheduler.errors import Gone
-from scheduler.records import DatasetState
+from scheduler.records import DatasetState, Json
 from scheduler.records_schedules import Outcomes
 from scheduler.store_engine import Database
 from scheduler.store_rows import AnyRow, unknown
@@ -123,6 +123,17 @@ class OutcomeStore(Database):
         with self.read() as connection:
             found = connection.scalar(query)
         return None if found is None else dict(found)
+
+    def observations_of(self, model_id: str, *, limit: int) -> list[tuple[str, int, Json]]:
+        """Day, number of rows and histograms of the days a model was looked at, newest first."""
+        query = (
+            select(observations.c.day, observations.c.n_rows, observations.c.histograms)
+            .where(observations.c.model_id == model_id, observations.c.day != TRAINING)
+            .order_by(observations.c.day.desc())
+            .limit(limit)
+        )
+        with self.read() as connection:
+            return [(row.day, row.n_rows, row.histograms) for row in connection.execute(query)]
 
 
 def _outcomes(row: AnyRow) -> Outcomes:

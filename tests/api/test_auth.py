@@ -179,6 +179,7 @@ def test_another_projects_ids_are_unknown_to_the_byte(site: Site) -> None:
         ("GET", "/v1/models/{}", model.name),
         ("GET", "/v1/models/{}/card", model.name),
         ("GET", "/v1/models/{}/curves", model.name),
+        ("GET", "/v1/models/{}/drift", model.name),
         ("GET", "/v1/models/{}/frugality", model.name),
         ("GET", "/v1/models/{}/export", model.name),
         ("POST", "/v1/models/{}/predict", model.name),
