@@ -14,7 +14,7 @@ from api.cli_doctor import doctor
 from api.cli_jobs import jobs_app
 from api.cli_models import models_app
 from api.cli_predict import predict
-from api.cli_results import leaderboard, receipt
+from api.cli_results import leaderboard, receipt, report
 from api.cli_run import plan, run
 from api.cli_schedules import schedules_app
 from api.cli_shared import EXIT_CODES, AsJson, DataDir, plain_errors, read_settings, tell
@@ -58,6 +58,12 @@ app.command(
 app.command(
     "receipt", rich_help_panel=LOOK, epilog="Example:  frugal receipt last --json > receipt.json"
 )(receipt)
+app.command(
+    "report",
+    rich_help_panel=LOOK,
+    epilog="Examples:  frugal report last   |   frugal report bank -o bank.html   |   "
+    "frugal report bank --json > bank.json",
+)(report)
 for _noun, _name in (
     (datasets_app, "datasets"),
     (jobs_app, "jobs"),

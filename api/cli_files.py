@@ -1,10 +1,13 @@
-"""Files that a command is given: how a table is read, and the tables of a spec."""
+"""Files that a command is given or writes: how a table is read, the tables of a spec, answers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import contextlib
+import os
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import IO, Annotated, Any
 
 import typer
 
@@ -36,6 +39,21 @@ def reading_options(given: Sequence[str] | None) -> dict[str, str]:
             raise typer.BadParameter(f"{one!r} is not NAME=VALUE", param_hint="--option")
         options[name.replace("-", "_")] = value
     return options
+
+
+@contextlib.contextmanager
+def destination(out: Path | None) -> Iterator[IO[bytes]]:
+    """Where an answer goes, stdout by default; a file is there only once it is whole."""
+    if out is None:
+        yield sys.stdout.buffer
+        return
+    partial = out.with_name(f"{out.name}.part")
+    try:
+        with partial.open("wb") as file:
+            yield file
+        os.replace(partial, out)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def spec_with_files(spec: typer.FileText, folder: Path) -> tuple[dict[str, Any], dict[str, Path]]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from api.cli_files import destination
 from api.cli_options import spread
 from api.cli_service import At, service
 from api.cli_shared import complain
@@ -38,11 +37,20 @@ def predict(
         str,
         typer.Argument(
             metavar="ROWS",
-            help="File of rows: CSV, Parquet or JSON Lines, each also gzipped; - for CSV on stdin. "
-            "Or the id of a data set, whose rows are predicted with their tables.",
+            help="File of rows: CSV, Parquet or JSON Lines, each also gzipped; - for CSV on stdin; "
+            "or .json as POST /v1/models/MODEL/predict takes it. Or the id of a data set, whose "
+            "rows are predicted with their tables; with --spec the folder of its files.",
             show_default=False,
         ),
     ],
+    spec: Annotated[
+        typer.FileText | None,
+        typer.Option(
+            help="JSON that says what several tables are to each other: they are put together as a "
+            "data set, which is kept.",
+            show_default=False,
+        ),
+    ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -71,32 +79,45 @@ def predict(
         raise typer.BadParameter("Parquet is not for a terminal: say --out", param_hint="--format")
     from api.client_jobs import is_id
 
-    if rows != "-" and not is_id(rows) and not Path(rows).is_file():
-        raise typer.BadParameter(f"{rows!r} is no file, and no id of a data set", param_hint="ROWS")
+    whole = spec is not None or (rows != "-" and is_id(rows))
+    if whole and (form is Form.json or out is None):
+        raise typer.BadParameter(
+            "the rows of a data set are written to a file: say --out with .csv or .parquet",
+            param_hint="--out",
+        )
+    if whole and reasons:
+        raise typer.BadParameter(
+            "the rows of a data set come without reasons", param_hint="--reasons"
+        )
+    if not whole and rows != "-" and not Path(rows).is_file():
+        is_folder = Path(rows).is_dir()
+        what = "is a folder: say --spec" if is_folder else "is no file, and no id of a data set"
+        raise typer.BadParameter(f"{rows!r} {what}", param_hint="ROWS")
     with service(at) as client:
-        if rows != "-" and is_id(rows):
-            _predict_dataset(client, model, rows, out=out, form=form, version=version)
-            return
-        from api.client_rows import pieces_of
+        if whole and out is not None:
+            if spec is not None:
+                rows = _assembled(client, rows, spec)
+            n_rows = _predict_dataset(client, model, rows, out=out, form=form, version=version)
+        else:
+            from api.client_rows import pieces_of
 
-        with _destination(out, form) as file:
-            n_rows, odd = 0, set[str]()
-            writer = _Writer(file, form)
-            for piece in pieces_of(rows):
-                content, report = client.predict_file(
-                    model,
-                    piece.content,
-                    content_type=piece.content_type,
-                    accept=_ACCEPT[form],
-                    version=version,
-                    reasons=reasons,
-                )
-                writer.add(content)
-                n_rows += report.get("n_rows", 0)
-                odd |= set(_odd(report))
-            writer.end()
-    for line in sorted(odd):
-        complain(f"warning: {line}")
+            with destination(out) as file:
+                writer = _Writer(file, form)
+                for piece in pieces_of(rows):
+                    content, report = client.predict_file(
+                        model,
+                        piece.content,
+                        content_type=piece.content_type,
+                        accept=_ACCEPT[form],
+                        version=version,
+                        reasons=reasons,
+                    )
+                    writer.add(content, report)
+                writer.report = about_tables(writer.report, model)
+                writer.end()
+            n_rows = writer.report["n_rows"]
+            for line in _odd(writer.report):
+                complain(f"warning: {line}")
     if out is not None:
         typer.secho(f"{out}: {n_rows:,} rows", dim=True, err=True)
 
@@ -120,24 +141,27 @@ class _Writer:
     def __init__(self, file: IO[bytes], form: Form) -> None:
         self.file, self.form = file, form
         self.contents: list[bytes] = []
-        self.begun = False
+        self.answer: dict[str, Any] = {}
+        self.report: dict[str, Any] = {}
 
-    def add(self, content: bytes) -> None:
-        """The next answer; CSV is written as it comes."""
-        if self.form is not Form.csv:
+    def add(self, content: bytes, report: Mapping[str, Any]) -> None:
+        """The next answer, and the report on its rows; CSV is written as it comes."""
+        if self.form is Form.json:  # whose report is whole, as that of a header need not be
+            answer = json.loads(content)
+            report = answer["report"]
+            predictions = self.answer.get("predictions", []) + answer["predictions"]
+            self.answer = {**answer, "predictions": predictions}
+        elif self.form is Form.csv:
+            self.file.write(content if not self.report else content.partition(b"\n")[2])
+        else:
             self.contents.append(content)
-            return
-        self.file.write(content if not self.begun else content.partition(b"\n")[2])
-        self.begun = True
+        self.report = merged(self.report, report)
 
     def end(self) -> None:
         """Write what had to wait for the others."""
         if self.form is Form.json:
-            found: dict[str, Any] = json.loads(self.contents[0])
-            for content in self.contents[1:]:
-                found["predictions"] += json.loads(content)["predictions"]
-            found["report"]["n_rows"] = len(found["predictions"])
-            self.file.write(json.dumps(found).encode() + b"\n")
+            text = json.dumps({**self.answer, "report": self.report})
+            self.file.write(text.encode() + b"\n")
         elif self.form is Form.parquet:
             from api.client_rows import joined_parquet
 
@@ -145,17 +169,44 @@ class _Writer:
         self.file.flush()
 
 
+def merged(so_far: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, Any]:
+    """The report on the rows of two pieces of a file.
+
+    >>> one = {"n_rows": 2, "drift": False, "out_of_range": {"age": 1}, "warnings": ["a"]}
+    >>> merged(one, {"n_rows": 1, "drift": True, "out_of_range": {"age": 1, "n": 1}})
+    {'n_rows': 3, 'drift': True, 'out_of_range': {'age': 2, 'n': 1}, 'warnings': ['a']}
+    """
+    found = dict(so_far)
+    for name, value in report.items():
+        known = found.get(name)
+        if known is None:
+            found[name] = value
+        elif isinstance(value, bool):
+            found[name] = known or value
+        elif isinstance(value, int):
+            found[name] = known + value
+        elif isinstance(value, Mapping):
+            found[name] = merged(known, value)
+        elif isinstance(value, list):
+            found[name] = [*known, *(one for one in value if one not in known)]
+    return found
+
+
+def _assembled(client: FrugalClient, folder: str, spec: typer.FileText) -> str:
+    """The id of the data set that a spec and its files make."""
+    from api.cli_datasets import added
+
+    dataset = added(client, Path(folder), name=None, spec=spec, options={})
+    typer.secho(f"data set {dataset['id']}: {dataset['n_rows']:,} rows", dim=True, err=True)
+    return str(dataset["id"])
+
+
 def _predict_dataset(
-    client: FrugalClient, model: str, dataset: str, *, out: Path | None, form: Form, version: Any
-) -> None:
-    """Every row of a data set, by the service itself."""
+    client: FrugalClient, model: str, dataset: str, *, out: Path, form: Form, version: Any
+) -> int:
+    """Every row of a data set, by the service itself; how many they were."""
     from automl.errors import DataError
 
-    if form is Form.json or out is None:
-        raise typer.BadParameter(
-            "the rows of a data set are written to a file: say --out with .csv or .parquet",
-            param_hint="--out",
-        )
     batch = client.predict_dataset(model, dataset, format=form.value, version=version)
     if batch["state"] != "DONE":
         problem = batch["problem"] or {}
@@ -164,33 +215,37 @@ def _predict_dataset(
             code=problem.get("code", "predictions_failed"),
         )
     client.download_predictions(batch["id"], out)
-    typer.secho(f"{out}: {batch['n_rows']:,} rows", dim=True, err=True)
+    return int(batch["n_rows"])
 
 
-@contextlib.contextmanager
-def _destination(out: Path | None, form: Form) -> Iterator[IO[bytes]]:
-    """Where predictions go; a file is there only once it is whole."""
-    if out is None:
-        yield sys.stdout.buffer
-        return
-    partial = out.with_name(f"{out.name}.part")
-    try:
-        with partial.open("wb") as file:
-            yield file
-        os.replace(partial, out)
-    finally:
-        partial.unlink(missing_ok=True)
+def about_tables(report: Mapping[str, Any], model: str) -> dict[str, Any]:
+    """The report, with a warning of tables that the model reads and that did not come."""
+    from api.client_models import absent_tables
+
+    absent = absent_tables(report)
+    if not absent:
+        return dict(report)
+    detail = (
+        f"{absent}; `frugal predict {model} FOLDER --spec SPEC.json -o FILE` takes rows with "
+        "their tables"
+    )
+    warning = {"code": "tables_missing", "detail": detail}
+    return {**report, "warnings": [warning, *(report.get("warnings") or ())]}
 
 
-def _odd(report: dict[str, Any]) -> Iterator[str]:
+def _odd(report: Mapping[str, Any]) -> Iterator[str]:
+    """What a user should know of the rows, a line each."""
+    from api.client_models import some
+
+    for one in report.get("warnings") or ():
+        yield str(one.get("detail", one.get("code")))
     for name, said in (
-        ("extra_columns", "columns that the model does not read"),
         ("unseen_categories", "texts that the model has not seen, in"),
         ("out_of_range", "numbers beyond those it was trained on, in"),
     ):
-        columns = list(report.get(name) or ())
-        if columns and (name != "extra_columns"):
-            more = f" and {len(columns) - 5} more" if len(columns) > 5 else ""
-            yield f"{said} {', '.join(map(repr, columns[:5]))}{more}"
+        if report.get(name):
+            yield f"{said} {some(report[name])}"
     if report.get("drift"):
         yield "the rows look different from those the model was trained on"
+    if report.get("cut"):
+        yield "the report was too long to come with the rows: --json has all of it"

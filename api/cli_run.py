@@ -76,8 +76,9 @@ def run(
         print_found(client, found, as_json=as_json)
         if not as_json and found["state"] == "DONE":
             where = "" if at.own is None else f" --data-dir {at.own}"
-            # Rows of a file have no tables around them; those of a data set do.
-            rows = "NEW.csv" if dataset["spec"] is None else "DATASET -o scores.csv"
+            # Rows of a file have no tables around them.
+            several = dataset["spec"] is not None
+            rows = "FOLDER --spec SPEC.json -o scores.csv" if several else "NEW.csv"
             typer.echo(f"\nfrugal predict {found['model']} {rows}{where}   predicts with it")
 
 

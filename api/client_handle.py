@@ -107,6 +107,10 @@ class Job(dict[str, Any]):
         """What it took, by phase: CPU-seconds, kWh, gCO2e, and what was saved."""
         return self._client.receipt(self.id)
 
+    def frugality(self) -> Json:
+        """Its frugality report: what it read and left unread, took, emitted and saved."""
+        return self._client.frugality(self.id)
+
     def plot(self) -> altair.Chart | altair.LayerChart:
         """Quality against emissions of every trial, the front drawn; needs the extra `plot`.
 

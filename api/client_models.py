@@ -1,14 +1,14 @@
-"""What `FrugalClient` can ask of models: predictions, cards, curves, and which version answers."""
+"""What `FrugalClient` can ask of models: predictions, curves, and which version answers."""
 
 from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar, overload
 
-from api.client_calls import Calls, Json, ServiceError, given, path_of
+from api.client_calls import Json, ServiceError, given, path_of
 from api.client_datasets import CONTENT_TYPES
 from api.client_frames import (
     blocks,
@@ -19,6 +19,7 @@ from api.client_frames import (
     to_parquet,
     to_rows,
 )
+from api.client_reports import ReportCalls
 
 if TYPE_CHECKING:
     from narwhals.typing import IntoFrame
@@ -33,10 +34,10 @@ FrameT = TypeVar("FrameT", bound="IntoFrame")
 
 
 class PredictionWarning(UserWarning):
-    """The rows look different from those that the model was trained on."""
+    """The rows look different from those that the model was trained on, or lack its tables."""
 
 
-class ModelCalls(Calls):
+class ModelCalls(ReportCalls):
     """Models."""
 
     def models(self) -> list[Json]:
@@ -78,16 +79,6 @@ class ModelCalls(Calls):
             version=version, member=member, missed_cost=missed_cost, alert_cost=alert_cost
         )
         return self._json("GET", path_of("models", model, "curves"), params=params)
-
-    def card(self, model: str, *, version: int | None = None) -> Json:
-        """The model card."""
-        return self._json("GET", path_of("models", model, "card"), params=given(version=version))
-
-    def card_text(self, model: str, *, version: int | None = None) -> str:
-        """The model card as Markdown."""
-        path, headers = path_of("models", model, "card"), {"Accept": "text/markdown"}
-        with self._request("GET", path, params=given(version=version), headers=headers) as answer:
-            return answer.content.decode()
 
     def export(self, model: str, destination: Path | str, *, version: int | None = None) -> Path:
         """Save weights, manifest and loader of a model as one archive."""
@@ -145,7 +136,8 @@ class ModelCalls(Calls):
         Warns
         -----
         PredictionWarning
-            Of a table, whose answer has no report: its rows have drifted.
+            Of a table, whose answer has no report: its rows have drifted, or the model was trained
+            with other tables that did not come.
         """
         path = path_of("models", model, "predict")
         params = given(version=version) | ({"reasons": reasons} if reasons else {})
@@ -229,13 +221,39 @@ def _flat(prediction: Json) -> Json:
     return flat
 
 
-def _warn(report: Mapping[str, Any]) -> None:
-    if not report.get("drift"):
-        return
-    odd = [*report.get("out_of_range", ()), *report.get("unseen_categories", ())]
-    named = ", ".join(map(repr, odd[:5])) + (", ..." if len(odd) > 5 else "")
-    warnings.warn(
-        f"the rows look different from those the model was trained on: {named}",
-        PredictionWarning,
-        stacklevel=4,
+def absent_tables(report: Mapping[str, Any]) -> str | None:
+    """What it means that a model's tables did not come with the rows; None where all came.
+
+    >>> absent_tables({"tables": {"balances": {"rows": 0, "missing": "no rows came"}}})[:27]
+    "no rows of 'balances' came:"
+    """
+    tables: Mapping[str, Mapping[str, Any]] = report.get("tables") or {}
+    absent = [name for name, one in tables.items() if "missing" in one]
+    if not absent:
+        return None
+    return (
+        f"no rows of {some(absent)} came: these predictions are as if nothing had happened there, "
+        "and not as good as the model's card says"
     )
+
+
+def some(names: Collection[str]) -> str:
+    """The first of some names, and how many more.
+
+    >>> some("abcdefg")
+    "'a', 'b', 'c', 'd', 'e' and 2 more"
+    """
+    first, more = list(names)[:5], len(names) - 5
+    return ", ".join(map(repr, first)) + (f" and {more} more" if more > 0 else "")
+
+
+def _warn(report: Mapping[str, Any]) -> None:
+    told = []
+    absent = absent_tables(report)
+    if absent is not None:
+        told.append(f"{absent}; give them as tables=")
+    if report.get("drift"):
+        odd = [*report.get("out_of_range", ()), *report.get("unseen_categories", ())]
+        told.append(f"the rows look different from those the model was trained on: {some(odd)}")
+    for text in told:
+        warnings.warn(text, PredictionWarning, stacklevel=4)

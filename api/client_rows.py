@@ -14,6 +14,7 @@ from api.client_datasets import CONTENT_TYPES
 from api.client_frames import blocks, to_parquet
 from automl.errors import DataError
 
+JSON = "application/json"
 CSV, JSONL, PARQUET = (CONTENT_TYPES[kind] for kind in (".csv", ".jsonl", ".parquet"))
 # Half of what the service takes, unless its operator said otherwise.
 PIECE_ROWS = 50_000
@@ -65,6 +66,8 @@ def _pieces(file: IO[bytes], name: str) -> Iterator[Piece]:
         yield from _parquet(file, name)
     elif start[:2] in UTF_16:  # whose lines do not end in a byte
         yield Piece(content=file.read(), content_type=CSV)
+    elif name.endswith(".json"):  # a whole body, with tables beside the rows
+        yield Piece(content=file.read(), content_type=JSON)
     elif name.endswith((".jsonl", ".ndjson")):
         for lines in _batches(file):
             yield Piece(content=b"".join(lines), content_type=JSONL)

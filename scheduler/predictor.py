@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from automl.errors import DataError
@@ -25,6 +25,7 @@ ANSWER_SECONDS = 120.0
 # A request waits so long for those before it; then it is told to come back.
 WAIT_SECONDS = 30.0
 MOST_WARM = 4
+MOST_HEADER = 4096  # characters: proxies in front of a service refuse long headers
 BUSY = "predictor_busy"
 
 
@@ -103,9 +104,7 @@ class Predictor:
             raise
         finally:
             self.answering.count(result, seconds=time.monotonic() - began, n_rows=n_rows)
-        report = json.dumps(head["report"], ensure_ascii=True)
-        headers = {"Prediction-Report": report} if len(report) <= 4096 else {}
-        return content, head["content_type"], headers
+        return content, head["content_type"], {"Prediction-Report": in_header(head["report"])}
 
     def _answer(
         self, model: Model, body: bytes, *, content_type: str, accept: str, n_reasons: int
@@ -281,3 +280,18 @@ class Predictor:
         for one in warm:
             if one.child is not None:
                 one.child.close()
+
+
+def in_header(report: Mapping[str, Any]) -> str:
+    """The report as JSON in a header; ``cut`` names what is left out of one that is too long.
+
+    >>> in_header({"n_rows": 3, "out_of_range": {"x" * 5000: 1}})
+    '{"n_rows": 3, "cut": ["out_of_range"]}'
+    """
+    kept, cut = dict(report), list[str]()
+    while True:
+        text = json.dumps({**kept, "cut": cut} if cut else kept, ensure_ascii=True)
+        if len(text) <= MOST_HEADER:
+            return text
+        cut.append(max(kept, key=lambda name: len(json.dumps(kept[name]))))
+        del kept[cut[-1]]

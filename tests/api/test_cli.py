@@ -53,7 +53,7 @@ def test_help_has_every_verb_and_imports_nothing_heavy() -> None:
     assert done.returncode == 0, done.stderr
     for verb in (
         "serve", "demo", "backup", "restore", "token", "schedules", "carbon", "version", "run",
-        "plan", "predict", "leaderboard", "receipt", "datasets", "jobs", "models", "doctor",
+        "plan", "predict", "leaderboard", "receipt", "report", "datasets", "jobs", "models", "doctor",
     ):  # fmt: skip
         assert verb in done.stdout
 
@@ -77,7 +77,7 @@ def test_help_has_every_verb_and_imports_nothing_heavy() -> None:
             f"models {verb}"
             for verb in ("list", "show", "card", "export", "promote", "rollback", "rm")
         ),
-        *("run", "plan", "predict", "leaderboard", "receipt", "doctor", "version"),
+        *("run", "plan", "predict", "leaderboard", "receipt", "report", "doctor", "version"),
     ],
 )
 def test_every_verb_has_help_with_an_example(verb: str) -> None:
