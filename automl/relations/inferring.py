@@ -58,6 +58,13 @@ class _Table:
     unique: set[str] = field(default_factory=set)
     times: dict[str, str] = field(default_factory=dict)
     message: str | None = None
+    seen: dict[str, pa.Array] = field(default_factory=dict)
+
+    def distinct(self, name: str) -> pa.Array:
+        """The values of a column; kept, since many others are looked for in it."""
+        if name not in self.seen:
+            self.seen[name] = pc.unique(self.column(name).drop_null())
+        return self.seen[name]
 
     def column(self, name: str) -> pa.Array:
         return self.data.column(name).combine_chunks()
@@ -242,13 +249,14 @@ def _links(seen: Sequence[_Table], entity: _Table) -> dict[str, tuple[str, str, 
     """By table: its column, the table and column it is found in, and why."""
     linked = {entity.name}
     found: dict[str, tuple[str, str, str, str]] = {}
+    options: list[tuple[float, str, str, tuple[str, str], str]] = []
+    reached = [entity]  # tables whose pairs with the others are not looked at yet
     while True:
-        options = [
+        options = [one for one in options if one[1] not in linked] + [
             (score, table.name, other.name, pair, why)
             for table in seen
             if table.name not in linked
-            for other in seen
-            if other.name in linked
+            for other in reached
             for score, pair, why in _pairs(table, other, to_entity=other is entity)
         ]
         if not options:
@@ -256,35 +264,30 @@ def _links(seen: Sequence[_Table], entity: _Table) -> dict[str, tuple[str, str, 
         _, name, other_name, (own, theirs), why = max(options, key=lambda one: one[0])
         found[name] = (own, other_name, theirs, why)
         linked.add(name)
+        reached = [one for one in seen if one.name == name]
 
 
 def _pairs(
     table: _Table, other: _Table, *, to_entity: bool
 ) -> list[tuple[float, tuple[str, str], str]]:
     made = []
-    for own in table.data.column_names:
-        for theirs in other.data.column_names:
-            one_side = own in table.unique or theirs in other.unique
-            alike = own.lower() == theirs.lower()
-            named = (
-                alike
-                or own.lower().endswith(theirs.lower())
-                or theirs.lower().endswith(own.lower())
-            )
-            if not one_side or own in table.times or theirs in other.times:
-                continue
-            if not (named or KEY_NAMES.match(own) or KEY_NAMES.match(theirs)):
+    columns = [
+        [one for one in side.data.column_names if one not in side.times] for side in (table, other)
+    ]
+    keys = [{one for one in names if KEY_NAMES.match(one)} for names in columns]
+    lower = {one: one.lower() for names in columns for one in names}
+    unique = [one for one in columns[1] if one in other.unique]
+    for own in columns[0]:
+        for theirs in columns[1] if own in table.unique else unique:
+            short, long = sorted((lower[own], lower[theirs]), key=len)
+            alike = short == long
+            if not (long.endswith(short) or own in keys[0] or theirs in keys[1]):
                 continue
             share = _share(table, own, other, theirs)
             if share >= (FOUND_BY_NAME if alike else FOUND):
-                score = share + 2 * alike + (KEY_NAMES.match(own) is not None) + 0.5 * to_entity
-                made.append(
-                    (
-                        score,
-                        (own, theirs),
-                        f"{share:.0%} of {own} are found in {other.name}.{theirs}",
-                    )
-                )
+                score = share + 2 * alike + (own in keys[0]) + 0.5 * to_entity
+                why = f"{share:.0%} of {own} are found in {other.name}.{theirs}"
+                made.append((score, (own, theirs), why))
     return made
 
 
@@ -293,12 +296,16 @@ def _share(table: _Table, own: str, other: _Table, theirs: str) -> float:
 
     The entities may be few of those that a table knows, and a lookup may know more than is asked.
     """
-    sides = [pc.unique(one.drop_null()) for one in (table.column(own), other.column(theirs))]
-    if any(not len(one) or pa.types.is_floating(one.type) for one in sides):
+    kinds = [one.data.schema.field(name).type for one, name in ((table, own), (other, theirs))]
+    alike = kinds[0] == kinds[1]
+    if any(map(pa.types.is_floating, kinds)):
         return 0.0
-    if sides[0].type != sides[1].type:
-        if not all(pa.types.is_integer(one.type) for one in sides):
-            return 0.0
+    if not alike and not all(map(pa.types.is_integer, kinds)):
+        return 0.0
+    sides = [table.distinct(own), other.distinct(theirs)]
+    if not all(map(len, sides)):
+        return 0.0
+    if not alike:
         sides = [one.cast(pa.int64()) for one in sides]
     return max(
         float(pc.mean(pc.is_in(a.slice(0, LOOKED_AT), value_set=b).cast(pa.float64())).as_py())
