@@ -31,6 +31,7 @@ def index(name: str) -> Any:
     store, known = parts().store, known_name(name)
     return PromotionsAnswer(
         serving=store.get_model(project_id(), known).version,
+        before=store.version_before(project_id(), known),
         versions=[one.version for one in store.model_versions(project_id(), known)],
         items=[PromotionAnswer.of(one) for one in store.promotions(project_id(), known)],
     )

@@ -331,6 +331,9 @@ class PromotionsAnswer(Answer):
     """What answered for a name, newest first; empty: the newest version always did."""
 
     serving: int = Field(description="the version that answers now")
+    before: int | None = Field(
+        description="the version that a rollback would let answer; null: none answered before"
+    )
     versions: list[int] = Field(description="those that there are, newest first")
     items: list[PromotionAnswer]
 

@@ -59,28 +59,24 @@ class PromotionStore(Database):
             lock_project(connection, project_id)
             if not _exists(connection, project_id, name):
                 raise unknown("model")
-            kept = set(
-                connection.scalars(
-                    select(models.c.version).where(
-                        models.c.project_id == project_id,
-                        models.c.name == name,
-                        models.c.deleted_at.is_(None),
-                    )
-                )
-            )
-            before = [one for one in _past(connection, project_id, name) if one in kept]
-            if not before:
+            before = _before(connection, project_id, name)
+            if before is None:
                 raise Conflict("no version of this model answered before", code="nothing_before")
             return add_promotion(
                 connection,
                 project_id,
                 name,
-                before[-1],
+                before,
                 kind="rollback",
                 actor=actor,
                 reason=reason,
                 now=now,
             )
+
+    def version_before(self, project_id: str, name: str) -> int | None:
+        """The version that a rollback would let answer; None where it would be refused."""
+        with self.read() as connection:
+            return _before(connection, project_id, name)
 
     def promotions(self, project_id: str, name: str, *, limit: int = 1000) -> list[Promotion]:
         """What answered for a name since when, newest first."""
@@ -166,6 +162,21 @@ def is_kept(connection: Connection, project_id: str, name: str, version: int) ->
         models.c.deleted_at.is_(None),
     )
     return connection.execute(query).first() is not None
+
+
+def _before(connection: Connection, project_id: str, name: str) -> int | None:
+    """The last version that answered before the one that does now, and is still there."""
+    kept = set(
+        connection.scalars(
+            select(models.c.version).where(
+                models.c.project_id == project_id,
+                models.c.name == name,
+                models.c.deleted_at.is_(None),
+            )
+        )
+    )
+    before = [one for one in _past(connection, project_id, name) if one in kept]
+    return before[-1] if before else None
 
 
 def _past(connection: Connection, project_id: str, name: str) -> list[int]:

@@ -11,6 +11,7 @@ from api.pages import fields
 from api.pages.asking import Refused
 from api.pages.fields import YES_NO, Field
 from api.pages.labels import named
+from scheduler.plan import DEFAULT_FLOOR
 
 OBJECTIVES = {
     "average_precision": "average precision",
@@ -35,9 +36,9 @@ GOAL = (
     ),
     Field(
         name="objective.alert_rate",
-        label="Share of rows that can be alerted",
+        label="Share of rows to alert",
         kind="number",
-        hint="0.01 where nothing is said: one row in a hundred",
+        hint="that can be looked at; else 0.01",
     ),
     Field(name="model", label="Name of the model", hint="else from the data and the target"),
     Field(name="mode", label="How much to spend", choices=MODES, default="balanced"),
@@ -58,10 +59,10 @@ USE = (
     ),
     Field(
         name="objective.pick",
-        label="Which model of the front answers",
+        label="Model that is taken",
         choices=PICKS,
         default="recommended",
-        hint="recommended: accuracy against energy",
+        hint="of those that none beats in both accuracy and energy",
     ),
     Field(
         name="objective.predictions_per_day",
@@ -77,7 +78,8 @@ USE = (
     ),
     Field(
         name="objective.retrains",
-        label="Fitted again so often meanwhile",
+        label="Trained again so often",
+        hint="in that time",
         kind="number",
     ),
 )
@@ -132,7 +134,7 @@ WAITING = (
         name="when.floor",
         label="Least that a wait must save",
         kind="number",
-        hint="share of the emissions, 0.05 where nothing is said; 0 waits for any gain",
+        hint=f"share of the emissions, {DEFAULT_FLOOR} where nothing is said; 0 waits for any gain",
     ),
     Field(name="when.start_after", label="Not before (UTC)", kind="moment"),
     Field(
@@ -143,7 +145,8 @@ WAITING = (
     ),
     Field(
         name="when.interruptible",
-        label="May pause between clean hours",
+        label="May pause",
+        hint="between clean hours, at the end of a trial",
         kind="yes_no",
         choices=YES_NO,
         none_of="if it takes more than 8 hours",

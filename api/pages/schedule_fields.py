@@ -94,7 +94,8 @@ GATE = (
 PROMOTION = (
     Field(
         name="promote",
-        label="A challenger that wins on the newest labels",
+        label="A challenger that wins",
+        hint="on the newest labels, against the champion",
         choices=PROMOTE,
         default="manual",
     ),

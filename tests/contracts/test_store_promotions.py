@@ -69,8 +69,11 @@ def test_rolling_back_goes_step_by_step(store: Store) -> None:
     versions(store, tenant, 3)
     promote(store, tenant, 1)  # before, the newest answered: 3
     promote(store, tenant, 2)
+    assert store.version_before(tenant.project_id, NAME) == 1
     assert rollback(store, tenant) == 1
+    assert store.version_before(tenant.project_id, NAME) == 3
     assert rollback(store, tenant) == 3
+    assert store.version_before(tenant.project_id, NAME) is None
     with pytest.raises(Conflict) as caught:
         rollback(store, tenant)
     assert caught.value.code == "nothing_before"
