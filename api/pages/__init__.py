@@ -8,10 +8,12 @@ from flask import Flask
 
 from api.context import EXTENSION, Parts
 from api.pages import (
+    appending,
     asking,
     carbon,
     curves,
     datasets,
+    drift,
     failures,
     formats,
     front,
@@ -58,6 +60,7 @@ def build_pages(parts: Parts, api: WSGIApplication) -> Flask:
         scripts.scripts,
         together.together,
         datasets.datasets,
+        appending.appending,
         uploads.uploads,
         new_job.new_job,
         jobs.jobs,
@@ -66,6 +69,7 @@ def build_pages(parts: Parts, api: WSGIApplication) -> Flask:
         curves.curves,
         predictions.predictions,
         versions.versions,
+        drift.drift,
         schedules.schedules,
         carbon.carbon,
     ):

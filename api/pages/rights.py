@@ -13,7 +13,9 @@ from api.roles import ROLES, role_needed
 # What a view asks of the API in the end, by the view's endpoint; `{action}` is of its address.
 # Views that are not named here only read, or predict and plan, which every role may.
 ASKED: Mapping[str, str] = {
+    "appending.append": "datasets.append",
     "datasets.delete": "datasets.delete",
+    "drift.outcomes": "promotions.outcomes",
     "jobs.act": "jobs.{action}",
     "models.delete": "models.delete",
     "predictions.create": "predictions.create",
