@@ -2,7 +2,7 @@
 
     python -m benchmarks.relational --sets berka,superlender
     python -m benchmarks.relational --sets berka --without categories,shape    # or all
-    python -m benchmarks.relational --table
+    python -m benchmarks.relational --table --readme
 
 Each set is a spec under `examples/` and nothing else. A row is one split; systems are the same
 search on the entity table alone (`table`) and with the tables around it (`relational`), and with
@@ -46,6 +46,7 @@ from benchmarks.relational_ablation import (
     n_kept,
 )
 from benchmarks.results import FOLDER, append, provenance, read
+from benchmarks.search import into_readme
 from benchmarks.sets import folder as shared_data
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -365,6 +366,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--without", default="", help="kinds of groups to leave out in turn, or all"
     )
     parser.add_argument("--table", action="store_true", help="only print what was measured")
+    parser.add_argument("--readme", action="store_true", help="put the ablations into README.md")
     parser.add_argument("--results", type=Path, default=RESULTS)
     asked = parser.parse_args(argv)
     names = asked.sets.split(",")
@@ -376,6 +378,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     rows = [row for row in read(asked.results).values() if row["set"] in mine]
     lines, met = verdicts(rows)
     print("\n".join([*lines, "", *ablations(rows)]))
+    if asked.readme:
+        into_readme("ablation-table", "\n".join(ablations(read(asked.results).values())))
     return 0 if met else 1
 
 

@@ -4,6 +4,7 @@
     python -m benchmarks.search --sets wine_quality_white --systems frugal,brute
     python -m benchmarks.search --budget-minutes 30 --again frugal   # frugal anew, half an hour
     python -m benchmarks.search --table                              # only the tables
+    python -m benchmarks.search --table --readme                     # and into README.md
 
 Each run is a fresh process on one thread; what is done already is skipped, so the command goes
 on where it was stopped. Results are JSON lines in `benchmarks/results/`, and of two lines for one
@@ -20,6 +21,7 @@ from pathlib import Path
 
 from benchmarks import results
 from benchmarks.ratios import good
+from benchmarks.readme_demo import with_section
 from benchmarks.running import cpu_budget, run
 from benchmarks.sets import SETS, Table, load
 from benchmarks.systems import SYSTEMS, answers
@@ -63,6 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--again", type=_names(tuple(SYSTEMS)), default=[])
     parser.add_argument("--budget-minutes", type=float, default=float("inf"))
     parser.add_argument("--table", action="store_true", help="run nothing, print the tables")
+    parser.add_argument("--readme", action="store_true", help="put the tables into README.md")
     parser.add_argument("--results", type=Path, default=results.FOLDER / "search.jsonl")
     options = parser.parse_args(arguments)
     if not options.table:
@@ -78,9 +81,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     }
     wanted = {one for name in options.systems for one in answers(name)}
     rows = {key: row for key, row in rows.items() if key[2] in wanted}
-    print(tables(rows, options.sets))
+    text = tables(rows, options.sets)
+    print(text)
+    if options.readme:
+        into_readme("search-table", text)
     missed = [one for one in judgements(good(rows), options.sets) if one.holds is False]
     return int(any(not one.target for one in missed))
+
+
+def into_readme(name: str, text: str) -> None:
+    """Replace what stands between a table's markers."""
+    page = results.FOLDER.parents[1] / "README.md"
+    page.write_text(with_section(page.read_text("utf-8"), name, text), "utf-8")
 
 
 def _names(known: Sequence[str]):
