@@ -69,8 +69,8 @@ class TableBody(Body):
     source: Annotated[dict[str, Text], Field(max_length=4)] = Field(
         {},
         description="where its rows are: {'dataset': id} of a data set that is READY, or "
-        "{'uri': 'file:///folder/'}: Parquet or text files under a folder that the operator "
-        "allows, which stay there",
+        "{'uri': 'file:///folder/'} or {'uri': 's3://bucket/prefix'}: Parquet, CSV or JSON Lines "
+        "files or raw logs that the operator allows to be read, which stay there",
     )
     key: KeyColumns | None = Field(None, description="its columns that say where a row belongs")
     to: KeyColumns | None = Field(

@@ -196,6 +196,15 @@ class Settings(BaseSettings):
         return {"per_core": self.watts_per_core, "per_gb": self.watts_per_gb}
 
     @property
+    def reading_limits(self) -> dict[str, int]:
+        """How much is read of one table, as `automl.data.options.ReadingLimits` takes it."""
+        return {
+            "max_decoded_bytes": self.max_decoded_bytes,
+            "max_columns": self.max_columns,
+            "max_cell_bytes": self.max_cell_bytes,
+        }
+
+    @property
     def storage_variables(self) -> tuple[str, ...]:
         """Names of the variables that processes which read object storage are given."""
         return STORAGE_VARIABLES if self.s3_roots else ()

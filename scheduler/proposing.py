@@ -12,7 +12,8 @@ from scheduler.artifacts import ArtifactStore
 from scheduler.child import call
 from scheduler.config import Settings
 from scheduler.errors import ChildDied, StoreUnavailable
-from scheduler.sources import sources_of, tables_of
+from scheduler.glance import Glance, glance
+from scheduler.sources import files_of, sources_of, tables_of
 from scheduler.store import Store
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ _turns = threading.BoundedSemaphore(2)
 
 
 def proposal(
-    tables: Mapping[str, str],
+    tables: Mapping[str, Mapping[str, Any]],
     *,
     target: str | None,
     project_id: str,
@@ -43,35 +44,41 @@ def proposal(
 
     Parameters
     ----------
-    tables : ids of data sets, by the name that each is to have
+    tables : by the name that each is to have, its `source`, and `reading` where it is a URI's
 
     Returns
     -------
     dict
         ``spec``, as it can be posted; ``reasons``, ``open_questions``, and ``sampled``: by table
-        the rows that were looked at, of how many.
+        the rows that were looked at, of how many (estimated where not all files were read).
 
     Raises
     ------
     DataError
-        ``target_not_found``, ``no_entities``, ``not_inferred``.
+        ``target_not_found``, ``no_entities``, ``not_inferred``, and what reading files raises.
     UnknownRecord, Gone, Conflict
         A data set is not there, deleted, or not READY.
     """
-    named = {name: {"source": {"dataset": one}} for name, one in tables.items()}
-    versions = sources_of(store, project_id, {"tables": named})
-    read = tables_of(versions, artifacts)
-    parts = {name: one["parts"] for name, one in read.items()}
+    named = {"tables": tables}
+    read = tables_of(sources_of(store, project_id, named), artifacts) | files_of(
+        named, settings, field="tables.{name}.uri"
+    )
     logs = [name for name, one in read.items() if one["options"].get("log_format")]
     if not _turns.acquire(timeout=WAIT_SECONDS):
         raise StoreUnavailable("other proposals are being made; try again", code="inferring_busy")
     try:
         found: dict[str, Any] = call(
             "scheduler.proposing:propose",
-            {"tables": parts, "target": target, "logs": logs},
+            {
+                "tables": read,
+                "target": target,
+                "logs": logs,
+                "limits": settings.reading_limits,
+            },
             memory_bytes=settings.child_memory_bytes,
             cpu_seconds=SECONDS,
             wall_seconds=3 * SECONDS,
+            passed=settings.storage_variables,
         )
     except ChildDied as error:
         raise DataError(
@@ -79,41 +86,83 @@ def proposal(
         ) from None
     finally:
         _turns.release()
+    guessed = found.pop("log_formats")
     for name, one in found["spec"]["tables"].items():
-        one["source"] = {"dataset": tables[name]}
+        one["source"] = dict(tables[name]["source"])
+        reading = dict(tables[name].get("reading") or {})
+        if name in guessed:
+            reading["log_format"] = guessed[name]
+            why = f"no table, but its first lines are those of a log: {guessed[name]}"
+            found["reasons"].append({"field": f"tables.{name}.reading", "reason": why})
+        if reading:
+            one["reading"] = reading
     return found
 
 
 def propose(
-    tables: Mapping[str, Sequence[str]], target: str | None, logs: Sequence[str] = ()
+    tables: Mapping[str, Mapping[str, Any]],
+    target: str | None,
+    logs: Sequence[str] = (),
+    limits: Mapping[str, int] | None = None,
 ) -> dict[str, Any]:
     """What the child does: read samples, and infer.
 
     Parameters
     ----------
-    tables : by name, the Parquet files of its rows
+    tables : by name, the Parquet files that are the `parts` of its rows; or the `files` that stay
+        where they are, and the `options` they are read by
     logs : those that were raw logs
+    limits : of what is read
     """
     from automl.relations.inferring import infer
 
-    files = {name: [Path(one) for one in parts] for name, parts in tables.items()}
-    samples = {name: sample(parts) for name, parts in files.items()}
-    counts = {name: rows_of(parts) for name, parts in files.items()}
-    for name in files:
-        others = {one for other in files if other != name for one in samples[other].column_names}
-        if samples[name].num_rows < counts[name] and may_be_whole(
-            files[name], samples[name], others=others
-        ):
-            samples[name] = sample(files[name], n_rows=WHOLE_ROWS)
-    found = infer(samples, target=target, logs=logs)
+    looks = {name: _look(name, one, limits or {}) for name, one in tables.items()}
+    samples = {name: one.rows for name, one in looks.items()}
+    guessed = {
+        name: str(one.options["log_format"]) for name, one in looks.items() if one.is_guessed
+    }
+    for name, one in looks.items():
+        others = {at for other in looks if other != name for at in samples[other].column_names}
+        if one.rows.num_rows < one.n_rows and one.may_be_whole and is_pointed_to(one.rows, others):
+            again = {**tables[name], "options": one.options}
+            samples[name] = _look(name, again, limits or {}, n_rows=WHOLE_ROWS).rows
+    found = infer(samples, target=target, logs=[*logs, *guessed])
     return {
         "spec": found.spec,
         "reasons": list(found.reasons),
         "open_questions": list(found.open_questions),
         "sampled": {
-            name: {"rows": one.num_rows, "of": counts[name]} for name, one in samples.items()
+            name: {"rows": one.num_rows, "of": max(looks[name].n_rows, one.num_rows)}
+            for name, one in samples.items()
         },
+        "log_formats": guessed,
     }
+
+
+def _look(
+    name: str, one: Mapping[str, Any], limits: Mapping[str, int], *, n_rows: int | None = None
+) -> Glance:
+    """Some rows of a table, or as many as asked for."""
+    from automl.data.options import ReadingLimits
+    from automl.relations.objects import file_of
+
+    if "files" in one:
+        return glance(
+            [file_of(file) for file in one["files"]],
+            table=name,
+            options=one.get("options") or {},
+            limits=ReadingLimits(**limits),
+            n_rows=SAMPLE_ROWS if n_rows is None else n_rows,
+            whole_rows=WHOLE_ROWS,
+        )
+    parts = [Path(part) for part in one["parts"]]
+    return Glance(
+        rows=sample(parts) if n_rows is None else sample(parts, n_rows=n_rows),
+        n_rows=rows_of(parts),
+        options=one.get("options") or {},
+        is_guessed=False,
+        may_be_whole=may_be_whole(parts),
+    )
 
 
 def rows_of(parts: Sequence[Path]) -> int:
@@ -123,21 +172,26 @@ def rows_of(parts: Sequence[Path]) -> int:
     return sum(int(pq.read_metadata(part).num_rows) for part in parts)
 
 
-def may_be_whole(parts: Sequence[Path], table: pa.Table, *, others: set[str]) -> bool:
-    """Whether others may point to this table, of which a sample is given, and it is not too large.
-
-    It then has a column of different values that is called like one of theirs: a sample of it
-    would not have the rows that they point to.
-    """
-    import pyarrow.compute as pc
+def may_be_whole(parts: Sequence[Path]) -> bool:
+    """Whether a table is not too large to be read whole."""
     import pyarrow.parquet as pq
 
     about = [pq.read_metadata(part) for part in parts]
     n_bytes = sum(
         one.row_group(n).total_byte_size for one in about for n in range(one.num_row_groups)
     )
-    if sum(one.num_rows for one in about) > WHOLE_ROWS or n_bytes > WHOLE_BYTES:
-        return False
+    n_rows = sum(int(one.num_rows) for one in about)
+    return n_rows <= WHOLE_ROWS and int(n_bytes) <= WHOLE_BYTES
+
+
+def is_pointed_to(table: pa.Table, others: set[str]) -> bool:
+    """Whether others, with columns of these names, may point to this table, by a sample of it.
+
+    It then has a column of different values that is called like one of theirs: a sample of it
+    would not have the rows that they point to.
+    """
+    import pyarrow.compute as pc
+
     lower = {one.lower() for one in others}
     for name in table.column_names:
         own = name.lower()

@@ -146,19 +146,22 @@ def tables_of(
     }
 
 
-def files_of(spec: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
+def files_of(
+    spec: Mapping[str, Any], settings: Settings, *, field: str = "spec.tables.{name}.source.uri"
+) -> dict[str, Any]:
     """By table that is registered in place, its `files`, their `state`, `options` and `bytes`.
 
-    Raises DataError as `files_at` and `objects_at`.
+    `field` is what errors call the URI of a table by its name. Raises DataError as `files_at` and
+    `objects_at`.
     """
     found = {}
     for name, table in spec["tables"].items():
         if "uri" not in table["source"]:
             continue
-        field = f"spec.tables.{name}.source.uri"
+        called = field.format(name=name)
         uri, options = table["source"]["uri"], dict(table.get("reading") or {})
         if is_object(uri):
-            objects = objects_at(uri, settings, field=field)
+            objects = objects_at(uri, settings, field=called)
             found[name] = {
                 "files": objects,
                 "options": options,
@@ -166,14 +169,14 @@ def files_of(spec: Mapping[str, Any], settings: Settings) -> dict[str, Any]:
                 "bytes": sum(one["n_bytes"] for one in objects),
             }
             continue
-        paths = files_at(uri, settings.feed_roots, field=field)
+        paths = files_at(uri, settings.feed_roots, field=called)
         try:
             about = {"state": state_of(paths), "bytes": bytes_of(paths)}
         except OSError:
             raise DataError(
                 "a file went while the folder was looked at; try again",
                 code="uri_not_found",
-                details={"field": field},
+                details={"field": called},
             ) from None
         found[name] = {"files": [str(one) for one in paths], "options": options, **about}
     return found

@@ -175,12 +175,15 @@ def changed(uri: str, *, table: str | None = None) -> DataError:
     )
 
 
-@cache
 def storage() -> fs.S3FileSystem:
     """This process's access to the storage, by the AWS variables of its environment."""
-    endpoint = next((one for name in ENDPOINTS if (one := os.environ.get(name))), "")
+    return _access(next((one for name in ENDPOINTS if (one := os.environ.get(name))), ""))
+
+
+@cache
+def _access(endpoint: str) -> fs.S3FileSystem:
     scheme, _, host = endpoint.rpartition("://")
-    with suppress(OSError):  # made already, with its own level
+    with suppress(pa.ArrowInvalid):  # begun already, with a level of its own
         fs.initialize_s3(fs.S3LogLevel.Off)
     return fs.S3FileSystem(
         scheme=scheme or "https",

@@ -124,8 +124,8 @@ class EventFiles:
             With code, column and row.
         """
         n_rows = 0
-        for number, path in enumerate(self.paths):
-            tables = self._parquet(path) if self.is_parquet else self._texts(number)
+        for number in range(len(self.paths)):
+            tables = self.of_file(number)
             try:
                 for table in tables:
                     yield Batch(file=number, from_row=n_rows, table=table)
@@ -133,6 +133,10 @@ class EventFiles:
             except DataError as error:
                 error.table = error.table or self.name
                 raise
+
+    def of_file(self, number: int) -> Iterator[pa.Table]:
+        """The rows of one file. Raises as `batches`, without the table's name."""
+        return self._parquet(self.paths[number]) if self.is_parquet else self._texts(number)
 
     def table(self) -> pa.Table:
         """All rows in memory, for a short table."""

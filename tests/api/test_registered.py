@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import shutil
@@ -15,7 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from automl.data.options import ReadingLimits, ReadingOptions
+from automl.data.tables import ingest
 from automl.errors import DataError
+from automl.relations.sources import EventFiles
 from automl.relations.stored import Stored
 from tests.api.parts import Site, build
 from tests.api.relations import assembled, bank, bank_spec, bank_tables
@@ -187,6 +191,101 @@ def test_a_parquet_folder_that_is_said_to_be_a_log(site: Site, root: Path, custo
     answer = site.post("/v1/datasets", json={"spec": declared})
     found = ready(site, answer.json["id"])
     assert (found["state"], found["problem"]["code"]) == ("INVALID", "unsupported_format")
+
+
+LINES = {
+    "common": '10.0.0.{n} - C{n:04d} [{d:02d}/Jan/2024:10:00:00 +0000] "GET /{k} HTTP/1.1" 200 5',
+    "combined": '10.0.0.{n} - C{n:04d} [{d:02d}/Jan/2024:10:00:00 +0000] "GET /{k} HTTP/1.1" 200 5'
+    ' "-" "agent/1.0"',
+    "syslog": "Jan {d:2d} 10:00:00 host app[{k}]: customer C{n:04d} opened page {k}",
+    "hdfs": "2401{d:02d} 100000 {k} INFO dfs.DataNode: customer C{n:04d} of size {k}",
+    "bgl": "- 17040{d:02d}000 2024.01.{d:02d} R02 2024-01-{d:02d}-10.00.00.363779 R02 RAS KERNEL"
+    " INFO customer C{n:04d} instruction {k}",
+    "jsonl": '{{"time": "2024-01-{d:02d}T10:00:00Z", "key": "C{n:04d}", "message": "page {k}"}}',
+    "key_message": "C{n:04d} Received block {k} of size 67108864 from node",
+}
+
+
+@pytest.mark.parametrize("form", LINES)
+@pytest.mark.parametrize("compressed", [False, True])
+def test_raw_logs_in_place_are_those_that_are_uploaded(
+    tmp_path: Path, form: str, compressed: bool
+) -> None:
+    """The rows of lines in two files, one after the other, are those of one upload."""
+    lines = [LINES[form].format(n=n % N, k=k, d=1 + n % 28) for n in range(N) for k in range(1, 6)]
+    folder = tmp_path / "log"
+    folder.mkdir()
+    for number, some in enumerate((lines[:100], lines[100:])):
+        body = ("\n".join(some) + "\n").encode()
+        name = f"{number}.log" + (".gz" if compressed else "")
+        (folder / name).write_bytes(gzip.compress(body) if compressed else body)
+    reading: dict[str, Any] = {"log_format": form}
+    if form not in ("common", "combined", "jsonl", "key_message"):
+        reading |= {"entity_prefix": "C0", "log_year": 2024}
+    options = ReadingOptions.from_json(reading)
+    found = EventFiles(folder, table="log", options=options).table()
+    (tmp_path / "whole.log").write_text("\n".join(lines) + "\n")
+    ingest(tmp_path / "whole.log", tmp_path, options=options, limits=ReadingLimits())
+    whole = pq.read_table(tmp_path / "rows.parquet")
+    names = [one for one in whole.column_names if one != "line"]
+    assert set(found.column_names) == set(whole.column_names)
+    assert found.select(names).to_pydict() == whole.select(names).to_pydict()
+    assert found.num_rows == len(lines)
+
+
+def test_a_raw_log_is_put_together_where_it_is(site: Site, root: Path, customers: str) -> None:
+    line = "2024-0{m}-1{d}T10:00:00Z C{n:04d} the customer asked for a {k} loan\n"
+    body = "".join(
+        line.format(n=n % N, k=k, m=1 + k % 9, d=n % 10) for n in range(N) for k in range(1, 6)
+    ).encode()
+    (root / "calls").mkdir()
+    (root / "calls" / "0.log.gz").write_bytes(gzip.compress(body))
+    tables = {"customers": {"dataset": customers}, "calls": {"uri": f"file://{root}/calls"}}
+    answer = site.post("/v1/datasets/infer", json={"tables": tables, "target": "bad"})
+    assert answer.status_code == 200, answer.text
+    proposed = answer.json["spec"]
+    about = proposed["tables"]["calls"]
+    assert about["source"] == tables["calls"]
+    assert (about["role"], about["message"]) == ("log", "message")
+    assert about["reading"] == {"log_format": "iso_message"}
+    assert "tables.calls.reading" in {one["field"] for one in answer.json["reasons"]}
+    assert answer.json["sampled"]["calls"] == {"rows": 5 * N, "of": 5 * N}
+    here = ready(site, site.post("/v1/datasets", json={"spec": proposed}).json["id"])
+    assert here["state"] == "READY", here["problem"]
+    copy = ready(site, site.upload(body, query_string={"log_format": "iso_message"}))["id"]
+    about["source"] = {"dataset": copy}
+    del about["reading"]
+    there = ready(site, site.post("/v1/datasets", json={"spec": proposed}).json["id"])
+    mine, theirs = (layout(site, one["id"]).relations(N).tables["calls"] for one in (here, there))
+    assert np.array_equal(mine.subject, theirs.subject)
+    assert np.array_equal(mine.time, theirs.time)
+    for name in mine.columns.column_names:
+        assert mine.columns[name].to_pylist() == theirs.columns[name].to_pylist()
+
+
+def test_a_proposal_of_files_where_they_are(site: Site, root: Path, customers: str) -> None:
+    balances = {"uri": f"file://{root}/balances"}
+    tables = {"customers": {"dataset": customers}, "balances": balances}
+    answer = site.post("/v1/datasets/infer", json={"tables": tables, "target": "bad"})
+    assert answer.status_code == 200, answer.text
+    about = answer.json["spec"]["tables"]["balances"]
+    assert (about["key"], about["time"], about["source"]) == (
+        ["customer_id"],
+        "month_end",
+        balances,
+    )
+    assert answer.json["sampled"]["balances"] == {"rows": 3 * EVENTS, "of": 3 * EVENTS}
+    for one, code in (
+        ({"uri": "file:///etc"}, "uri_not_allowed"),
+        ({"uri": "s3://bank/x"}, "uri_not_allowed"),
+        ({"uri": f"file://{root}/none"}, "uri_not_found"),
+        ({**balances, "dataset": customers}, "invalid_request"),
+        ({}, "invalid_request"),
+        ({"dataset": customers, "reading": {"format": "csv"}}, "invalid_request"),
+        ({**balances, "reading": {"format": "xls"}}, "invalid_option"),
+    ):
+        answer = site.post("/v1/datasets/infer", json={"tables": {**tables, "balances": one}})
+        assert (answer.status_code, answer.json["code"]) == (422, code), answer.text
 
 
 def test_what_is_no_table_may_be_a_log_and_of_which_format(site: Site) -> None:

@@ -46,7 +46,7 @@ def test_a_table_that_others_point_to_is_looked_at_whole(
     files = {}
     for name, table in tables.items():
         pq.write_table(table, tmp_path / name)
-        files[name] = [str(tmp_path / name)]
+        files[name] = {"parts": [str(tmp_path / name)]}
     found = propose(files, target="bad")
     assert found["sampled"] == {
         "client": {"rows": n, "of": n},
