@@ -16,25 +16,19 @@ from api.pages.spec_texts import listed
 OFFERED = 1000
 FEW_TABLES = 8  # so many are shown opened
 FEW_LEVELS = 12
-ROLES = {
-    "entities": "entities: the rows to be predicted",
-    "events": "events: rows with a time",
-    "series": "series: the same columns at each time",
-    "log": "log: rows with a text",
-    "static": "static: looked up or summed up, without a time",
-}
+ROLES = ("entities", "events", "series", "log", "static")
 FORMATS = {
-    "iso": "date, or date and time (2026-01-31T12:00)",
+    "iso": "date or time, 2026-01-31",
     "epoch_s": "seconds since 1970",
     "epoch_ms": "milliseconds since 1970",
     "epoch_us": "microseconds since 1970",
-    "yymmdd": "YYMMDD (970401)",
-    "yyyymmdd": "YYYYMMDD (20260131)",
+    "yymmdd": "YYMMDD, 970401",
+    "yyyymmdd": "YYYYMMDD, 20260131",
     "month_number": "number of the month",
-    "number": "a number in units of its own",
-    "order": "no column: rows come in order",
+    "number": "number, its own units",
+    "order": "rows come in order",
 }
-ORPHANS = {"refuse": "refuse above 5 %", "drop": "leave them out"}
+ORPHANS = {"refuse": "refused above 5 %", "drop": "left out"}
 # Where a proposal gives a reason, and the field that it stands beside.
 BESIDE = {"entities": "made", "cut_off": "cut_off.how"}
 

@@ -93,8 +93,29 @@
   };
   function options(job) {
     const found = {};
-    for (const field of job.row.querySelectorAll("[name]")) if (field.value) found[field.name] = field.name === "log_year" ? Number(field.value) : field.value;
+    const places = {};
+    for (const field of job.row.querySelectorAll("[name]")) {
+      const [name, part] = field.name.split(".");
+      if (!field.value) continue;
+      if (part) places[part] = field.value.trim();
+      else found[name] = name === "log_year" ? Number(field.value) : field.value;
+    }
+    if (found.null_values && !/^\s*\[/.test(found.null_values)) found.null_values = JSON.stringify(listed(found.null_values));
+    if (Object.keys(places).length && ["columns", "jsonl"].includes(found.log_format)) {
+      if (found.log_format !== "jsonl") for (const part of Object.keys(places)) places[part] = place(places[part]);
+      found.log_columns = JSON.stringify(places);
+    }
     return found;
+  }
+  // As `options_of` of api.pages.uploads has it: positions of words, and a list in which quotes may stand.
+  function place(text) {
+    const words = text.split(",").map((one) => one.trim());
+    if (!words.every((one) => /^[0-9]{1,9}$/.test(one))) return text;
+    return words.length === 1 ? Number(words[0]) : words.map(Number);
+  }
+  function listed(text) {
+    return [...text.matchAll(/\s*(?:"((?:[^"]|"")*)"|([^,\n]*?))\s*(?:[,\n]|$)/gy)]
+      .filter((one) => one[1] !== undefined || one[2]).map((one) => (one[1] === undefined ? one[2] : one[1].replaceAll('""', '"')));
   }
   async function begun(job, wish) {
     const kept = store.get(key(job.file));
@@ -154,14 +175,15 @@
       job.state = "failed";
       job.row.classList.add("failed");
       tell(job, error.message || "the file cannot be read any more");
-      for (const one of error.problem?.errors || []) fault(job, one);
+      const option = error.problem?.details?.option;
+      for (const one of error.problem?.errors || (option ? [{ field: option, detail: error.message }] : [])) fault(job, one);
       job.again = button(error.status === 0 ? "Go on" : "Try again", () => { job.row.classList.remove("failed"); offerOptions(job); run(job).then(after); });
       job.row.append(job.again);
     }
   }
   function fault(job, one) {
     offerOptions(job);
-    const field = job.row.querySelector(`[name="${CSS.escape(String(one.field).replace(/^options\./, ""))}"]`);
+    const field = job.row.querySelector(`[name="${CSS.escape(String(one.field).replace(/^options\./, ""))}"]`) || (/log_columns/.test(one.field) && job.row.querySelector('[name="log_columns.message"]'));
     if (!field) return;
     const text = document.createElement("span");
     text.className = "fault";
@@ -213,7 +235,8 @@
     if (job.row.querySelector("details")) return;
     const copy = document.getElementById("reading").content.cloneNode(true), number = jobs.indexOf(job);
     for (const field of copy.querySelectorAll("[id]")) field.id = `file${number}-${field.id}`;
-    for (const label of copy.querySelectorAll("label")) label.htmlFor = `file${number}-${label.htmlFor}`;
+    for (const group of copy.querySelectorAll("[aria-labelledby]")) group.setAttribute("aria-labelledby", `file${number}-${group.getAttribute("aria-labelledby")}`);
+    for (const label of copy.querySelectorAll("label[for]")) label.htmlFor = `file${number}-${label.htmlFor}`;
     job.bar.before(copy);
   }
   function add(file) {

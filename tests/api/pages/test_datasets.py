@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
 from api.pages.datasets import described
+from automl.errors import DataError
 from tests.api.parts import COST, Site
 
 SCRIPT = "<script>alert(1)</script>"
@@ -157,6 +159,25 @@ def test_a_refused_form_comes_back_with_the_fault(
     assert answer.status_code == 422
     assert at in answer.text
     assert 'role="alert"' in answer.text
+
+
+def test_where_the_parts_of_a_log_line_stand_is_said_in_fields(site: Site) -> None:
+    log = b"2024-01-02 10:00:00 C1 card ordered\n"
+    fields = {"log_format": "columns", "log_columns.time": "0,1", "log_columns.key": "2"}
+    data = {"file": (io.BytesIO(log), "calls.log"), **fields, "log_columns.message": "3"}
+    answer = visit(site, "POST", "/ui/datasets/new", data={**data, "null_values": 'NA, "a, b"'})
+    assert answer.status_code == 303, answer.text
+    options = site.get(answer.headers["Location"].replace("/ui/", "/v1/")).json["options"]
+    assert options["log_columns"] == {"time": [0, 1], "key": 2, "message": 3}
+    assert options["null_values"] == ["NA", "a, b"]
+    about = {"option": "log_columns"}
+    told = DataError("message is needed", code="invalid_option", details=about)
+    site.ingestor.accept = Mock(side_effect=told)  # type: ignore[method-assign]
+    data = {"file": (io.BytesIO(log), "calls.log"), **fields, "log_columns.message": "third"}
+    wrong = visit(site, "POST", "/ui/datasets/new", data=data)
+    assert wrong.status_code == 422
+    assert 'id="fault-log_columns"' in wrong.text
+    assert 'value="third"' in wrong.text
 
 
 def test_unfinished_uploads_are_listed_and_given_up(site: Site) -> None:
