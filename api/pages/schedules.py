@@ -18,7 +18,7 @@ from api.pages.schedule_fields import requested, time_zones
 schedules = Blueprint("schedules", __name__)
 
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
-MOST_RUNS = 62
+MOST_RUNS = 31  # of one month
 SECTIONS = ("what", "times", "waiting", "feed", "gate", "promotion", "more")
 
 
@@ -42,11 +42,10 @@ def _page(schedule_id: str, *, error: Refused | None = None) -> Any:
     schedule = get(f"/v1/schedules/{schedule_id}")
     newest = get(f"/v1/schedules/{schedule_id}/runs", limit=1)["items"]
     month = _month(request.args.get("month"), newest)
-    # Those of the month that is shown, and what came before it as far as one page goes.
     told = get(
         f"/v1/schedules/{schedule_id}/runs", limit=MOST_RUNS, before=f"{_shift(month, 1)}-01"
     )
-    runs = told["items"]
+    runs = [run for run in told["items"] if run["local_date"].startswith(f"{month:%Y-%m}")]
     bills = {run["job"]: _bill(run["job"]) for run in runs if run["job"]}
     asked = schedule["request"]
     feed = (asked.get("feed") or {}).get("dataset")
@@ -60,6 +59,7 @@ def _page(schedule_id: str, *, error: Refused | None = None) -> Any:
         # What promotes by itself is an approver's, also to stop.
         own=not auto or may("promotions.promote"),
         runs=runs,
+        newest=newest[0] if newest else None,
         counts=counts(runs),
         bills=bills,
         month=month,
