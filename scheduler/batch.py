@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from automl.errors import DataError
 from scheduler.prediction import scored
 from scheduler.reading import meter_of
+from scheduler.rewriting import for_everybody
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +34,7 @@ def predict_all(
     form: str,
     destination: str,
     watts: Mapping[str, float | None],
+    made_of: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Predict every row of a data set, in the order in which it is stored.
 
@@ -42,6 +45,7 @@ def predict_all(
     layout : the folder of the tables around them; None where there are none
     key : columns to write beside each prediction; none: the number of the row, from 1
     form : csv or parquet
+    made_of : what the tables were put together from, where files stay where they are
 
     Returns
     -------
@@ -55,13 +59,20 @@ def predict_all(
     """
     from automl.meters.base import measure
     from automl.relations.stored import Stored
+    from automl.search.anomaly import AnomalyRanker
     from automl.search.anomaly_files import load_model
 
     with measure(meter_of(watts)) as reading:
         champion = load_model(folder, sha256=sha256)
         stored = None if layout is None else Stored(Path(layout))
         n_rows = n_alerts = 0
-        with _Writer(Path(destination) / FILES[form], form) as writer:
+        with (
+            tempfile.TemporaryDirectory(dir=destination) as scratch,
+            _Writer(Path(destination) / FILES[form], form) as writer,
+        ):
+            around = None if isinstance(champion, AnomalyRanker) else champion.tables
+            if stored is not None and around is not None:
+                stored = for_everybody(stored, made_of, Path(scratch), columns=around.reads())
             for frame, names in _blocks(champion, [Path(one) for one in parts], stored, key):
                 values, alert = scored(champion, frame)
                 writer.write(_table(names, values, alert, first=n_rows + 1))

@@ -19,10 +19,19 @@ from scheduler.artifacts import ArtifactStore
 from scheduler.child import call
 from scheduler.clock import Clock, utc_now
 from scheduler.config import Settings
-from scheduler.errors import ChildDied, Conflict, Gone, StoreUnavailable, problem, problem_of
+from scheduler.errors import (
+    ChildDied,
+    Conflict,
+    Gone,
+    StoreUnavailable,
+    UnknownRecord,
+    problem,
+    problem_of,
+)
 from scheduler.reading import key_of, parts_of
 from scheduler.records import Batch, DatasetState, Model, StoredDataset
 from scheduler.relating import LAYOUT
+from scheduler.sources import files_of, sources_of, tables_of
 from scheduler.store import Store
 
 log = logging.getLogger(__name__)
@@ -167,6 +176,7 @@ class Batches:
                     memory_bytes=self._settings.child_memory_bytes,
                     cpu_seconds=BATCH_SECONDS,
                     wall_seconds=2 * BATCH_SECONDS,
+                    passed=self._settings.storage_variables,
                     cancelled=cancelled,
                 )
                 key = f"predictions/{batch.id}"
@@ -214,6 +224,25 @@ class Batches:
             "key": key,
             "form": batch.format,
             "watts": self._settings.watts,
+            "made_of": self._made_of(dataset),
+        }
+
+    def _made_of(self, dataset: StoredDataset) -> dict[str, Any] | None:
+        """What tables that stay where they are were put together from, where it is there."""
+        spec = dataset.spec
+        if spec is None or not any("uri" in one["source"] for one in spec["tables"].values()):
+            return None
+        try:
+            tables = tables_of(
+                sources_of(self._store, dataset.project_id, spec), self._artifacts
+            ) | files_of(spec, self._settings)
+        except (Gone, UnknownRecord):  # the sampled entities can still be predicted
+            return None
+        return {
+            "spec": dict(spec),
+            "tables": tables,
+            "relations": dict((dataset.profile or {})["relations"]),
+            "limits": self._settings.reading_limits,
         }
 
     def _failed(self, batch: Batch, error: Exception) -> None:

@@ -75,18 +75,8 @@ def store(
     DataError
         As `assemble` does, and ``different_columns`` where files of a table are not alike.
     """
-    held = {
-        name: one if isinstance(one, pa.Table) else _files(spec.tables[name], one, limits=limits)
-        for name, one in tables.items()
-        if name in spec.tables
-    }
-    streamed = [name for name in held if _may_stream(spec, name, held)]
-    whole = {
-        name: one.table() if isinstance(one, EventFiles) else one
-        for name, one in held.items()
-        if name not in streamed
-    }
-    done = assemble(spec, whole, target=target, now=now, streamed=streamed)
+    held, streamed = opened_for(spec, tables, limits=limits)
+    done = assemble(spec, in_memory(held, streamed), target=target, now=now, streamed=streamed)
     folder.mkdir(parents=True, exist_ok=True)
     n_entities = done.relations.n_rows
     own, layout = np.arange(n_entities), Layout(n_entities=n_entities, gap=spec.cut_off.gap)
@@ -99,7 +89,7 @@ def store(
         assert isinstance(files, EventFiles)
         _check_units(done, about)
         if sample is None or (in_place is not None and name not in in_place):
-            written, counts = _write_streamed(
+            written, counts = write_streamed(
                 folder, files, pieces, now=now, bucket_rows=bucket_rows
             )
         else:
@@ -135,6 +125,29 @@ def store(
     layout.write(folder)
     report["storage"] = layout.storage()
     return replace(done, relations=replace(done.relations, about=told), report=report)
+
+
+def opened_for(
+    spec: Spec, tables: Mapping[str, Source], *, limits: ReadingLimits | None
+) -> tuple[dict[str, pa.Table | EventFiles], list[str]]:
+    """The tables of a spec as they can be read, and which of them can be read in pieces."""
+    held = {
+        name: one if isinstance(one, pa.Table) else _files(spec.tables[name], one, limits=limits)
+        for name, one in tables.items()
+        if name in spec.tables
+    }
+    return held, [name for name in held if _may_stream(spec, name, held)]
+
+
+def in_memory(
+    held: Mapping[str, pa.Table | EventFiles], streamed: Sequence[str]
+) -> dict[str, pa.Table]:
+    """The tables that are not read in pieces, whole."""
+    return {
+        name: one.table() if isinstance(one, EventFiles) else one
+        for name, one in held.items()
+        if name not in streamed
+    }
 
 
 def _files(
@@ -237,14 +250,21 @@ def _described(files: EventFiles, pieces: Pieces) -> TableLayout:
     )
 
 
-def _write_streamed(
+def write_streamed(
     folder: Path,
     files: EventFiles,
     pieces: Pieces,
     *,
     now: datetime | None,
-    bucket_rows: int,
+    leave: Sequence[str] = (),
+    bucket_rows: int = BUCKET_ROWS,
 ) -> tuple[TableLayout, Counts]:
+    """Write all rows of files in buckets, read batch by batch.
+
+    Parameters
+    ----------
+    leave : columns that rows are sorted by, but that nobody will read
+    """
     about, counts = pieces.spec, Counts()
 
     def rows() -> Iterator[Rows]:
@@ -265,7 +285,7 @@ def _write_streamed(
                 expected_rows=files.expected_rows,
                 expected_bytes=files.expected_bytes,
                 first=about.first,
-                exclude=about.exclude,
+                exclude=(*about.exclude, *leave),
                 bucket_rows=bucket_rows,
             )
         except Widening as widening:
