@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.card import ANOMALY_RANKING, COMPARED, PART_HEAD, SCORES, part_cells
+from api.card_curves import card_curves
 from api.quantities import digits, energy
 from scheduler.equivalents import readable
 from scheduler.records import Model
@@ -13,8 +14,13 @@ from scheduler.records import Model
 MAX_SHOWN = 30  # columns by importance
 
 
-def page(model: Model, versions: Mapping[str, Any]) -> dict[str, Any]:
-    """Values of ``reports/card.html``; whatever an older card lacks is left out."""
+def page(
+    model: Model, versions: Mapping[str, Any], *, curves: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """Values of ``reports/card.html``; whatever an older card lacks is left out.
+
+    `curves` is the file of curves; None where there is none.
+    """
     card = model.card
     objective = (card.get("provenance") or {}).get("objective") or {}
     return {
@@ -27,6 +33,7 @@ def page(model: Model, versions: Mapping[str, Any]) -> dict[str, Any]:
             (SCORES.get(name, name.replace("_", " ")), _number(value))
             for name, value in (card.get("scores") or {}).items()
         ],
+        "curves": [] if curves is None else _curves(curves, card),
         "part_head": PART_HEAD,
         "subgroups": _subgroups(card.get("subgroups")),
         "importance": _importance(card.get("importance")),
@@ -35,6 +42,11 @@ def page(model: Model, versions: Mapping[str, Any]) -> dict[str, Any]:
         "cost": _cost(card.get("cost") or {}),
         "versions": versions,
     }
+
+
+def _curves(drawn: Mapping[str, Any], card: Mapping[str, Any]) -> list[dict[str, Any]]:
+    rate = card.get("alert_rate")
+    return card_curves(drawn["champion"], alert_rate=rate if isinstance(rate, float) else None)
 
 
 def _number(value: Any) -> str:

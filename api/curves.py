@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from typing import Any
 
 from apiflask import APIBlueprint
 from flask import Response, request
 
-from api.archive import MANIFEST, checked_file
 from api.card import ANOMALY_RANKING
-from api.context import parts
+from api.curve_file import curves_of
 from api.models import model_of, unless_deleted
 from api.schemas import CurvesQuery
 from api.schemas_models import Bin, CostPoint, CurvesAnswer, GainPoint, RecallPoint
@@ -21,7 +19,6 @@ from scheduler.records import Model
 
 curves = APIBlueprint("curves", __name__, url_prefix="/v1", tag="Models")
 
-FILE = "curves.json"
 CHAMPION = "champion"
 
 
@@ -45,14 +42,12 @@ def show(name: str, query_data: CurvesQuery) -> Any:
             code="no_labels",
         )
     with unless_deleted(name, query_data):
-        folder = parts().artifacts.path(model.artifact)
-        files = json.loads(checked_file(folder, MANIFEST, model.sha256))["files"]
-        if FILE not in files:
+        drawn = curves_of(model)
+        if drawn is None:
             raise DataError(
                 "this version was made before curves were kept; a new search has them",
                 code="no_curves",
             )
-        drawn = json.loads(checked_file(folder, FILE, files[FILE]))
     answer = _answer(model, drawn, query_data)
     response = Response(answer.model_dump_json(), content_type="application/json")
     response.set_etag(hashlib.sha256(response.get_data()).hexdigest())

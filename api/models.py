@@ -5,8 +5,9 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import logging
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,9 +16,10 @@ from flask import Response, request, send_file
 
 from api.archive import archive
 from api.auth import negotiated, produces
-from api.card import markdown
+from api.card import ANOMALY_RANKING, markdown
 from api.card_page import page
 from api.context import actor, now, parts, project_id
+from api.curve_file import curves_of
 from api.errors import UnsupportedMediaType
 from api.pagination import cursor
 from api.printable import HTML, JSON, MARKDOWN, as_html, as_markdown, wanted
@@ -27,6 +29,8 @@ from api.schemas_models import ModelAnswer, ModelsAnswer, PredictionsAnswer
 from automl.errors import DataError
 from scheduler.errors import Corrupt, UnknownRecord
 from scheduler.records import Model
+
+log = logging.getLogger(__name__)
 
 models = APIBlueprint("models", __name__, url_prefix="/v1", tag="Models")
 
@@ -148,10 +152,22 @@ def card(name: str, query_data: CardQuery) -> Any:
         "all": [one.version for one in store.model_versions(project_id(), model.name)],
     }
     if form == HTML:
-        return as_html("card.html", **page(model, versions))
+        return as_html("card.html", **page(model, versions, curves=_curves(model, query_data)))
     about = {"name": model.name, "version": model.version, "created_at": model.created_at}
     about |= {"job": model.job_id, "dataset": model.dataset_id, "sha256": model.sha256}
     return {**about, "versions": versions, **model.card}
+
+
+def _curves(model: Model, query: ModelQuery) -> Mapping[str, Any] | None:
+    """The curves of a card; a card without them is better than none."""
+    if model.card.get("kind") == ANOMALY_RANKING:
+        return None
+    try:
+        with unless_deleted(model.name, query):
+            return curves_of(model)
+    except (DataError, Corrupt) as error:
+        log.error("card of model %s without curves: %s", model.id, error.code)
+        return None
 
 
 @models.get("/models/<name>/export")
