@@ -50,6 +50,22 @@ class TableCalls(DatasetCalls):
         dataset = self._again("POST", "/v1/datasets", json=body)
         return self.wait_dataset(dataset["id"]) if wait else dataset
 
+    def renew(
+        self,
+        dataset_id: str,
+        *,
+        sources: Mapping[str, Mapping[str, str]] | None = None,
+        wait: bool = True,
+    ) -> Json:
+        """Put the next version of a data set of several tables together, from their newest rows.
+
+        `sources` are other places of some tables, as in a spec. Where nothing has changed, it is
+        the version that is there already.
+        """
+        url = path_of("datasets", dataset_id, "versions")
+        dataset = self._again("POST", url, json={"sources": dict(sources or {})})
+        return self.wait_dataset(dataset["id"]) if wait else dataset
+
     def predict_dataset(
         self,
         model: str,

@@ -67,7 +67,7 @@ def create(query_data: UploadQuery) -> Any:
 
     A JSON body `{"name", "spec"}` makes a data set of several tables out of data sets that are
     READY: entities with the events, series, logs and lookups around them. It keeps what it was made
-    from: rows that are appended to a table later are in a data set that is made again.
+    from: rows that are appended to a table later are in its next version.
 
     A JSON body `{"name", "uri"}` reads in a file that lies under a folder or in object storage
     of the operator.
