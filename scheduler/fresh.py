@@ -209,7 +209,7 @@ def indexed(rows: Rows, *, layout: str | None) -> Rows:
     """
     if layout is None:
         return rows
-    from automl.relations.storing import SAMPLED_ROWS
+    from automl.relations.sampled import SAMPLED_ROWS
 
     return rows[rows < SAMPLED_ROWS]
 

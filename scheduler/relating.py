@@ -62,8 +62,9 @@ def assemble(
     from automl.meters.base import measure
     from automl.relations.layout import Layout
     from automl.relations.objects import file_of
+    from automl.relations.sampled import first_and_positive
     from automl.relations.spec import Spec
-    from automl.relations.storing import first_and_positive, store
+    from automl.relations.storing import store
 
     folder = Path(destination)
     moment = datetime.fromisoformat(now)

@@ -6,15 +6,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from automl.data.columns import Widening
 from automl.data.options import ReadingLimits, ReadingOptions
-from automl.data.target import matches
 from automl.errors import DataError
 from automl.relations.assembling import Assembled, assemble
 from automl.relations.audit import audit_columns, audit_events
@@ -35,8 +33,6 @@ from automl.relations.tables import EventTable, Integers
 from automl.relations.times import is_dated
 
 Source: TypeAlias = pa.Table | File | Sequence[File]
-# Entities whose events are looked for in files that stay: 20,000 positives, 20 negatives each.
-SAMPLED_ROWS = 420_000
 LONG = ("events", "series", "log")
 
 
@@ -61,7 +57,7 @@ def store(
     ----------
     tables : by the names of the spec; Arrow tables, files, folders, or lists of files
     target, now : as `assemble` has them
-    sample : which entity rows' events can be read later, such as `first_and_positive`
+    sample : which entity rows' events can be read later, such as `sampled.first_and_positive`
         With it, files that could be streamed stay where they are, with an index beside them.
     in_place : of which tables that holds; None: of all
 
@@ -218,22 +214,6 @@ def _write_held(folder: Path, events: EventTable, *, bucket_rows: int) -> TableL
         is_sorted=True,
         bucket_rows=bucket_rows,
     )
-
-
-def first_and_positive(
-    positive: Sequence[Any], *, n_rows: int = SAMPLED_ROWS
-) -> Callable[[Assembled], Integers]:
-    """The first entity rows and all that have one of these target values: what a search reads."""
-
-    def chosen(done: Assembled) -> Integers:
-        found = np.arange(done.relations.n_rows) < n_rows
-        if done.target is not None:
-            coded = pc.dictionary_encode(done.target)
-            of_level = np.append(matches(coded.dictionary, list(positive)), False)
-            found |= of_level[coded.indices.fill_null(-1).to_numpy(zero_copy_only=False)]
-        return np.flatnonzero(found)
-
-    return chosen
 
 
 def _described(files: EventFiles, pieces: Pieces) -> TableLayout:

@@ -146,6 +146,12 @@ def test_secrets_stay_with_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
     assert facts["group"] == facts["pid"]
     assert not {"pandas", "sqlalchemy", "flask"} & set(facts["modules"])
     assert "password" not in str(environment())
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "of storage")
+    assert "of storage" not in str(environment())
+    assert environment(["AWS_SESSION_TOKEN", "NOT_SET"]) == {
+        **environment(),
+        "AWS_SESSION_TOKEN": "of storage",
+    }
 
 
 @pytest.mark.parametrize("name", ["burn", "sleep"])

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from scheduler.child import environment
+from scheduler.config import Settings
 from scheduler.errors import ChildDied, Conflict
 from scheduler.executor import ForkserverExecutor, make_executor
 from tests.scheduler import children
@@ -33,6 +34,20 @@ def test_a_job_has_its_own_group_niceness_and_no_secret(
     assert facts["environment"]["OMP_WAIT_POLICY"] == "PASSIVE"
     assert facts["environment"]["GOMP_SPINCOUNT"] == "0"
     assert "FRUGAL_DATABASE_URL" not in facts["environment"]
+
+
+def test_jobs_know_the_storage_only_where_it_may_be_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "key")
+    monkeypatch.setenv("FRUGAL_DATABASE_URL", "postgresql://user:password@host/db")
+    for roots, key in (((), None), (("s3://bank/data",), "key")):
+        passed = Settings(s3_roots=roots).storage_variables
+        made = make_executor("processes", passed=passed)
+        try:
+            facts = made.submit(children.job_facts, "a").result(timeout=60)
+        finally:
+            made.shutdown(cancel_futures=True)
+        assert facts["environment"].get("AWS_SECRET_ACCESS_KEY") == key
+        assert "FRUGAL_DATABASE_URL" not in facts["environment"]
 
 
 def test_jobs_are_forked_from_one_warm_server(executor: ForkserverExecutor) -> None:

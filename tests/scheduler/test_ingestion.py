@@ -19,7 +19,8 @@ from scheduler.child import environment
 from scheduler.clock import utc_now
 from scheduler.config import Settings
 from scheduler.errors import ChildDied, Conflict, TooLarge
-from scheduler.ingestion import Ingestor, fingerprint, refusal
+from scheduler.ingestion import Ingestor, fingerprint
+from scheduler.readings import refusal
 from scheduler.records import DatasetState, StoredDataset
 from scheduler.store import Store
 from tests.scheduler.test_child import wait_until

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -13,9 +15,10 @@ import pytest
 
 from automl.errors import DataError
 from automl.relations.assembling import Assembled, assemble
+from automl.relations.sampled import first_and_positive
 from automl.relations.spec import Spec
 from automl.relations.stored import Stored
-from automl.relations.storing import first_and_positive, store
+from automl.relations.storing import store
 from tests.automl.relations.test_stored import assert_same, only
 from tests.automl.relations.test_storing import N_PEOPLE, SPEC, as_files, tables
 
@@ -39,6 +42,25 @@ def test_the_first_rows_and_the_positives_are_looked_for(tmp_path):
     _, expected, sample = registered(tmp_path, kind="parquet")
     bad = np.array(expected.target.to_pylist()) == 1
     assert sample.tolist() == np.flatnonzero(bad | (np.arange(N_PEOPLE) < FIRST)).tolist()
+
+
+@pytest.mark.parametrize("levels", [("no", "yes"), ("a", "b", "c"), (False, True)])
+def test_where_no_value_is_said_to_be_positive_all_but_the_most_frequent_may_be(levels):
+    n = 60
+    target = pa.array([None if i == 1 else levels[min(i % 7, len(levels) - 1)] for i in range(n)])
+    common = Counter(target.drop_null().to_pylist()).most_common(1)[0][0]
+    done = SimpleNamespace(relations=SimpleNamespace(n_rows=n), target=target)
+    rare = [i for i, one in enumerate(target.to_pylist()) if one not in (None, common)]
+    assert 0 < len(rare) < n - 1
+    chosen = first_and_positive([], n_rows=4)(done).tolist()
+    assert chosen == sorted({0, 1, 2, 3, *rare})
+    assert first_and_positive([common], n_rows=0)(done).tolist() == [
+        i for i, one in enumerate(target.to_pylist()) if one == common
+    ]
+    done.target = pa.array(range(n))  # each once: nothing to classify
+    assert first_and_positive([], n_rows=4)(done).tolist() == [0, 1, 2, 3]
+    done.target = pa.array([None] * n, pa.string())
+    assert first_and_positive([], n_rows=4)(done).tolist() == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("kind", ["parquet", "csv"])
