@@ -61,7 +61,7 @@ def kinds_of(spec: Mapping[str, Any], form: Mapping[str, str]) -> Kinds:
     found = {}
     for name, one in tables_of(spec).items():
         if name in wanted:
-            found[name] = {column["name"]: column["type"] for column in _columns(_dataset(one))}
+            found[name] = {column["name"]: column["type"] for column in columns_of(_dataset(one))}
     return found
 
 
@@ -69,7 +69,7 @@ def stepped(spec: Mapping[str, Any]) -> Json:
     """What a script puts in the place of what it has: the JSON of the fields, and the paths."""
     text = text_of(spec)
     tables = {
-        name: {"path": path_of(spec, name), "said": _in_short(one)}
+        name: {"path": path_of(spec, name), "said": _in_short(spec, name)}
         for name, one in tables_of(spec).items()
     }
     return {"json": text, "digest": digest(text), "tables": tables, "unit": _unit(spec)}
@@ -84,7 +84,7 @@ def seen(
     """What the template needs of a spec, of the reasons it was proposed for, and of a problem."""
     tables = tables_of(spec)
     listing = {one["id"]: one for one in get("/v1/datasets", limit=100)["items"]} if tables else {}
-    profiles = {name: _columns(_dataset(one)) for name, one in tables.items()}
+    profiles = {name: columns_of(_dataset(one)) for name, one in tables.items()}
     kinds = {
         name: {one["name"]: one["type"] for one in columns} for name, columns in profiles.items()
     }
@@ -92,13 +92,15 @@ def seen(
     known = {*fields, *(f"tables.{name}.{one}" for name in tables for one in ("where", "source"))}
     faults = faults_of(problem, spec=spec, known={*known, "name", "json"})
     questions = [str(one) for one in proposal.get("open_questions") or ()]
+    reasons = reasons_of(proposal.get("reasons") or ())
     about = {
         name: {
             "source": _source(one, listing),
             "columns": [(found["name"], found["type"]) for found in profiles[name][:OFFERED]],
             "n_columns": len(profiles[name]),
             "path": path_of(spec, name),
-            "said": _in_short(one),
+            "said": _in_short(spec, name),
+            "is_made_from": name == _made_from(spec),
             "where": sum(key.startswith(f"tables.{name}.where.") for key in fields) // 2,
             "questions": [
                 said.removeprefix(f"{name}: ") for said in questions if said.startswith(f"{name}: ")
@@ -113,7 +115,9 @@ def seen(
         "fields": fields,
         "faults": faults,
         "problem": problem,
-        "reasons": reasons_of(proposal.get("reasons") or ()),
+        "reasons": reasons,
+        # What was proposed, so that a reason is not told of what has taken its place.
+        "was": proposal.get("was") or {one: fields[one] for one in reasons if one in fields},
         "questions": [one for one in questions if one.partition(": ")[0] not in tables],
         "levels": _levels(spec, profiles),
         "json_was": digest(text_of(spec)),
@@ -159,11 +163,20 @@ def path_of(spec: Mapping[str, Any], name: str) -> str:
     return ", ".join(steps)
 
 
-def _in_short(table: Mapping[str, Any]) -> str:
+def _made_from(spec: Mapping[str, Any]) -> str | None:
+    """The table that the entities are made from."""
+    windows = spec.get("windows")
+    return str(windows.get("table")) if isinstance(windows, Mapping) else None
+
+
+def _in_short(spec: Mapping[str, Any], name: str) -> str:
     """A table in one line, for those who look for another one."""
+    table = tables_of(spec)[name]
     where, _ = target_of(table)
     parts = [str(table.get("role") or "")]
-    if table.get("role") != "entities":
+    if name == _made_from(spec):
+        parts.append("the entities are made from it")
+    elif table.get("role") != "entities":
         own = listed(table.get("key"))
         parts.append(f"{own} → {where}" if where else "of every entity")
     if table.get("time"):
@@ -181,7 +194,7 @@ def _dataset(table: Mapping[str, Any]) -> str | None:
     return found if isinstance(found, str) and found.isalnum() else None
 
 
-def _columns(dataset: str | None) -> list[Json]:
+def columns_of(dataset: str | None) -> list[Json]:
     """The columns of a data set by its profile; none of what cannot be looked at."""
     profile = get_or_none(f"/v1/datasets/{dataset}/profile") if dataset else None
     return list(profile["columns"]) if profile else []

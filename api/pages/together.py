@@ -11,14 +11,15 @@ from flask import Blueprint, redirect, render_template, request, url_for
 
 from api.pages.asking import Json, Refused, ask, get
 from api.pages.rights import may
+from api.pages.spec_by_hand import begun
 from api.pages.spec_form import edited
-from api.pages.spec_view import kinds_of, seen, stepped, text_of, unchanged
+from api.pages.spec_view import columns_of, kinds_of, seen, stepped, text_of, unchanged
 
 together = Blueprint("together", __name__)
 
 MOST_NAME = 63
 # What a proposal says besides the spec; the form carries it from one answer to the next.
-CARRIED = ("reasons", "open_questions", "sampled")
+CARRIED = ("reasons", "open_questions", "was")
 
 
 def table_name(text: str, *, known: Mapping[str, Any]) -> str:
@@ -62,11 +63,11 @@ def propose() -> Any:
     except Refused as refused:
         if refused.problem.get("code") not in ("no_entities", "not_inferred"):
             return _page({}, problem=refused.problem), refused.status
-        # What nothing could be proposed for is declared by hand.
-        spec = {
-            "tables": {name: {"role": "events", "source": one} for name, one in sources.items()}
-        }
-        return _page(spec, problem=refused.problem)
+        columns = {name: columns_of(one["id"]) for name, one in named.items()}
+        read = {name: (one["options"] or {}).get("log_format") for name, one in named.items()}
+        logs = {name: str(one) for name, one in read.items() if one}
+        spec, reasons = begun(sources, columns=columns, logs=logs)
+        return _page(spec, proposal={"reasons": reasons, "open_questions": [str(refused)]})
     return _page(proposal["spec"], proposal=proposal)
 
 
@@ -137,7 +138,9 @@ def _carried(text: str) -> Json:
         if isinstance(one, dict)
     ]
     questions = [str(one) for one in found.get("open_questions") or ()]
-    return {"reasons": reasons, "open_questions": questions}
+    was = found.get("was")
+    was = {str(one): str(text) for one, text in was.items()} if isinstance(was, dict) else {}
+    return {"reasons": reasons, "open_questions": questions, "was": was}
 
 
 def _nothing(text: str) -> Any:
@@ -152,12 +155,12 @@ def _page(
     problem: Mapping[str, Any] | None = None,
     text: str | None = None,
 ) -> Any:
-    proposal = {one: (proposal or {}).get(one) for one in CARRIED[:2]}
+    proposal = {one: (proposal or {}).get(one) for one in CARRIED}
     shown = seen(spec, proposal=proposal, problem=problem)
     return render_template(
         "pages/dataset_together.html",
         name=name or shown["entity_table"] or "tables",
         text=text_of(spec) if text is None else text,
-        carried=json.dumps(proposal),
+        carried=json.dumps({**proposal, "was": shown["was"]}),
         **shown,
     )

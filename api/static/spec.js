@@ -51,7 +51,12 @@
     const input = form.elements[name];
     if (input) input.setAttribute("list", `columns-${chooser.value}`);
   }
+  function madeFrom() {
+    const made = form.elements.made.value !== "rows" && form.elements["windows.table"].value;
+    for (const table of form.querySelectorAll(".spec-table")) table.classList.toggle("made-from", table.dataset.table === made);
+  }
   fields.addEventListener("change", ({ target }) => {
+    if (["made", "windows.table"].includes(target.name)) madeFrom();
     if (target.name.endsWith(".to_table")) offer(target, target.name.replace(/_table$/, ""));
     if (target.name === "windows.table") for (const name of ["windows.label", "windows.sessions"]) offer(target, name);
     if (target.name.endsWith(".role") && target.value === "entities") {

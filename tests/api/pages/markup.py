@@ -16,8 +16,11 @@ class Element:
 
     tag: str
     attributes: dict[str, str]
-    parts: list[Element] = made_by(default_factory=list)
-    said: list[str] = made_by(default_factory=list)
+    content: list[Element | str] = made_by(default_factory=list)
+
+    @property
+    def parts(self) -> list[Element]:
+        return [one for one in self.content if isinstance(one, Element)]
 
     def get(self, name: str) -> str | None:
         return self.attributes.get(name)
@@ -30,7 +33,8 @@ class Element:
 
     @property
     def text(self) -> str:
-        return " ".join(" ".join([*self.said, *(one.text for one in self.parts)]).split())
+        said = (one.text if isinstance(one, Element) else one for one in self.content)
+        return " ".join(" ".join(said).split())
 
 
 class _Reader(HTMLParser):
@@ -40,7 +44,7 @@ class _Reader(HTMLParser):
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         made = Element(tag, {name: value or "" for name, value in attrs})
-        self.open[-1].parts.append(made)
+        self.open[-1].content.append(made)
         if tag not in VOID:
             self.open.append(made)
 
@@ -50,7 +54,7 @@ class _Reader(HTMLParser):
             self.open.pop()
 
     def handle_data(self, data: str) -> None:
-        self.open[-1].said.append(data)
+        self.open[-1].content.append(data)
 
 
 def page_of(text: str) -> Element:
@@ -88,7 +92,7 @@ def form_of(text: str, name: str = "spec") -> dict[str, str]:
             options = chosen or [o for o in one.all() if o.tag == "option"]
             found[called] = (options[-1] if chosen else options[0]).get("value") or ""
         elif one.tag == "textarea":
-            found[called] = "".join(one.said)
+            found[called] = "".join(map(str, one.content))
         elif one.get("type") not in ("radio", "checkbox") or "checked" in one.attributes:
             found[called] = one.get("value") or ""
     return found

@@ -6,9 +6,11 @@ import json
 import re
 from datetime import UTC, datetime
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 
+from automl.errors import DataError
 from scheduler.errors import problem
 from scheduler.records import DatasetState, StoredDataset
 from scheduler.sources import check_target, checked_spec, sources_of
@@ -308,6 +310,32 @@ def test_one_table_alone_may_hold_the_windows(
     assert visit(site, "POST", PAGE, data={**last, "do": "make"}).status_code == 303
     assert made[0]["windows"] == {"table": "paid", "length": 3}
     assert made[0]["tables"]["paid"]["key"] == ["loan_id"]
+
+
+def test_where_nothing_can_be_proposed_the_entities_are_made_from_a_table(
+    site: Site, ids: dict[str, str], made: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = DataError("no table could be that of the entities", code="no_entities")
+    monkeypatch.setattr("api.inferring.proposal", Mock(side_effect=told))
+    answer = open_page(site, f"{PAGE}?id={ids['paid']}")
+    assert answer.status_code == 200
+    assert "no table could be" in answer.text
+    form = form_of(answer.text)
+    assert (form["made"], form["windows.table"]) == ("windows", "paid")
+    assert (form["tables.paid.role"], form["tables.paid.time"]) == ("series", "at")
+    assert "at has times" in told_beside(answer.text, "tables.paid.time")
+    sent = {**form, "windows.length": "4", "tables.paid.key": "loan_id", "do": "make"}
+    assert visit(site, "POST", PAGE, data=sent).status_code == 303
+    assert made[0]["windows"] == {"table": "paid", "length": 4}
+
+
+def test_a_reason_is_not_told_of_what_has_taken_its_place(site: Site, proposed: str) -> None:
+    form = form_of(open_page(site, proposed).text)
+    sent = {**form, "tables.paid.role": "static", "do": "fields"}
+    for _ in range(2):
+        text = visit(site, "POST", PAGE, data=sent).text
+        assert "Proposed was events: its rows have a time" in told_beside(text, "tables.paid.role")
+        sent = {**form_of(text), "do": "fields"}
 
 
 def test_the_json_counts_where_it_was_edited(
