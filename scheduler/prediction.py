@@ -149,11 +149,18 @@ def rows_of(
         ``wrong_type``, ``non_finite``, ``too_many_rows``, and those of reading.
     """
     from automl.data.bodies import read_rows
+    from automl.search.champion import needed_columns
 
     known = {name: types[name] for name in champion.columns if name in types}
     try:
         return read_rows(
-            body, content_type, limits=limits, types=known, options=options, max_rows=max_rows
+            body,
+            content_type,
+            limits=limits,
+            types=known,
+            options=options,
+            needed=needed_columns(champion.encoder, champion.columns),
+            max_rows=max_rows,
         )
     except DataError as error:
         if error.code == "no_rows":  # a table of a header only
@@ -188,6 +195,7 @@ def around_of(
 
     around = champion.tables
     assert around is not None
+    needed = around.needed(champion.own_columns)
     try:
         sent = read_tables(
             body,
@@ -197,6 +205,7 @@ def around_of(
             options={name: cell_options(one) for name, one in around.reading.items()},
             entities=around.entities,
             keys=around.keys(),
+            needed=needed,
             max_rows=max_rows,
         )
         tables = {**sent.tables}
@@ -205,11 +214,11 @@ def around_of(
         rows = tables.pop(around.entities)
         if not rows.num_rows:
             return pd.DataFrame(), {}
-        own = champion.own_columns
-        absent = [name for name in around.needed(own) if name not in rows.column_names]
+        absent = [name for name in needed if name not in rows.column_names]
         if absent:
             raise missing(absent)
         moment = around.moment(sent.now, asked=now)
+        own = champion.own_columns
         relations = around.relations(rows, tables, now=moment, own=own, kinds=sent.kinds)
     except DataError as error:
         raise as_sent(error) from None

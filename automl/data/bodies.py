@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -25,6 +25,7 @@ from automl.errors import DataError
 MAX_ROWS = 100_000  # in one call; more is a job for a batch
 MAX_EVENTS = 1_000_000  # of one table in one call
 MAX_DEPTH = 8
+FIELDS = ("rows", "tables", "now")  # of a body of JSON
 CONTENT_TYPES = {
     "application/json": "json",
     "text/csv": "csv",
@@ -43,6 +44,7 @@ def read_rows(
     limits: ReadingLimits,
     types: Mapping[str, str] | None = None,
     options: ReadingOptions | None = None,
+    needed: Collection[str] = (),
     max_rows: int = MAX_ROWS,
 ) -> pd.DataFrame:
     """The rows of a prediction request, columns as `loading.load` makes them.
@@ -54,12 +56,14 @@ def read_rows(
     types : mapping of column to string, integer, number, boolean or timestamp, optional
         What the model was trained on. A column of the body that is named here is read as that,
         so that the ids ``007`` of a text column stay text; others are guessed.
+    needed : columns that each row of a JSON body has to have, null where a cell is not known
 
     Raises
     ------
     DataError
-        ``unsupported_format, too_many_rows, type_conflict, non_finite, jsonl`` (JSON that is not
-        as above), and those of `tables.ingest`. No rows at all is no error.
+        ``unsupported_format, too_many_rows, type_conflict, non_finite, missing_columns, jsonl``
+        (JSON that is not as above), and those of `tables.ingest`. A list or a table of no rows is
+        no error; a body of no bytes is.
     """
     name = CONTENT_TYPES.get(content_type.split(";")[0].strip().lower())
     if name is None:
@@ -69,7 +73,7 @@ def read_rows(
     chosen = replace(options or ReadingOptions(), key=None, types=expected)
     if name == "json":
         raw = body if isinstance(body, bytes) else body.read_bytes()
-        table = _json_rows(raw, chosen, limits=limits, max_rows=max_rows)
+        table = _json_rows(raw, chosen, limits=limits, needed=needed, max_rows=max_rows)
     else:
         with _as_file(body) as path:
             table = _file_rows(path, name, chosen, limits=limits, max_rows=max_rows)
@@ -110,6 +114,7 @@ def read_tables(
     options: Mapping[str, ReadingOptions],
     entities: str,
     keys: Mapping[str, Collection[str]] | None = None,
+    needed: Collection[str] = (),
     max_rows: int = MAX_ROWS,
     max_events: int = MAX_EVENTS,
 ) -> Sent:
@@ -122,6 +127,7 @@ def read_tables(
     types, options : by table, what its columns are and how its cells are read
     entities : what the rows are called among the tables
     keys : by table, columns whose `kinds` are wanted
+    needed : columns that each entity row of a JSON body has to have
 
     Raises
     ------
@@ -168,6 +174,8 @@ def read_tables(
         most = max_rows if name == entities else max_events
         if len(rows) > most:
             raise _too_many(most)
+        if name == entities:
+            _check_whole(rows, needed)
         try:
             tables[name] = _rows_table(rows, chosen(name), limits=limits)
         except DataError as error:
@@ -191,12 +199,39 @@ def _is_log(rows: Any) -> bool:
 
 
 def _json_rows(
-    raw: bytes, options: ReadingOptions, *, limits: ReadingLimits, max_rows: int
+    raw: bytes,
+    options: ReadingOptions,
+    *,
+    limits: ReadingLimits,
+    needed: Collection[str],
+    max_rows: int,
 ) -> pa.Table:
     rows = parse_rows(raw)
     if len(rows) > max_rows:
         raise _too_many(max_rows)
+    _check_whole(rows, needed)
     return _rows_table(rows, options, limits=limits)
+
+
+def _check_whole(rows: Sequence[Mapping[str, Any]], needed: Collection[str]) -> None:
+    """Raises DataError ``missing_columns`` of the first row that lacks what another one has.
+
+    What no row has is told of the whole table, later. A row on its own is refused then, so it must
+    not pass because others are beside it.
+    """
+    somewhere = {name for row in rows for name in row}
+    wanted = [name for name in needed if name in somewhere]
+    for number, row in enumerate(rows, start=1):
+        absent = [name for name in wanted if name not in row] if row else list(needed)
+        if absent:
+            raise DataError(
+                f"row {number:,} lacks {len(absent)} column(s) that the model needs, first "
+                f"{absent[0]!r}; send null for what is not known",
+                code="missing_columns",
+                column=absent[0],
+                row=number,
+                details={"columns": absent},
+            )
 
 
 def _rows_table(
@@ -231,15 +266,24 @@ def parse_rows(raw: bytes) -> list[dict[str, Any]]:
     Raises
     ------
     DataError
-        ``jsonl`` or ``encoding``: it is none.
+        ``jsonl`` or ``encoding``: it is none; ``unknown_table``: there are tables beside them.
     """
-    rows = _document(raw).get("rows")
+    document = _document(raw)
+    rows = document.get("rows")
+    if document.get("tables"):
+        raise DataError(
+            "the model was trained on one table; it knows no tables around it",
+            code="unknown_table",
+            details={"field": "tables", "known": []},
+        )
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise DataError('the body is not {"rows": [{...}, ...]}', code="jsonl")
     return cast(list[dict[str, Any]], rows)
 
 
 def _document(raw: bytes) -> dict[str, Any]:
+    """The object of a body, without fields that are not known."""
+
     def fail(what: str) -> DataError:
         return DataError(f"the body {what}", code="jsonl")
 
@@ -263,6 +307,13 @@ def _document(raw: bytes) -> dict[str, Any]:
         raise fail("has a number of too many digits") from None
     if not isinstance(document, dict):
         raise fail('is not {"rows": [{...}, ...]}')
+    unknown = [name for name in document if name not in FIELDS]
+    if unknown:
+        raise DataError(
+            f"the body has a field {unknown[0][:100]!r}; it may have {', '.join(FIELDS)}",
+            code="jsonl",
+            details={"field": unknown[0][:100]},
+        )
     return document
 
 
@@ -292,7 +343,7 @@ def _file_rows(
         dialect, plans = reader.examine(path, form, options=options, limits=limits)
         plans = as_text(plans)
     except DataError as error:
-        if error.code in ("no_rows", "empty_file", "no_columns"):
+        if error.code == "no_rows":  # a header alone
             return pa.table({})
         raise
     for _ in range(2 * len(plans) + 1):

@@ -63,6 +63,7 @@ class PlainRows:
         self._most_columns = limits.max_columns
         self._own = {name: types.get(name) for name in columns}
         self._used = [spec["name"] for spec in encoder.columns]
+        self._needed = frozenset(self._used)
         self._readers: dict[str, Callable[[list[Any]], Any]] = {}
         self._width = len(encoder.info.kinds)
         # By kind of column: what it is called, and where its encoded cells are.
@@ -110,7 +111,9 @@ class PlainRows:
 
     def _encode(self, rows: Sequence[Row]) -> tuple[Array, Report]:
         names = dict.fromkeys(name for row in rows for name in row)
-        if len(names) > self._most_columns or any(name not in names for name in self._used):
+        if len(names) > self._most_columns:
+            raise NotPlain
+        if any(not self._needed <= row.keys() for row in rows):
             raise NotPlain
         extra = [name for name in names if name not in self._own]
         for name in extra:

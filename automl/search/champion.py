@@ -211,8 +211,13 @@ def checked(X: pd.DataFrame, encoder: TableEncoder, columns: Sequence[str]) -> d
 def missing_columns(X: pd.DataFrame, encoder: TableEncoder, columns: Sequence[str]) -> list[str]:
     """Which of the columns that the encoder reads are not in a table."""
     present = {str(name) for name in X.columns}
+    return [name for name in needed_columns(encoder, columns) if name not in present]
+
+
+def needed_columns(encoder: TableEncoder, columns: Sequence[str]) -> list[str]:
+    """Which of a model's columns its encoder reads."""
     used = {spec["name"] for spec in encoder.columns}
-    return [name for name in columns if name in used and name not in present]
+    return [name for name in columns if name in used]
 
 
 def row_milliseconds(champion: Champion, X: pd.DataFrame) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -164,9 +165,18 @@ def test_83_no_rows_and_too_many() -> None:
     for body, kind in (
         (b'{"rows": []}', "application/json"),
         (b"a,b\n", "text/csv"),
-        (b"", "text/csv"),
     ):
         assert len(read_rows(body, kind, limits=LIMITS)) == 0
+    for body, kind in (
+        (b"", "text/csv"),
+        (b"\n", "text/csv"),
+        (b"", "application/x-ndjson"),
+        (b"", "application/vnd.apache.parquet"),
+        (without_columns(), "application/vnd.apache.parquet"),
+    ):
+        with pytest.raises(DataError) as caught:
+            read_rows(body, kind, limits=LIMITS)
+        assert caught.value.code in ("empty_file", "no_columns")
     many = b"a,b\n" + b"1,2\n" * 11
     with pytest.raises(DataError) as caught:
         read_rows(many, "text/csv", limits=LIMITS, max_rows=10)
@@ -175,6 +185,39 @@ def test_83_no_rows_and_too_many() -> None:
     with pytest.raises(DataError) as caught:
         read_rows(rows, "application/json", limits=LIMITS, max_rows=10)
     assert caught.value.code == "too_many_rows"
+
+
+def without_columns() -> bytes:
+    sink = io.BytesIO()
+    pq.write_table(pa.table({}), sink)
+    return sink.getvalue()
+
+
+def test_a_row_that_lacks_what_others_have_is_named() -> None:
+    def read(*rows: dict[str, object]) -> pd.DataFrame:
+        body = json.dumps({"rows": rows}).encode()
+        return read_rows(body, "application/json", limits=LIMITS, needed=["a", "b", "c"])
+
+    assert len(read({"a": 1, "b": None}, {"a": 2, "b": 3})) == 2, "c is told of the whole table"
+    for rows, at, columns in (
+        (({"a": 1, "b": 1}, {"b": 1}), 2, ["a"]),
+        (({"a": 1, "b": 1}, {}), 2, ["a", "b", "c"]),
+        (({},), 1, ["a", "b", "c"]),
+    ):
+        with pytest.raises(DataError) as caught:
+            read(*rows)
+        assert (caught.value.code, caught.value.row) == ("missing_columns", at)
+        assert caught.value.details["columns"] == columns
+
+
+def test_a_field_beside_the_rows_is_not_passed_over() -> None:
+    with pytest.raises(DataError, match="a field 'reasons'") as caught:
+        read_rows(b'{"rows": [{"a": 1}], "reasons": 3}', "application/json", limits=LIMITS)
+    assert caught.value.code == "jsonl"
+    body = b'{"rows": [{"a": 1}], "tables": {"b": []}}'
+    with pytest.raises(DataError) as caught:
+        read_rows(body, "application/json", limits=LIMITS)
+    assert caught.value.code == "unknown_table"
 
 
 @pytest.mark.parametrize(
