@@ -31,13 +31,14 @@ def forget_labels(
 
     Parameters
     ----------
-    gone : the versions that are deleted, as they were before, without a first one
-    series : all versions of theirs
+    gone : the versions that are deleted, as they were before
+    series : all versions of theirs, of which some are left
     """
     ids = {one.id for one in gone}
     root = series[0]
     late = [one.artifact for one in store.outcomes_of(root.id) if one.artifact is not None]
-    key = key_of(root)
+    # Of several tables the first version may be gone, and each has a profile of its own.
+    key = key_of(gone[0] if gone and gone[0].spec is not None else root)
     read = [one for one in gone if one.artifact is not None]
     if not late or key is None or not read:
         return 0

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, exc, insert, or_, select, update
+from sqlalchemy import Connection, delete, exc, func, insert, or_, select, update
 
 from automl.cost import Cost
 from scheduler.errors import Conflict, Gone
@@ -254,10 +254,10 @@ class DatasetStore(Database):
     ) -> tuple[StoredDataset, list[str]]:
         """Forget the rows, profile and problem of a data set; its name and figures stay on record.
 
-        The versions that build on it go with it, and with a first version the labels that came
-        later; those of a later version's rows the caller takes out of their files. With `force`,
-        open jobs on them end too: those that wait are CANCELLED here, the one that runs is asked to
-        stop, and can register no model any more.
+        The versions that build on it go with it, and with the last version that is left of a
+        series the labels that came later; of others the caller takes those of their rows out of
+        their files. With `force`, open jobs on them end too: those that wait are CANCELLED here,
+        the one that runs is asked to stop, and can register no model any more.
 
         Returns
         -------
@@ -326,10 +326,9 @@ class DatasetStore(Database):
             )
             deleted = connection.execute(select(datasets).where(datasets.c.id == dataset_id)).one()
             keys = [key for one in family for key in (one.upload, one.artifact)]
-            if dataset.root_id is None:
-                late = outcomes.c.root_id == dataset_id
-                keys += connection.scalars(select(outcomes.c.artifact).where(late)).all()
-                connection.execute(update(outcomes).where(late).values(artifact=None))
+            late = outcomes.c.root_id.in_(_ended(connection, family))
+            keys += connection.scalars(select(outcomes.c.artifact).where(late)).all()
+            connection.execute(update(outcomes).where(late).values(artifact=None))
             gone = predictions.c.dataset_id.in_(ids)
             keys += connection.scalars(select(predictions.c.artifact).where(gone)).all()
             connection.execute(
@@ -374,8 +373,21 @@ def _series(connection: Connection, dataset: StoredDataset) -> list[StoredDatase
     return [to_dataset(row) for row in connection.execute(query.order_by(datasets.c.version))]
 
 
+def _ended(connection: Connection, gone: list[StoredDataset]) -> list[str]:
+    """First versions of the series of deleted data sets of which no version is left."""
+    roots = {one.root_id or one.id for one in gone}
+    root = func.coalesce(datasets.c.root_id, datasets.c.id)
+    live = select(root).where(root.in_(roots), datasets.c.state.in_(_LIVE))
+    return sorted(roots - set(connection.scalars(live)))
+
+
 def _descendants(connection: Connection, dataset: StoredDataset) -> list[StoredDataset]:
-    """The versions that need the rows of this one, in their order, without deleted ones."""
+    """The versions that need the rows of this one, in their order, without deleted ones.
+
+    None where the data set is of several tables: each version of those has all of its rows.
+    """
+    if dataset.spec is not None:
+        return []
     needed = {dataset.id}
     found = []
     for one in _series(connection, dataset):

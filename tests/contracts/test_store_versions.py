@@ -107,6 +107,24 @@ def test_of_two_appends_at_once_one_is_told(make_store: Callable[..., Store], st
     assert sorted(said) == ["made", *["newer_version"] * 3]
 
 
+def test_a_version_of_several_tables_is_whole_and_is_deleted_alone(store: Store) -> None:
+    tenant = a_tenant(store)
+    options = {"spec": {"tables": {"a": {"role": "entities", "source": {"uri": "file:///a"}}}}}
+    first, _ = store.add_dataset(a_dataset(tenant.project_id, options=options))
+    ready(store, first)
+    second = ready(store, appended(store, tenant, first.id, options=options))
+    third = ready(store, appended(store, tenant, second.id, options=options))
+    assert (third.version, third.root_id) == (3, first.id)
+    assert ids(store.versions_of(tenant.project_id, third.id)) == [third.id]
+    assert store.built_on(tenant.project_id, first.id) == []
+    _, keys = store.delete_dataset(tenant.project_id, first.id, force=False, now=at(5))
+    assert len(keys) == 1
+    assert store.newest_version(tenant.project_id, first.id).id == third.id
+    assert store.get_dataset(tenant.project_id, second.id).state is DatasetState.READY
+    fourth = appended(store, tenant, third.id, options=options)
+    assert (fourth.version, fourth.root_id) == (4, first.id)
+
+
 def test_deleting_a_version_deletes_what_is_built_on_it_and_nothing_else(store: Store) -> None:
     tenant = a_tenant(store)
     second = ready(store, appended(store, tenant, tenant.dataset_id))
