@@ -37,6 +37,7 @@ OF_COLUMNS = (
     "weight_column",
     "warm_start_from",
 )
+OF_TARGET = ("positive", "accept_leakage", "accept_missing_target")
 SECTIONS = ("goal", "use", "rows", "limits", "when", "waiting", "more")
 FOLDED = ("use", "rows", "limits", "waiting", "more")
 
@@ -90,13 +91,7 @@ def _columns(dataset: str) -> list[dict[str, Any]]:
 
 def _plan(form: MultiDict[str, str]) -> dict[str, Any]:
     """The plan of the request, the forecast around it, and why there is none."""
-    nothing: dict[str, Any] = {
-        "plan": None,
-        "why": None,
-        "chart": None,
-        "faults": {},
-        "accepting": accepting(form, {}),
-    }
+    nothing = _no_plan(form)
     said = form.get("target") or form.get("several") or form.get("no_target")
     if not form.get("dataset") or not said:
         return nothing
@@ -127,6 +122,17 @@ def _plan(form: MultiDict[str, str]) -> dict[str, Any]:
         "plan": plan,
         "hours": rows,
         "chart": charts.intensity(rows, best=window) if rows else None,
+    }
+
+
+def _no_plan(form: MultiDict[str, str]) -> dict[str, Any]:
+    """What the page shows where no plan was asked for: what was accepted stays so."""
+    return {
+        "plan": None,
+        "why": None,
+        "chart": None,
+        "faults": {},
+        "accepting": accepting(form, {}),
     }
 
 
@@ -162,7 +168,8 @@ def _kept(form: MultiDict[str, str]) -> MultiDict[str, str]:
                 kept.poplist(name)
         kept.poplist("of_target")
     if "of_target" in kept and kept["of_target"] != kept.get("target"):
-        kept.poplist("positive")
+        for name in OF_TARGET:
+            kept.poplist(name)
     return kept
 
 
@@ -199,7 +206,7 @@ def _page(given: MultiDict[str, str], *, error: Refused | None = None, plans: bo
         _set(form, "exclude", unlike)
     _set(form, "exclude", [name for name in names(form, "exclude") if name != target])
     form.poplist("exclude.lines")
-    planned = _plan(form if plans else MultiDict())
+    planned = _plan(form) if plans else _no_plan(form)
     faults = {**planned["faults"], **({} if error is None else faults_of(error))}
     known = {"target", "positive", "exclude", "monotone", "subgroups"}
     known |= {one.name for one in job_fields.SEARCHED}
@@ -229,12 +236,18 @@ def _page(given: MultiDict[str, str], *, error: Refused | None = None, plans: bo
             or any(one.name in faults for one in sections[name])
             for name in FOLDED
         },
-        key=form.get("key") or uuid.uuid4().hex,
+        key=_key(form, error),
         error=error,
         others={name: text for name, text in faults.items() if name not in known},
         role=g.me["role"],
         may_start=may("jobs.submit"),
     )
+
+
+def _key(form: MultiDict[str, str], error: Refused | None) -> str:
+    """The form's own key, so that it is sent once; another one where that had another form."""
+    used = error is not None and error.problem.get("code") == "idempotency_key_reused"
+    return uuid.uuid4().hex if used else form.get("key") or uuid.uuid4().hex
 
 
 def _choices(columns: list[dict[str, Any]], target: str) -> dict[str, dict[str, str]]:

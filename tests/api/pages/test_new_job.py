@@ -218,6 +218,24 @@ def test_a_job_is_asked_for_once_however_often_the_form_is_sent(site: Site) -> N
     assert first.location == again.location
 
 
+def test_a_form_that_was_changed_after_it_was_sent_gets_a_key_of_its_own(site: Site) -> None:
+    form = {"dataset": site.upload(), "target": "y", "key": "once", "do": "submit", "model": "m"}
+    assert ask(site, "/ui/jobs/new", data=form).status_code == 303
+    again = ask(site, "/ui/jobs/new", data={**form, "seed": "7"})
+    assert again.status_code == 422
+    key = re.findall(r'name="key" value="([^"]+)"', again.text)[0]
+    assert ask(site, "/ui/jobs/new", data={**form, "seed": "7", "key": key}).status_code == 303
+
+
+def test_what_was_accepted_goes_with_its_target(site: Site) -> None:
+    dataset = site.upload()
+    form = {"dataset": dataset, "of": dataset, "target": "y", "accept_leakage": "age"}
+    kept = ask(site, "/ui/jobs/new", data={**form, "of_target": "y", "do": "swap"}).text
+    assert 'name="accept_leakage" value="age" checked' in kept
+    gone = ask(site, "/ui/jobs/new", data={**form, "of_target": "age", "do": "swap"}).text
+    assert "accept_leakage" not in gone
+
+
 def test_a_job_becomes_a_schedule(site: Site) -> None:
     form = {"dataset": site.upload(), "target": "y", "do": "schedule"}
     assert 'id="fault-model"' in ask(site, "/ui/jobs/new", data=form).text
