@@ -19,8 +19,8 @@ from api.progress import Progress
 from api.schemas import EventsQuery, ResumeHeaders
 from api.schemas_answers import EventAnswer, EventsAnswer
 from automl.errors import DataError
-from scheduler.carbon.typical import yearly_mean
 from scheduler.errors import StoreUnavailable
+from scheduler.job_intensity import yearly, zone_of
 from scheduler.records import Job
 from scheduler.store import Store
 
@@ -98,7 +98,7 @@ def _after(query: EventsQuery, headers: ResumeHeaders) -> int:
 
 def _progress(store: Store, job: Job, *, after: int) -> Progress:
     """What tells the ETA, with what the reader has seen before counted in."""
-    intensity = yearly_mean(parts().settings.zone)
+    intensity = yearly(zone_of(job, parts().settings.zone))
     progress = Progress(job, grams_per_kwh=intensity.grams_per_kwh)
     seen = 0
     while progress.needs_history and seen < after:

@@ -18,7 +18,8 @@ from api.schemas_jobs import SCORE_NAMES
 from api.schemas_leaderboard import LeaderboardAnswer, LeaderboardRow
 from automl.search.pareto import Point, pareto_front
 from automl.trial import RUNGS
-from scheduler.carbon.typical import yearly_mean
+from scheduler.declared_use import use_text
+from scheduler.job_intensity import job_intensity
 from scheduler.records import Job, StoredTrial
 
 leaderboard = APIBlueprint("leaderboard", __name__, url_prefix="/v1", tag="Jobs")
@@ -52,8 +53,10 @@ def show(job_id: str, query_data: LeaderboardQuery) -> Any:
         items=rows,
         total=total,
         state=job.state.value,
-        grams_per_kwh=reader.grams_per_kwh,
-        intensity_source=reader.source,
+        grams_per_kwh=reader.intensity.grams_per_kwh,
+        intensity_source=reader.intensity.text,
+        zone=reader.intensity.zone,
+        use=use_text(job.request),
         tables=(job.result or {}).get("tables"),
     )
 
@@ -70,9 +73,7 @@ class _Reader:
         asked = (job.request.get("objective") or {}).get("metric") or "average_precision"
         labelled = job.request.get("target") is not None
         self.metric = SCORE_NAMES.get(asked, asked) if labelled else None
-        intensity = yearly_mean(parts().settings.zone)
-        self.grams_per_kwh = intensity.grams_per_kwh
-        self.source = f"{intensity.zone}: {intensity.source}"
+        self.intensity = job_intensity(job, parts().settings.zone)
         self.front = frozenset(_front(job))
         self.lifetimes = dict((job.result or {}).get("lifetimes") or {})
         self.picks = dict((job.result or {}).get("picks") or {})
@@ -94,7 +95,7 @@ class _Reader:
         rows = [
             LeaderboardRow.of(
                 trial,
-                grams_per_kwh=self.grams_per_kwh,
+                grams_per_kwh=self.intensity.grams_per_kwh,
                 metric=self.metric,
                 front=self.front,
                 picks=self.picks,

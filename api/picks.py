@@ -13,13 +13,12 @@ from api.schemas_picks import FrontPoint, PicksAnswer, PicksQuery
 from automl.cost import JOULES_PER_KWH
 from automl.search.pareto import Point, pareto_front
 from automl.search.pareto import picks as picked
-from scheduler.carbon.typical import yearly_mean
+from scheduler.declared_use import predictions, use_text
 from scheduler.errors import Conflict
+from scheduler.job_intensity import job_intensity
 from scheduler.records import Job, StoredTrial
 
 picks = APIBlueprint("picks", __name__, url_prefix="/v1", tag="Jobs")
-
-HORIZON_DAYS = 365.0  # as the search takes it where a use is told and no horizon
 
 
 @picks.get("/jobs/<job_id>/picks")
@@ -43,11 +42,10 @@ def show(job_id: str, query_data: PicksQuery) -> Any:
         name: objective.get(name) if value is None else value
         for name, value in query_data.model_dump().items()
     }
-    known = _predictions(objective, job)
-    wanted = _predictions(told, job)
+    known, wanted = predictions(job.request), predictions(job.request, told)
     retrains = float(told.get("retrains") or 0.0)
     trials = _trials(job, {int(number) for number in lives})
-    intensity = yearly_mean(parts().settings.zone)
+    intensity = job_intensity(job, parts().settings.zone)
     points = [
         Point(
             number=one.number,
@@ -68,6 +66,9 @@ def show(job_id: str, query_data: PicksQuery) -> Any:
         metric=SCORE_NAMES.get(asked, asked),
         price=choice.get("price"),
         grams_per_kwh=intensity.grams_per_kwh,
+        intensity_source=intensity.text,
+        zone=intensity.zone,
+        use=use_text(job.request, told),
         items=_front(
             points,
             models={one.number: one.trial.candidate.model for one in trials if one.trial},
@@ -86,14 +87,6 @@ def joules_of(life: Mapping[str, float], *, times: float, retrains: float) -> fl
     28.0
     """
     return life["search"] + life["refit"] * (1 + retrains) + life["use"] * times
-
-
-def _predictions(objective: Mapping[str, Any], job: Job) -> float:
-    """Rows predicted in all, at least one: one scoring of the data where no use is told."""
-    per_day = objective.get("predictions_per_day")
-    if not per_day:
-        return float((job.request.get("admission") or {}).get("n_rows") or 1.0)
-    return float(per_day) * float(objective.get("horizon_days") or HORIZON_DAYS)
 
 
 def _trials(job: Job, numbers: set[int]) -> list[StoredTrial]:

@@ -31,7 +31,7 @@ class LeaderboardRow(Answer):
     cpu_seconds: float
     joules: float = Field(description="as measured in this run")
     expected_joules: float = Field(description="as the catalog expects: what choices are made by")
-    gco2e: float | None = Field(description="at the zone's mean intensity")
+    gco2e: float | None = Field(description="at the answer's grams_per_kwh")
     predict_joules: float | None = Field(description="per 1,000 rows")
     row_milliseconds: float | None = Field(
         description="CPU time to predict one row alone, by one of its models, encoding not counted"
@@ -98,8 +98,13 @@ class LeaderboardAnswer(Answer):
     items: list[LeaderboardRow]
     total: int
     state: str
-    grams_per_kwh: float | None
-    intensity_source: str | None
+    grams_per_kwh: float | None = Field(
+        description="of the job's own zone: as its bill was priced, else its plan, else the "
+        "yearly mean"
+    )
+    intensity_source: str | None = Field(description="the zone, whose figure it is, which mean")
+    zone: str
+    use: str = Field(description="the predictions that lifetimes count, and who said so")
     tables: JsonObject | None = Field(
         None,
         description="of a job on several tables: each group of features, whether it was kept, what "

@@ -43,5 +43,8 @@ class PicksAnswer(Answer):
         description="percent of the best score that a joule has to bring: the price at which the "
         "search itself ended; null of jobs from before it was kept, whose pick does not move"
     )
-    grams_per_kwh: float
+    grams_per_kwh: float = Field(description="as the leaderboard has it")
+    intensity_source: str
+    zone: str
+    use: str = Field(description="the predictions that the energies count, and who said so")
     items: list[FrontPoint] = Field(description="cheapest first")

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from scheduler.artifacts import ArtifactStore
-from scheduler.carbon.typical import yearly_mean
 from scheduler.child import call
 from scheduler.config import Settings
 from scheduler.errors import Conflict
+from scheduler.job_intensity import yearly, zone_asked
 from scheduler.reading import parts_of
 from scheduler.records import StoredDataset
 from scheduler.store import Store
@@ -44,7 +44,7 @@ def admitted(
         "request": dict(request),
         "profile": dict(dataset.profile or {}),
         "watts": settings.watts,
-        "grams_per_kwh": yearly_mean(settings.zone).grams_per_kwh,
+        "grams_per_kwh": yearly(zone_asked(request, settings.zone)).grams_per_kwh,
     }
     with artifacts.staging() as scratch:
         result: dict[str, Any] = call(
@@ -72,7 +72,7 @@ def expected(
         **counts,
         "request": dict(request),
         "watts": settings.watts,
-        "grams_per_kwh": yearly_mean(settings.zone).grams_per_kwh,
+        "grams_per_kwh": yearly(zone_asked(request, settings.zone)).grams_per_kwh,
     }
     result: dict[str, Any] = call(
         "scheduler.reading:expect",

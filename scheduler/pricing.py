@@ -32,13 +32,15 @@ class Price:
 
     `phases` has the reading of the data set too, under ``ingest``; `actual`, `earlier` and the
     ledger's `lines` do not: it is not the job's to wait, and it is billed once. It took place in
-    the service's own zone, `home`, wherever the job was planned for.
+    the service's own zone, `home`, wherever the job was planned for. Where the figures of that zone
+    count differently (`instead_of`), it is priced as the job is: `home` is then the job's zone.
     """
 
     zone: str
     home: str
     rates: Rates
     ingest: Rates | None
+    instead_of: Mapping[str, Any] | None
     phases: Mapping[str, Emissions]
     actual: Emissions
     earlier: Emissions
@@ -49,8 +51,25 @@ class Price:
     def intensity(self, of: Emissions, *, phase: str = "") -> dict[str, Any]:
         """The intensity of some of it, or of a phase, see `intensity_of`."""
         if phase == INGEST and self.ingest is not None:
-            return intensity_of(of, self.ingest, zone=self.home)
+            found = intensity_of(of, self.ingest, zone=self.home)
+            return found | ({"instead_of": dict(self.instead_of)} if self.instead_of else {})
         return intensity_of(of, self.rates, zone=self.zone)
+
+    def whole(self) -> Emissions:
+        """All of the bill, the reading of the data set in it."""
+        return sum(self.phases.values(), start=Emissions())
+
+    def own(self) -> Emissions:
+        """What the job itself emitted; all there is where it has done nothing yet."""
+        return self.actual if self.actual.cost.joules else self.whole()
+
+    def intensity_of_all(self) -> dict[str, Any]:
+        """The intensity of the whole bill, whose zones are named where it was worked in two."""
+        found = self.intensity(self.whole())
+        read = self.phases.get(INGEST)
+        if read is not None and self.actual.cost.joules and self.home != self.zone:
+            found["zone"] = f"{self.zone} and {self.home}"
+        return found
 
 
 def intensity_of(of: Emissions, rates: Rates, *, zone: str) -> dict[str, Any]:
@@ -107,6 +126,7 @@ def price_of(
     live: bool,
     ingest: Rates | None = None,
     home: str = "",
+    instead_of: Mapping[str, Any] | None = None,
 ) -> Price:
     """Price a job's stretches, and the same joules uninterrupted from its submission on.
 
@@ -114,8 +134,8 @@ def price_of(
     ----------
     rates : over `spans_of(stretches, job)`
     live : whether a source is configured that may know more later
-    ingest : rates over the reading of the data set in the service's zone, `home`; None where
-        there was none
+    ingest : rates over the reading of the data set in the zone `home`; None where there was none
+    instead_of : zone and source of the reading's own rates, where those count differently
     """
     phases: dict[str, Emissions] = {}
     days: dict[tuple[str, str], tuple[Emissions, float]] = {}
@@ -143,6 +163,7 @@ def price_of(
         home=home or zone,
         rates=rates,
         ingest=ingest,
+        instead_of=instead_of,
         phases=phases,
         actual=actual,
         earlier=earlier,
@@ -182,6 +203,17 @@ def are_alike(actual: Emissions, earlier: Emissions) -> bool:
     """
     used = [{name for name, joules in one.sources.items() if joules} for one in (actual, earlier)]
     return len(set.union(*used)) <= 1
+
+
+def count_alike(one: Rates, other: Rates) -> bool:
+    """Whether two figures may be added up: both of a life cycle or both direct, and of one signal.
+
+    The chimneys alone and the whole life of the plants differ by more than zones and hours do.
+    """
+    return (one.series.factor_type, one.series.signal) == (
+        other.series.factor_type,
+        other.series.signal,
+    )
 
 
 def line_of(emitted: Emissions, rates: Rates, *, zone: str, **about: Any) -> LedgerLine:

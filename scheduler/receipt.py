@@ -12,6 +12,7 @@ from scheduler.equivalents import equivalents, readable
 from scheduler.pricing import Price
 
 PUE = 1.0
+COUNTED = {"direct": "the chimneys only", "lifecycle": "the plants' whole life"}
 UNCERTAINTY = {
     # Repeatability of one fit 30 times under load: coefficient of variation of CPU time 11 %.
     "cpu_time": (
@@ -74,7 +75,7 @@ def receipt(
     start : what the search says of the model it started from; None when it started from none
     brute_joules : what a brute-force search is expected to take; None where nobody said
     """
-    total = sum(price.phases.values(), start=Emissions())
+    total = price.whole()
     kind = str(meter.get("meter", total.cost.meter))
     made = {
         "meter": dict(meter),
@@ -101,8 +102,10 @@ def receipt(
 
 def priced(made: Mapping[str, Any], price: Price) -> dict[str, Any]:
     """Return a receipt with these prices: in place of those it had, when more is known of them."""
-    total = sum(price.phases.values(), start=Emissions())
-    intensity = price.intensity(total)
+    total = price.whole()
+    # What is expected of this model and of other searches: at the grid's level of the job's own
+    # work, whatever the reading of the data was priced at.
+    intensity = price.intensity(price.own())
     grams = intensity["grams_per_kwh"]
     predict = made.get("predict_per_1000_rows")
     levers = dict(made.get("levers") or {})
@@ -113,7 +116,7 @@ def priced(made: Mapping[str, Any], price: Price) -> dict[str, Any]:
     found = {
         **made,
         "phases": [_line(name, one, price) for name, one in price.phases.items()],
-        "total": _line("total", total, price),
+        "total": _total(price),
         "predict_per_1000_rows": (
             None if predict is None else bill("predict", _cost(predict), grams_per_kwh=grams)
         ),
@@ -127,15 +130,20 @@ def priced(made: Mapping[str, Any], price: Price) -> dict[str, Any]:
 
 def so_far(price: Price) -> dict[str, Any]:
     """Return what the ended phases of a job took, before there is a bill of the whole."""
-    total = sum(price.phases.values(), start=Emissions())
     return {
         "phases": [_line(name, one, price) for name, one in price.phases.items()],
-        "total": _line("total", total, price),
+        "total": _total(price),
     }
 
 
-def _line(name: str, emitted: Emissions, price: Price) -> dict[str, Any]:
-    intensity = price.intensity(emitted, phase=name)
+def _total(price: Price) -> dict[str, Any]:
+    return _line("total", price.whole(), price, intensity=price.intensity_of_all())
+
+
+def _line(
+    name: str, emitted: Emissions, price: Price, *, intensity: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    intensity = intensity or price.intensity(emitted, phase=name)
     line = bill(name, emitted.cost, grams_per_kwh=intensity["grams_per_kwh"])
     exact = {"gco2e": emitted.gco2e, "gco2e_text": readable(emitted.gco2e)}
     return {**line, **exact, "intensity": intensity}
@@ -256,13 +264,23 @@ def _emitted(found: Mapping[str, Any]) -> list[str]:
     intensity, later = found["intensity"], found["levers"]["later"]
     issued = str(intensity["issued_at"])[:16].replace("T", " ")
     lines = [
-        f"gCO2e = kWh x the g/kWh that was while each phase ran, zone {intensity['zone']}: on"
-        f" average {intensity['grams_per_kwh']:.4g} g/kWh by {intensity['source']}"
+        f"gCO2e = kWh x the g/kWh that was while each phase ran, zone {intensity['zone']}: over"
+        f" the job's own work on average {intensity['grams_per_kwh']:.4g} g/kWh by"
+        f" {intensity['source']}"
         f" ({intensity['signal']}, {intensity['factor_type']}, as known on {issued} UTC);"
         f" {intensity['share_estimated']:.0%} of the energy has an estimated intensity."
     ]
     ingest = next((one for one in found["phases"] if one["name"] == "ingest"), None)
-    if ingest is not None and ingest["intensity"]["zone"] != intensity["zone"]:
+    instead_of = None if ingest is None else ingest["intensity"].get("instead_of")
+    if ingest is not None and instead_of is not None:
+        lines.append(
+            f"The data set was read in zone {instead_of['zone']}, where the service runs, whose"
+            f" figures ({instead_of['source']}) count {COUNTED[instead_of['factor_type']]}: not to"
+            " be added to these, so its energy is priced here as the job's is, at"
+            f" {ingest['intensity']['grams_per_kwh']:.4g} g/kWh of zone"
+            f" {ingest['intensity']['zone']}; the ledger has it at its own."
+        )
+    elif ingest is not None and ingest["intensity"]["zone"] != intensity["zone"]:
         lines.append(
             f"The data set was read in zone {ingest['intensity']['zone']}, where the service runs,"
             f" at {ingest['intensity']['grams_per_kwh']:.4g} g/kWh."

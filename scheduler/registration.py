@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from automl.cost import JOULES_PER_KWH
 from automl.data.options import for_more_rows
+from scheduler.declared_use import is_declared, predictions, use_text
 from scheduler.pricing import Price
 from scheduler.records import Job, JobState, Model, StoredDataset
 from scheduler.work import CANCELLED, Work, end
@@ -15,6 +16,11 @@ from scheduler.work import CANCELLED, Work, end
 if TYPE_CHECKING:
     from automl.search.ranking import Ranking
     from automl.search.run import SearchResult
+
+LIFE_METHOD = (
+    "Finding and fitting it are as billed; predicting is what 1,000 rows took when that was "
+    "measured, times the rows of its use; fitting it again is as the cost model expects."
+)
 
 
 def register(
@@ -71,7 +77,7 @@ def register(
             **({"reading": reading} if reading else {}),
             "cost": {"total": bill["total"], "predict": bill["predict_per_1000_rows"]},
             "row_milliseconds": row_milliseconds,
-            "lifetime": _life(found, grams_per_kwh=work.intensity.grams_per_kwh),
+            "lifetime": _life(found, bill, job.request),
             "intensity": bill["intensity"],
             "warnings": warnings,
             **(told or {}),
@@ -106,14 +112,41 @@ def register(
     return done
 
 
-def _life(found: SearchResult | Ranking, *, grams_per_kwh: float) -> dict[str, Any] | None:
-    """Expected joules and grams of the champion's life, by what it goes into; never measured."""
+def _life(
+    found: SearchResult | Ranking, bill: Mapping[str, Any], request: Mapping[str, Any]
+) -> dict[str, Any] | None:
+    """The champion's life: what it took so far as billed, and its use and retrains as expected.
+
+    Finding it is all that the bill has beside its refit: other models that were tried, and the
+    reading of the data. Its use is what a prediction took when it was measured, times those that
+    the request declares; `declared` tells whether it did. Grams are at the bill's intensity.
+    """
     life = found.lifetimes.get(int(found.champion.provenance["trial"]))
-    if life is None:
+    measured = bill["predict_per_1000_rows"]
+    if life is None or measured is None:
         return None
-    joules = life.to_json()
-    grams = {name: one / JOULES_PER_KWH * grams_per_kwh for name, one in joules.items()}
-    return {"joules": joules, "gco2e": grams}
+    total = bill["total"]
+    refit = [line for line in bill["phases"] if line["name"] == "refit"]
+    spent = {
+        unit: {
+            "search": total[unit] - sum(line[unit] for line in refit),
+            "refit": sum(line[unit] for line in refit),
+        }
+        for unit in ("joules", "gco2e")
+    }
+    n_predictions = predictions(request)
+    ahead = {"use": measured["joules"] * n_predictions / 1000, "retrains": life.retrains}
+    per_joule = bill["intensity"]["grams_per_kwh"] / JOULES_PER_KWH
+    joules = spent["joules"] | ahead
+    grams = spent["gco2e"] | {name: one * per_joule for name, one in ahead.items()}
+    return {
+        "joules": joules | {"total": sum(joules.values())},
+        "gco2e": grams | {"total": sum(grams.values())},
+        "predictions": n_predictions,
+        "declared": is_declared(request),
+        "use": use_text(request),
+        "method": LIFE_METHOD,
+    }
 
 
 def _provenance(found: SearchResult | Ranking, job: Job) -> dict[str, Any]:

@@ -13,16 +13,18 @@ from typing import TYPE_CHECKING, Any
 from automl.cost import Cost
 from automl.errors import FrugalError
 from scheduler.billing import constants_of, processor_joules, stretches_of
-from scheduler.carbon.series import IntensitySource
+from scheduler.carbon.series import IntensitySource, Reading
 from scheduler.carbon.sources import make_source
 from scheduler.carbon.typical import Typical
 from scheduler.carbon.zones import known_zone
 from scheduler.config import Settings
 from scheduler.emissions import Emissions, Rates, Stretch, rates_of
 from scheduler.errors import StoreUnavailable
+from scheduler.job_intensity import zone_of
 from scheduler.ledger import INGEST
 from scheduler.pricing import (
     Price,
+    count_alike,
     finite,
     ingest_lines,
     ingest_of,
@@ -78,11 +80,16 @@ class Prices:
 
     def of_job(self, job: Job, stretches: Sequence[Stretch], *, now: datetime) -> Price:
         """What a job's stretches emitted, as known at `now`."""
-        asked = (job.plan or {}).get("zone") or (job.request.get("when") or {}).get("zone")
-        zone = known_zone(str(asked or self.zone))
+        zone, home = zone_of(job, self.zone), known_zone(self.zone)
         rates = self._rates(zone, spans_of(stretches, job), now=now)
-        home = known_zone(self.zone)
         read = [(one.start, one.end) for one in stretches if one.phase == INGEST]
+        ingest, instead_of = (self._rates(home, read, now=now) if read else None), None
+        if ingest is not None and not count_alike(ingest, rates):
+            instead_of = about(ingest, zone=home)
+            here, ingest = ingest, self._rates(zone, read, now=now)
+            home = zone
+            if not count_alike(ingest, rates):  # the job's source does not know that hour
+                ingest = steady(rates, here)
         return price_of(
             job,
             stretches,
@@ -90,8 +97,9 @@ class Prices:
             zone=zone,
             now=now,
             live=self.live,
-            ingest=self._rates(home, read, now=now) if read else None,
+            ingest=ingest,
             home=home,
+            instead_of=instead_of,
         )
 
     def rates_here(self, stretch: Stretch, *, now: datetime) -> tuple[Rates, str]:
@@ -103,6 +111,26 @@ class Prices:
         self, zone: str, spans: Sequence[tuple[datetime, datetime]], *, now: datetime
     ) -> Rates:
         return rates_of(self.source, self.typical, zone=zone, spans=spans, now=now)
+
+
+def about(rates: Rates, *, zone: str) -> dict[str, Any]:
+    """Where rates come from and how they count."""
+    series = rates.series
+    names = {"source": series.source, "factor_type": series.factor_type, "signal": series.signal}
+    return {"zone": zone, **names}
+
+
+def steady(rates: Rates, over: Rates) -> Rates:
+    """The mean of `rates` over the time of other rates: an estimate, counted as `rates` are."""
+    series, times = rates.series, over.series
+    mean = Reading(
+        start=times.start,
+        end=times.end,
+        grams_per_kwh=series.mean(series.start, series.end),
+        is_estimated=True,
+        source=series.source,
+    )
+    return Rates(replace(series, readings=(mean,)))
 
 
 def bill_so_far(job: Job, store: Store, *, zone: str, now: datetime) -> dict[str, Any]:

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from automl.cost import Cost
 from scheduler.artifacts import ArtifactStore
-from scheduler.carbon.typical import Intensity, yearly_mean
 from scheduler.clock import Clock
 from scheduler.config import Settings
 from scheduler.errors import Gone, StoreUnavailable
 from scheduler.heartbeat import Heartbeat, Progress
+from scheduler.job_intensity import JobIntensity, yearly, zone_of
 from scheduler.journal import StoreJournal
 from scheduler.reading import ROWS_FILE, parts_of, source_of
 from scheduler.records import DatasetState, Job, JobState, Phase, StoredDataset
@@ -47,8 +47,9 @@ class Work:
     heart: Heartbeat
 
     @property
-    def intensity(self) -> Intensity:
-        return yearly_mean(self.settings.zone)
+    def intensity(self) -> JobIntensity:
+        """The yearly mean of the job's zone: the same in each of its processes, so it repeats."""
+        return yearly(zone_of(self.job, self.settings.zone))
 
     def patiently(self, write: Callable[[], T]) -> T:
         """Write, and again while the store is out of reach; the heartbeat says when to give up."""

@@ -80,6 +80,36 @@ def test_grams_follow_the_zone(site: Site, job_id: str) -> None:
         assert row["gco2e"] == pytest.approx(row["joules"] / 3.6e6 * expected)
 
 
+def test_a_job_of_another_zone_has_that_zones_grams_everywhere(site: Site) -> None:
+    when = {"policy": "now", "zone": "SE"}
+    made = site.job(when=when)
+    job = site.claim()
+    site.trial(job, 0, score=0.5, joules=4.0)
+    path = f"/v1/jobs/{made}/leaderboard"
+    answer = site.get(path).json
+    mean = yearly_mean("SE")
+    assert answer["zone"] == "SE"
+    assert answer["grams_per_kwh"] == mean.grams_per_kwh
+    assert answer["intensity_source"].startswith(f"SE: {mean.source} (lifecycle)")
+    assert f"the mean of {mean.year}" in answer["intensity_source"]
+    # Once it is billed, all that is expected of it is told at what its bill was priced at.
+    billed = {"zone": "SE", "grams_per_kwh": 31.0, "source": "meter", "factor_type": "direct"}
+    lives = {"0": {"search": 4.0, "refit": 2.0, "use": 3.6e6, "retrains": 0.0, "total": 3.6e6 + 6}}
+    site.finish(
+        job,
+        receipt={"intensity": billed},
+        result={"front": [0], "picks": {"recommended": 0}, "lifetimes": lives},
+    )
+    answer, picks = site.get(path).json, site.get(f"/v1/jobs/{made}/picks").json
+    source = "SE: meter (direct); the mean that its bill was priced at"
+    for told in (answer, picks):
+        assert (told["zone"], told["grams_per_kwh"]) == ("SE", 31.0)
+        assert told["intensity_source"] == source
+        assert told["use"].startswith("Nobody declared a use: one scoring of 3 rows")
+    assert answer["items"][0]["lifetime"]["gco2e"]["use"] == pytest.approx(31.0)
+    assert picks["items"][0]["gco2e"] == pytest.approx((3.6e6 + 6) / 3.6e6 * 31)
+
+
 def test_csv_is_whole_and_no_formula_runs(site: Site, job_id: str) -> None:
     """Row 24."""
     answer = site.get(f"/v1/jobs/{job_id}/leaderboard", headers={"Accept": "text/csv"})

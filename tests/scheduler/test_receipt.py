@@ -106,7 +106,13 @@ def test_the_total_is_the_sum_of_the_phases_in_every_unit() -> None:
     for unit in ("cpu_seconds", "joules", "kwh", "gco2e"):
         assert total[unit] == pytest.approx(sum(phase[unit] for phase in phases))
     assert total["kwh"] == pytest.approx(4.1 * 37 / 3.6e6)
-    assert bill["intensity"]["grams_per_kwh"] == pytest.approx(total["gco2e"] / total["kwh"])
+    assert total["intensity"]["grams_per_kwh"] == pytest.approx(total["gco2e"] / total["kwh"])
+    own = [one for one in phases if one["name"] != "ingest"]
+    of_the_job = sum(one["gco2e"] for one in own) / sum(one["kwh"] for one in own)
+    assert bill["intensity"]["grams_per_kwh"] == pytest.approx(of_the_job)
+    assert bill["predict_per_1000_rows"]["gco2e"] == pytest.approx(
+        4.1 * 0.02 / 3.6e6 * of_the_job
+    )  # what is yet to come, at the level of the job's own hours and zone
 
 
 def test_each_phase_has_the_intensity_of_its_own_hours() -> None:

@@ -12,8 +12,10 @@ import pytest
 from automl.cost import Cost
 from automl.trial import Candidate, Proposal, Trial
 from scheduler.carbon.series import IntensitySeries
+from scheduler.carbon.typical import Typical, yearly_mean
 from scheduler.clerk import Clerk
 from scheduler.config import Settings
+from scheduler.emissions import Stretch
 from scheduler.errors import ForecastUnavailable
 from scheduler.ledger import LedgerFilter
 from scheduler.records import Job, JobState, Phase
@@ -208,6 +210,66 @@ def test_the_reading_of_data_has_one_zone_in_all_bills(store: Store) -> None:
     lines, _ = store.ledger_lines(job.project_id, LedgerFilter(phase="ingest"), limit=9)
     assert {one.intensity["zone"] for one in lines} == {"DE"}
     assert {one["name"]: one["intensity"]["zone"] for one in bill["phases"]} == {"ingest": "DE"}
+
+
+def test_figures_that_count_differently_are_not_added_up_in_one_bill(store: Store) -> None:
+    """The world's mean counts chimneys, the profile of FR the plants' whole life."""
+    tenant = a_tenant(store, now=NOON - timedelta(days=1))
+    when = {"policy": "now", "zone": "FR"}
+    submit(store, tenant, submitted_at=NOON, request={"target": "y", "when": when})
+    job = claim(store, now=NOON)
+    phase = Phase(
+        job_id=job.id,
+        epoch=1,
+        name="features",
+        cost=COST,
+        started_at=NOON,
+        ended_at=NOON + HOUR / 2,
+    )
+    store.add_phase(phase)
+    store.finish_job(job.id, epoch=1, state=JobState.FAILED, now=NOON + HOUR, problem={"code": "x"})
+    here = Prices(source=Typical(), typical=Typical(), zone="WORLD", live=False)
+    settle(store, here, now=NOON + HOUR)
+    bill = store.job(job.id).receipt
+    assert bill is not None
+    lines = [*bill["phases"], bill["total"]]
+    assert [one["name"] for one in lines] == ["ingest", "features", "total"]
+    for one in lines:
+        assert one["intensity"]["factor_type"] == "lifecycle"
+        assert one["intensity"]["zone"] == "FR"
+        assert one["intensity"]["grams_per_kwh"] < 100 < yearly_mean("WORLD").grams_per_kwh
+    told = bill["phases"][0]["intensity"]["instead_of"]
+    assert (told["zone"], told["factor_type"]) == ("WORLD", "direct")
+    assert any("read in zone WORLD" in line and "ledger" in line for line in bill["method"])
+    # The ledger has the reading once, where it was; the same bill is made a second time.
+    told_lines, _ = store.ledger_lines(job.project_id, LedgerFilter(phase="ingest"), limit=9)
+    assert {one.intensity["zone"] for one in told_lines} == {"WORLD"}
+    for one in told_lines:
+        assert one.grams_per_kwh == pytest.approx(yearly_mean("WORLD").grams_per_kwh)
+
+
+def test_an_hour_that_the_source_of_a_job_does_not_know_is_priced_at_its_mean() -> None:
+    """A feed of direct figures, and a data set that was read before it knows anything."""
+    job = Job(
+        id="1" * 32,
+        project_id="2" * 32,
+        dataset_id="3" * 32,
+        request={"when": {"policy": "now", "zone": "FR"}},
+        state=JobState.RUNNING,
+        submitted_at=NOON,
+    )
+    read = Stretch(
+        phase="ingest", start=NOON - 2160 * HOUR, end=NOON - 2160 * HOUR + HOUR, cost=COST
+    )
+    work = Stretch(phase="search", start=NOON, end=NOON + HOUR, cost=COST)
+    direct = replace(series([30.0] * 48, start=NOON - 24 * HOUR), factor_type="direct")
+    prices = Prices(source=Known(direct), typical=Typical(), zone="FR", live=True)
+    price = prices.of_job(job, [read, work], now=NOON + 2 * HOUR)
+    for phase in ("ingest", "search"):
+        told = price.intensity(price.phases[phase], phase=phase)
+        assert told["factor_type"] == "direct"
+        assert told["grams_per_kwh"] == pytest.approx(30.0)
+    assert price.phases["ingest"].share_estimated == 1
 
 
 def test_a_wait_that_turned_out_dirtier_is_told_once_it_is_sure(
