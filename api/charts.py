@@ -276,8 +276,13 @@ def front(rows: Rows, *, score: str = "score") -> Spec:
     return spec(points, intervals, steps, dots, names, height=300, data=named)
 
 
-def compared(curves: Rows, *, x: str, y: str, titles: tuple[str, str]) -> Spec:
-    """One line a model: `curves` have its `name` beside the fields `x` and `y`."""
+def compared(
+    curves: Rows, *, x: str, y: str, titles: tuple[str, str], diagonal: bool = False
+) -> Spec:
+    """One line a model: `curves` have its `name` beside the fields `x` and `y`.
+
+    With `diagonal` also a dashed one on which the two are equal.
+    """
     line: Spec = {
         "mark": {"type": "line", "interpolate": "linear"},
         "encoding": {
@@ -291,4 +296,12 @@ def compared(curves: Rows, *, x: str, y: str, titles: tuple[str, str]) -> Spec:
             },
         },
     }
-    return spec(curves, line, height=240)
+    if not diagonal:
+        return spec(curves, line, height=240)
+    top = max([*(row[x] for row in curves), *(row[y] for row in curves)], default=1.0)
+    equal: Spec = {
+        "data": {"values": [{x: 0, y: 0}, {x: top, y: top}]},
+        "mark": {"type": "line", "strokeDash": [4, 4], "color": GREY},
+        "encoding": {"x": axis(x, titles[0]), "y": axis(y, titles[1])},
+    }
+    return spec(curves, equal, line, height=240)

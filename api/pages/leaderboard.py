@@ -195,6 +195,7 @@ def _drawn(rows: list[dict[str, Any]], curves: dict[int, dict[str, Any]]) -> dic
             x="predicted",
             y="observed",
             titles=("mean predicted probability", "observed share"),
+            diagonal=True,
         ),
         "gain": charts.compared(
             lines("gain", "alerted", "recall"),

@@ -11,6 +11,9 @@
     view: { stroke: null },
   });
   const options = () => ({ ast: true, actions: false, renderer: "svg", defaultStyle: false, tooltip: false, config: theme() });
+  // On dark paper Okabe and Ito's lighter blue.
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const toned = (spec) => (dark.matches ? JSON.parse(JSON.stringify(spec).replaceAll('"#0072b2"', '"#56b4e9"')) : spec);
   async function draw(figure, spec) {
     let target = figure.querySelector(".plot");
     if (!target) {
@@ -21,7 +24,7 @@
     }
     if (figure.view) figure.view.finalize();
     try {
-      figure.view = (await window.vegaEmbed(target, spec, options())).view;
+      figure.view = (await window.vegaEmbed(target, toned(spec), options())).view;
       figure.classList.add("drawn");
     } catch (error) {
       target.textContent = "This chart could not be drawn; the table has its figures.";
@@ -36,5 +39,5 @@
   }
   window.frugalCharts = { draw, drawAll };
   drawAll(document);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => drawAll(document));
+  dark.addEventListener("change", () => drawAll(document));
 })();
