@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -19,12 +20,15 @@ from automl.errors import DataError
 SCHEME = "s3://"
 # A server that is silent for so long is asked again, and given up after so many times.
 CONNECT_SECONDS, SILENT_SECONDS, ATTEMPTS = 5.0, 10.0, 3
-# One request for so many bytes where a file is read from its beginning to its end.
-STREAM_BYTES = 8 * 2**20
+# Bytes of the first request where a file is read from its beginning, and of the largest: each is
+# for twice as many as the one before, so that a look at the first line takes no more than that.
+FIRST_BYTES, STREAM_BYTES = 2**16, 8 * 2**20
 # As the AWS tools have them; the library reads the names of key and region by itself, not these.
 ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
-DENIED = ("ACCESS_DENIED", "HTTP status 403", "INVALID_ACCESS_KEY", "SIGNATURE", "TOKEN")
-GONE = ("NO_SUCH_BUCKET", "NO_SUCH_KEY", "RESOURCE_NOT_FOUND", "HTTP status 404")
+# What the library calls an answer of the storage, in its errors.
+CALLED = re.compile(r"AWS Error ([A-Z_]+(?: \(HTTP status \d{3}\))?) during ")
+DENIED = re.compile("ACCESS_DENIED|ACCESS_KEY|SIGNATURE|TOKEN|CREDENTIAL|HTTP status 40[13]")
+GONE = re.compile("NO_SUCH|NOT_FOUND|HTTP status 404")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +55,7 @@ class ObjectFile:
 
     def open(self, mode: Literal["rb"] = "rb") -> io.BufferedReader:
         """Its bytes from the first on. Raises DataError as `told` does."""
-        return io.BufferedReader(_Bytes(self), buffer_size=STREAM_BYTES)
+        return io.BufferedReader(_Bytes(self))
 
     def at_random(self) -> pa.NativeFile:
         """Its bytes at any place; a context manager.
@@ -101,13 +105,14 @@ def n_bytes_of(file: File) -> int:
 
 
 def objects_below(uri: str, *, most: int) -> list[ObjectFile]:
-    """The object that a URI names, or all below it in the order of their keys; none: no such.
+    """The object that a URI names, or all below it in the order of their keys.
+
+    None: there is no such object, prefix or bucket.
 
     Raises
     ------
     DataError
-        ``uri_denied``, ``uri_not_found`` where there is no such bucket, ``uri_unreachable``;
-        ``too_many_files`` above `most`.
+        ``uri_denied``, ``uri_unreachable``; ``too_many_files`` above `most`.
     """
     path = uri.removeprefix(SCHEME).rstrip("/")
     with told(uri):
@@ -149,10 +154,11 @@ def told(uri: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        text = str(error)
-        if isinstance(error, FileNotFoundError) or any(one in text for one in GONE):
+        found = CALLED.search(str(error))
+        answer = found[1] if found else ""
+        if isinstance(error, FileNotFoundError) or GONE.search(answer):
             said, code = "is not there", "uri_not_found"
-        elif any(one in text for one in DENIED):
+        elif DENIED.search(answer):
             said, code = "may not be read with the service's access to the storage", "uri_denied"
         else:
             said, code = (
@@ -211,15 +217,19 @@ class _Bytes(io.RawIOBase):
     def __init__(self, file: ObjectFile) -> None:
         self._uri = file.uri
         self._file = file.at_random()
+        self._came, self._next = memoryview(b""), FIRST_BYTES
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        with told(self._uri):
-            chunk = self._file.read(len(buffer))
-        buffer[: len(chunk)] = chunk
-        return len(chunk)
+        if not self._came:
+            with told(self._uri):
+                self._came = memoryview(self._file.read(self._next))
+            self._next = min(2 * self._next, STREAM_BYTES)
+        n = min(len(buffer), len(self._came))
+        buffer[:n], self._came = self._came[:n], self._came[n:]
+        return n
 
     def close(self) -> None:
         if not self.closed:

@@ -223,10 +223,15 @@ class EventFiles:
 
     def _parquet(self, path: File) -> Iterator[pa.Table]:
         with opened(path, schema=self.schema) as file:
-            for batch in file.iter_batches(
-                batch_size=BATCH_ROWS, columns=self.schema.names, use_threads=False
-            ):
-                yield conformed(pa.Table.from_batches([batch]), self.schema)
+            # Group by group: of an object, what is asked for at once is in memory at once.
+            for group in range(file.num_row_groups):
+                for batch in file.iter_batches(
+                    batch_size=BATCH_ROWS,
+                    row_groups=[group],
+                    columns=self.schema.names,
+                    use_threads=False,
+                ):
+                    yield conformed(pa.Table.from_batches([batch]), self.schema)
 
     def _examine(self) -> None:
         reader = READERS[self._formats[0].name]
