@@ -35,8 +35,8 @@ def test_a_promotion_says_from_what_to_what(site: Site) -> None:
     assert f"/ui/models/{NAME}/promote?version=1" in ask(site, "versions").text
     page = ask(site, "promote?version=1")
     assert page.status_code == 200
-    assert "Version 2<br>answers now" in page.text
-    assert "Version 1<br>would answer" in page.text
+    assert "Version 2<br>now" in page.text
+    assert "Version 1<br>then" in page.text
     assert serving(site)["serving"] == 2
     form = {"version": "1", "serving": "2", "because": "it is calmer"}
     assert ask(site, "promote", method="POST", data=form).status_code == 303
@@ -50,7 +50,7 @@ def test_a_rollback_names_the_version_that_comes_back(site: Site) -> None:
     ask(site, "promote", method="POST", data={"version": "1", "serving": "2"})
     assert "Roll back to version 2" in ask(site, "versions").text
     page = ask(site, "rollback").text
-    assert "Version 2<br>would answer" in page
+    assert "Version 2<br>then" in page
     form = {"version": "2", "serving": "1"}
     assert ask(site, "rollback", method="POST", data=form).status_code == 303
     assert (serving(site)["serving"], serving(site)["before"]) == (2, None)
