@@ -20,6 +20,7 @@ from api.errors import (
     TooManyRequests,
     Unauthenticated,
     UnknownHost,
+    UnsupportedMediaType,
     problem,
 )
 from api.rate_counts import RateCounts
@@ -174,7 +175,17 @@ def install(app: APIFlask, *, settings: Settings) -> None:
                 f"{name}: {UNKNOWN_PARAMETER}", code="invalid_request", details={"field": name}
             )
 
+    def check_encoding() -> None:
+        coded = request.headers.get("Content-Encoding", "").strip().lower()
+        if coded not in ("", "identity"):
+            raise UnsupportedMediaType(
+                "the body must come without Content-Encoding; a file may be compressed itself, "
+                "as data.csv.gz is"
+            )
+
     def secure(response: Response) -> Response:
+        if response.status_code == 204:
+            response.headers.pop("Content-Type", None)  # there is nothing to be of a type
         for name, value in SECURITY_HEADERS.items():
             response.headers.setdefault(name, value)
         if request.endpoint not in PUBLIC:
@@ -203,4 +214,5 @@ def install(app: APIFlask, *, settings: Settings) -> None:
     )
     app.before_request(negotiate)
     app.before_request(check_query)
+    app.before_request(check_encoding)
     app.after_request(secure)

@@ -37,6 +37,11 @@ from scheduler.records import Model
 open_inference = APIBlueprint("open_inference", __name__, url_prefix="/v2", tag="Open inference")
 
 JSON = "application/json"
+# Whole numbers by datatype.
+INTEGERS = {
+    **{f"INT{bits}": range(-(2 ** (bits - 1)), 2 ** (bits - 1)) for bits in (8, 16, 32, 64)},
+    **{f"UINT{bits}": range(2**bits) for bits in (8, 16, 32, 64)},
+}
 # Datatypes of columns by their type in a card; dates travel as text.
 DATATYPES = {"number": "FP64", "integer": "INT64", "boolean": "BOOL"}
 OUTPUTS = {"probability": "FP64", "alert": "BOOL", "anomaly": "FP64"}
@@ -222,7 +227,9 @@ def _fits(cell: Any, datatype: str) -> bool:
         return isinstance(cell, str)
     if isinstance(cell, bool):
         return False
-    return isinstance(cell, int if "INT" in datatype else int | float)
+    if datatype in INTEGERS:
+        return isinstance(cell, int) and cell in INTEGERS[datatype]
+    return isinstance(cell, int | float)
 
 
 def _metadata(found: Model) -> ModelMetadata:

@@ -116,6 +116,16 @@ def test_the_name_may_come_as_a_file_name(site: Site) -> None:
     assert spoiled.status_code == 201
 
 
+@pytest.mark.parametrize("path", ["/v1/datasets?name=a", "/v1/jobs", "/v1/models/m/predict"])
+def test_a_body_that_is_encoded_is_415(site: Site, path: str) -> None:
+    headers = {"Content-Encoding": "gzip"}
+    answer = site.post(path, data=b"a,b\n1,2\n", headers=headers)
+    assert (answer.status_code, answer.json["code"]) == (415, "unsupported_media_type")
+    assert "Content-Encoding" in answer.json["detail"]
+    plain = site.post(path, data=b"a,b\n1,2\n", headers={"Content-Encoding": "identity"})
+    assert "Content-Encoding" not in plain.text
+
+
 @pytest.mark.parametrize(
     "content_type", ["multipart/form-data; boundary=x", "application/xml", "image/png"]
 )
