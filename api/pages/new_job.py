@@ -22,6 +22,7 @@ from api.pages.schedules import page_of
 new_job = Blueprint("new_job", __name__)
 
 MOST_FORECAST_HOURS = 96
+WEIGHTS = ("integer", "number")
 # With more columns than this they are written into fields, not ticked in lists.
 MOST_TICKED = 250
 # What belongs to the columns of a data set, and goes with it when another one is chosen.
@@ -252,16 +253,16 @@ def _key(form: MultiDict[str, str], error: Refused | None) -> str:
 
 def _choices(columns: list[dict[str, Any]], target: str) -> dict[str, dict[str, str]]:
     """What can be chosen in fields whose choices depend on the data and the service."""
-    others = {one["name"]: one["name"] for one in columns if one["name"] != target}
     models = get("/v1/models", limit=100)["items"]
+    others = [one for one in columns if one["name"] != target]
+    roles = {
+        "time_column": [one["name"] for one in others],
+        "group_column": [one["name"] for one in others],
+        "weight_column": [one["name"] for one in others if one.get("type") in WEIGHTS],
+    }
+    several = len(columns) > MOST_TICKED  # then a name is written in
     return {
-        "time_column": others,
-        "group_column": others,
-        "weight_column": {
-            one["name"]: one["name"]
-            for one in columns
-            if one["name"] in others and one.get("type") in ("integer", "number")
-        },
+        **{role: {name: name for name in found} for role, found in roles.items() if not several},
         "when.zone": {
             one["code"]: f"{one['code']}: {one['name']}" for one in get("/v1/zones")["items"]
         },

@@ -16,7 +16,7 @@ from api.pages.job_fields import UNLABELLED, requested
 from api.report import number
 from api.schemas_jobs import NEED_LABELS, JobRequest
 from automl.errors import DataError
-from tests.api.parts import Site, build
+from tests.api.parts import PROFILE, Site, build
 from tests.api.test_plans import Dip
 
 OWN = {"Sec-Fetch-Site": "same-origin"}
@@ -234,6 +234,31 @@ def test_what_was_accepted_goes_with_its_target(site: Site) -> None:
     assert 'name="accept_leakage" value="age" checked' in kept
     gone = ask(site, "/ui/jobs/new", data={**form, "of_target": "age", "do": "swap"}).text
     assert "accept_leakage" not in gone
+
+
+def test_of_many_columns_names_are_written(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    known: Any = PROFILE["columns"]
+    columns = [*known, *({"name": f"c{i}", "type": "number"} for i in range(400))]
+    monkeypatch.setitem(PROFILE, "columns", columns)
+    dataset = site.upload()
+    form = {
+        "dataset": dataset,
+        "of": dataset,
+        "target": "y",
+        "of_target": "y",
+        "exclude.lines": "c1\r\nc2\r\n",
+        "subgroups.lines": "age",
+        "monotone.increasing.lines": "c3\n c4 ",
+        "time_column": "c5",
+    }
+    page = ask(site, "/ui/jobs/new", data={**form, "do": "preview"}).text
+    assert site.ingestor.admitted[-1]["exclude"] == ["c1", "c2"]
+    assert site.ingestor.admitted[-1]["subgroups"] == ["age"]
+    assert site.ingestor.admitted[-1]["monotone"] == {"c3": "increasing", "c4": "increasing"}
+    assert re.search(r'name="exclude.lines"[^>]*>c1\nc2</textarea>', page)
+    assert re.search(r'name="monotone.increasing.lines"[^>]*>c3\nc4\n</textarea>', page)
+    assert re.search(r'name="time_column"[^>]* value="c5"', page)
+    assert len(page) < 120_000
 
 
 def test_a_job_becomes_a_schedule(site: Site) -> None:
