@@ -8,13 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-)
+from pydantic import BaseModel, ConfigDict, Field
 
 from api.schemas import Body
 from api.schemas_answers import Answer, JsonObject
@@ -133,11 +127,10 @@ class OpenInferAnswer(Answer):
 
     model_name: str
     model_version: str
-    id: str | None = Field(None, description="that of the request, where it had one")
+    # Optional there, and never null.
+    id: str | None = Field(
+        None,
+        exclude_if=lambda value: value is None,
+        description="that of the request; left out where it had none",
+    )
     outputs: list[InferOutput]
-
-    @model_serializer(mode="wrap")
-    def _without_absent(self, serialized: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Without an id where the request had none: it is optional there, and never null."""
-        found: dict[str, Any] = serialized(self)
-        return {name: value for name, value in found.items() if name != "id" or value is not None}

@@ -53,6 +53,8 @@ def test_rows_go_in_by_column_and_come_back_in_order(site: Site, model: str) -> 
     only = {**TWO, "outputs": [{"name": "alert"}]}
     found = site.post(f"/v2/models/{model}/versions/1/infer", json=only).json
     assert [one["name"] for one in found["outputs"]] == ["alert"]
+    nameless = site.post(f"/v2/models/{model}/infer", json={"inputs": TWO["inputs"]}).json
+    assert "id" not in nameless, "optional there, and never null"
 
 
 def column(**change: Any) -> dict[str, Any]:
