@@ -28,6 +28,7 @@ _CHOICES: dict[str, tuple[str, ...]] = {
 }
 _TITLES = {
     "log_format": "Raw log: format of its lines",
+    "log_columns": "Where each part of a log's line stands",
     "format": "Format",
     "delimiter": "Delimiter",
     "decimal": "Decimal sign",
@@ -41,7 +42,6 @@ _TITLES = {
     "key": "Key column",
     "non_finite": "Infinite numbers",
     "entity_prefix": "How the word that names a log's entity begins",
-    "log_columns": "Where each part of a log's line stands",
     "log_year": "Year of the first line of a syslog",
 }
 # Parts of a log's line as `automl.logs.formats` has them; and what replaces the API's own hints.

@@ -136,7 +136,8 @@
   async function send(job) {
     const { file } = job, wish = options(job);
     job.row.querySelectorAll(".fault").forEach((fault) => fault.remove());
-    job.row.querySelector("details")?.remove();
+    job.row.querySelectorAll("[aria-invalid]").forEach((field) => { field.removeAttribute("aria-invalid"); field.removeAttribute("aria-describedby"); });
+    offerOptions(job, false);
     const upload = await begun(job, wish), each = upload.chunk_bytes, there = new Set(upload.received);
     if (upload.dataset) return upload.dataset;
     let n = 0;
@@ -188,7 +189,9 @@
     const text = document.createElement("span");
     text.className = "fault";
     text.textContent = one.detail;
-    field.after(text);
+    text.id = `fault-${jobs.indexOf(job)}-${field.name}`;
+    field.setAttribute("aria-describedby", text.id);
+    (field.closest(".places") || field).after(text);
     field.setAttribute("aria-invalid", "true");
     field.closest("details").open = true;
   }
@@ -231,8 +234,10 @@
     made.addEventListener("click", act);
     return made;
   }
-  function offerOptions(job) {
-    if (job.row.querySelector("details")) return;
+  // While a file is sent its options are out of sight; where it was refused they stand there again.
+  function offerOptions(job, seen = true) {
+    const there = job.row.querySelector("details");
+    if (there) { there.hidden = !seen; return; }
     const copy = document.getElementById("reading").content.cloneNode(true), number = jobs.indexOf(job);
     for (const field of copy.querySelectorAll("[id]")) field.id = `file${number}-${field.id}`;
     for (const group of copy.querySelectorAll("[aria-labelledby]")) group.setAttribute("aria-labelledby", `file${number}-${group.getAttribute("aria-labelledby")}`);
