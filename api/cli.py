@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -17,7 +18,7 @@ from api.cli_predict import predict
 from api.cli_results import leaderboard, receipt, report
 from api.cli_run import plan, run
 from api.cli_schedules import schedules_app
-from api.cli_shared import EXIT_CODES, AsJson, DataDir, plain_errors, read_settings, tell
+from api.cli_shared import EXIT_CODES, AsJson, DataDir, plain_errors, read_settings, stop, tell
 from api.cli_tokens import token_app
 
 WORK, LOOK, OPERATE = "From data to a model", "What there is", "The service"
@@ -108,11 +109,19 @@ def serve(
         settings = read_settings(data_dir, host=host, port=port)
         from api.server import serve as run
 
-        code = run(
-            settings,
-            with_scheduler=not without_scheduler,
-            until_stdin_closes=until_stdin_closes,
-        )
+        try:
+            code = run(
+                settings,
+                with_scheduler=not without_scheduler,
+                until_stdin_closes=until_stdin_closes,
+            )
+        except OSError as error:
+            if error.errno != errno.EADDRINUSE:
+                raise
+            raise stop(
+                f"{settings.host}:{settings.port} is taken, perhaps by a service that runs "
+                "already; `frugal serve --port NUMBER` listens elsewhere"
+            ) from None
     raise typer.Exit(code)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli_files import Option, reading_options, spec_with_files
+from api.cli_files import Option, check_there, reading_options, spec_with_files
 from api.cli_service import Answer, asks
 from api.cli_shared import megabytes, minute, show, table, warn
 
@@ -36,8 +36,9 @@ def add(
     data: Annotated[
         Path,
         typer.Argument(
+            exists=True,
             help="A file: CSV, Parquet or JSON Lines, each also gzipped. With --spec the folder "
-            "of its files."
+            "of its files.",
         ),
     ],
     name: Annotated[str | None, typer.Option(help="Its name (default: the file's).")] = None,
@@ -58,6 +59,7 @@ def add(
     A large file goes in pieces, each sent again where the connection breaks. Where it broke off
     for good, the error names the upload, and --resume goes on with it.
     """
+    check_there(data, spec, hint="DATA")
     found = added(
         client,
         data,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import IO, Annotated, Any
 
 import typer
 
 from api.cli_shared import read_object, read_text
+from api.whole_file import whole_file
 
 Option = Annotated[
     list[str] | None,
@@ -27,18 +28,48 @@ Option = Annotated[
 def reading_options(given: Sequence[str] | None) -> dict[str, str]:
     """Options of the form name=value.
 
-    Raises BadParameter for what has no name.
+    Raises BadParameter for what has no name, or one that no reader knows.
 
     >>> reading_options(["delimiter=;", "decimal=,"])
     {'delimiter': ';', 'decimal': ','}
     """
+    if not given:
+        return {}
+    from automl.data.options import ReadingOptions
+
+    known = [field.name for field in fields(ReadingOptions)]
     options = {}
-    for one in given or ():
+    for one in given:
         name, equals, value = one.partition("=")
+        name = name.replace("-", "_")
         if not name or not equals:
             raise typer.BadParameter(f"{one!r} is not NAME=VALUE", param_hint="--option")
-        options[name.replace("-", "_")] = value
+        if name not in known:
+            raise typer.BadParameter(
+                f"{name!r} is none of {', '.join(known)}", param_hint="--option"
+            )
+        options[name] = value
     return options
+
+
+def check_there(
+    data: Path | str, spec: typer.FileText | None, *, hint: str, other: str = ""
+) -> None:
+    """Say that a file is not there before a service is asked for it. Raises BadParameter.
+
+    Parameters
+    ----------
+    hint : the name of the argument
+    other : what else it may be than a file, in words
+    """
+    path = Path(data)
+    if spec is None and path.is_dir():
+        what = "is a folder: say --spec"
+    elif not path.exists():
+        what = f"is no file{other}"
+    else:
+        return
+    raise typer.BadParameter(f"{str(data)!r} {what}", param_hint=hint)
 
 
 @contextlib.contextmanager
@@ -47,13 +78,8 @@ def destination(out: Path | None) -> Iterator[IO[bytes]]:
     if out is None:
         yield sys.stdout.buffer
         return
-    partial = out.with_name(f"{out.name}.part")
-    try:
-        with partial.open("wb") as file:
-            yield file
-        os.replace(partial, out)
-    finally:
-        partial.unlink(missing_ok=True)
+    with whole_file(out) as file:
+        yield file
 
 
 def spec_with_files(spec: typer.FileText, folder: Path) -> tuple[dict[str, Any], dict[str, Path]]:

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli_files import destination
+from api.cli_files import check_there, destination
 from api.cli_options import spread
 from api.cli_service import At, service
 from api.cli_shared import complain
@@ -89,10 +89,8 @@ def predict(
         raise typer.BadParameter(
             "the rows of a data set come without reasons", param_hint="--reasons"
         )
-    if not whole and rows != "-" and not Path(rows).is_file():
-        is_folder = Path(rows).is_dir()
-        what = "is a folder: say --spec" if is_folder else "is no file, and no id of a data set"
-        raise typer.BadParameter(f"{rows!r} {what}", param_hint="ROWS")
+    if rows != "-" and (spec is not None or not whole):
+        check_there(rows, spec, hint="ROWS", other=", and no id of a data set")
     with service(at) as client:
         if whole and out is not None:
             if spec is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -190,6 +191,10 @@ class Asked:
         >>> Asked(target="y", limit_trials=3).body(now=datetime(2026, 11, 23, tzinfo=UTC))
         {'limits': {'trials': 3}, 'target': 'y'}
         """
+        for name, value in vars(self).items():
+            if isinstance(value, float) and not math.isfinite(value):
+                option = f"--{name.replace('_', '-')}"
+                raise typer.BadParameter("it has to be a number", param_hint=option)
         objective = said(
             metric=self.metric and self.metric.value,
             alert_rate=self.alert_rate,

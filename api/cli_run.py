@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from api.cli_datasets import added, candidate_names, summary
-from api.cli_files import reading_options
+from api.cli_files import check_there, reading_options
 from api.cli_options import spread
 from api.cli_request import Asked, typed
 from api.cli_service import At, service
@@ -100,20 +100,13 @@ def plan(data: Data, asked: Asked, at: At, as_json: AsJson = False) -> None:
 
 def _checked(data: str, asked: Asked) -> dict[str, Any]:
     """The body of the request, before a service is started for what cannot be."""
-    check_there(data, asked.spec)
+    from api.client_jobs import is_id
+
+    if asked.spec is not None or not is_id(data):
+        check_there(data, asked.spec, hint="DATA", other=", and no id of a data set")
     reading_options(asked.option)
     with plain_errors():
         return asked.body(now=datetime.now(UTC))
-
-
-def check_there(data: str, spec: typer.FileText | None) -> None:
-    """Say that a file is not there before a service is started for it. Raises BadParameter."""
-    from api.client_jobs import is_id
-
-    path = Path(data)
-    if spec is None and not is_id(data) and not path.is_file():
-        what = "is a folder: say --spec" if path.is_dir() else "is no file, and no id of a data set"
-        raise typer.BadParameter(f"{data!r} {what}", param_hint="DATA")
 
 
 def _dataset(

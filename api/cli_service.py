@@ -54,6 +54,10 @@ NOTHING = (
     "no service is configured: set FRUGAL_URL and FRUGAL_TOKEN; or "
     "`frugal run data.csv --target y` makes one of your own in {folder}"
 )
+NOT_HERE = (
+    "no service has run in {folder}: `frugal run data.csv --target y --data-dir {folder}` makes "
+    "one of your own there"
+)
 THERE = (
     f"a service answers at {HERE}: give its token in FRUGAL_TOKEN (`frugal token add NAME` makes "
     "one), or --data-dir for a service of your own"
@@ -163,7 +167,7 @@ def _check_own(folder: Path, *, named: bool, makes: bool) -> None:
     if not named and _answers():
         raise stop(THERE, NO_SERVICE)
     if not known and not makes:
-        raise stop(NOTHING.format(folder=folder), NO_SERVICE)
+        raise stop((NOT_HERE if named else NOTHING).format(folder=folder), NO_SERVICE)
 
 
 def _answers() -> bool:

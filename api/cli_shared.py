@@ -11,15 +11,19 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import unquote
 
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
     from scheduler.config import Settings
     from scheduler.store import Store
 
 # What scripts can tell apart; `frugal --help` lists them.
-FAILED, NO_SERVICE, UNKNOWN, JOB_FAILED = 1, 3, 4, 5
+FAILED, WRONG_USAGE, NO_SERVICE, UNKNOWN, JOB_FAILED = 1, 2, 3, 4, 5
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 EXIT_CODES = (
     "Exit codes: 0 done; 1 refused or failed; 2 wrong usage; 3 no service, or not with this token; "
@@ -34,7 +38,19 @@ HINTS = {
     "upload_broken": "frugal datasets add FILE --resume UPLOAD",
     "no_champion": "`frugal jobs list` says how its job ended",
 }
+# Where to look for what there is, by the noun of a path.
+NOUNS = {
+    "jobs": ("job", "`frugal jobs list` has the ids of jobs"),
+    "models": (
+        "model",
+        "`frugal models list` has the names, `frugal models show NAME` the versions",
+    ),
+    "datasets": ("data set", "`frugal datasets list` has the ids of data sets"),
+    "schedules": ("schedule", "`frugal schedules list` has the ids of schedules"),
+    "uploads": ("upload", "add the file without --resume"),
+}
 WIDE = 1000  # for a pipe: a row is a line
+TEXT = 40  # characters: what is longer may go over several lines
 
 DataDir = Annotated[
     Path | None,
@@ -60,7 +76,7 @@ def plain_errors() -> Iterator[None]:
             _forget_stdout()
         else:
             complain(sentence(error))
-            hint = HINTS.get(str(getattr(error, "code", "")))
+            hint = hint_of(error)
             if hint is not None:
                 complain(f"hint: {hint}")
     else:
@@ -71,9 +87,11 @@ def plain_errors() -> Iterator[None]:
 def exit_code(error: Exception) -> int | None:
     """With what the command ends; None for what is a fault of ours, and gets its traceback.
 
-    >>> exit_code(FileNotFoundError()), exit_code(KeyError())
-    (1, None)
+    >>> exit_code(FileNotFoundError()), exit_code(PermissionError()), exit_code(KeyError())
+    (2, 1, None)
     """
+    if isinstance(error, (FileNotFoundError, IsADirectoryError, NotADirectoryError)):
+        return WRONG_USAGE
     if isinstance(error, OSError):
         return FAILED
     if "automl.errors" in sys.modules:
@@ -91,11 +109,38 @@ def _of_frugal(error: Any) -> int:
         return NO_SERVICE
     if status in (404, 410):
         return UNKNOWN
+    if error.code == "not_found":  # of our own store, without a service
+        return UNKNOWN
     return JOB_FAILED if error.code == "job_failed" else FAILED
+
+
+def hint_of(error: Exception) -> str | None:
+    """What to do about it, where that is known."""
+    noun = _unknown(error)
+    return HINTS.get(str(getattr(error, "code", ""))) if noun is None else NOUNS[noun[0]][1]
+
+
+def _unknown(error: Exception) -> tuple[str, str] | None:
+    """Noun and name of what a service does not know; None where it is not that.
+
+    >>> class Missing(Exception):
+    ...     code, path = "not_found", "/v1/jobs/a%2Fb/receipt"
+    >>> _unknown(Missing())
+    ('jobs', 'a/b')
+    """
+    if getattr(error, "code", "") != "not_found":
+        return None
+    noun, _, rest = str(getattr(error, "path", "")).removeprefix("/v1/").partition("/")
+    name = rest.partition("/")[0]
+    return (noun, unquote(name)) if noun in NOUNS and name else None
 
 
 def sentence(error: Exception) -> str:
     """What went wrong, without a value of a setting or a cell."""
+    unknown = _unknown(error)
+    if unknown is not None:
+        version = ", or no such version of it" if unknown[0] == "models" else ""
+        return f"there is no {NOUNS[unknown[0]][0]} {unknown[1]!r}{version} (not_found)"
     names = {kind.__name__ for kind in type(error).__mro__}
     if isinstance(error, OSError):
         place = f": {error.filename}" if error.filename else ""
@@ -167,8 +212,12 @@ def read_object(text: str, *, what: str) -> dict[str, Any]:
     from automl.errors import DataError
 
     where = ""
+
+    def refuse(constant: str) -> None:
+        raise DataError(f"{what}: {constant} is no JSON", code="malformed_json")
+
     try:
-        found = json.loads(text)
+        found = json.loads(text, parse_constant=refuse)
     except json.JSONDecodeError as error:
         found, where = None, f" (line {error.lineno}, column {error.colno})"
     except RecursionError:
@@ -194,17 +243,37 @@ def tell(values: Any, as_json: bool, sentence: str) -> None:
 
 
 def show(*renderables: Any) -> None:
-    """Print for people what rich can render; a terminal that is too narrow wraps and cuts none."""
-    from rich.console import Console
+    """Print for people what rich can render; a narrow terminal cuts no id and no number."""
+    from rich.console import Console, Group
+    from rich.table import Table
 
     console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = WIDE
+    width = console.width if console.is_terminal else WIDE
+    parts = [
+        part
+        for one in renderables
+        for part in (one.renderables if isinstance(one, Group) else [one])
+    ]
     with console.capture() as shown:
-        for one in renderables:
-            console.print(one)
+        for part in parts:
+            least = _least_width(console, part) if isinstance(part, Table) else 0
+            console.width = max(width, least)
+            console.print(part)
     lines = (line.rstrip() for line in shown.get().splitlines())
     typer.echo("\n".join(lines), color=console.is_terminal)
+
+
+def _least_width(console: Console, table: Table) -> int:
+    """How wide a table is whose texts alone are wrapped; the terminal wraps what is wider."""
+    from rich.measure import Measurement
+
+    options = console.options.update(width=WIDE)
+    for column in table.columns:
+        cells = [Measurement.get(console, options, cell) for cell in (column.header, *column.cells)]
+        longest = max(cell.maximum for cell in cells)
+        column.no_wrap = longest <= TEXT
+        column.min_width = longest if column.no_wrap else max(cell.minimum for cell in cells)
+    return Measurement.get(console, options, table).minimum
 
 
 def show_markdown(text: str) -> None:

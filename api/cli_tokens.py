@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from api.cli_shared import AsJson, DataDir, opened_store, plain_errors, tell
+from api.cli_shared import AsJson, DataDir, opened_store, plain_errors, show_table, tell
+
+if TYPE_CHECKING:
+    from scheduler.records import Token
 
 token_app = typer.Typer(help="Tokens of the service's users.", no_args_is_help=True)
 
@@ -64,34 +67,40 @@ def token_list(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     with plain_errors(), opened_store(data_dir) as store:
         tokens = store.list_tokens()
         names = {project.id: project.name for project in store.list_projects()}
+        now = datetime.now(UTC)
+        values = [
+            {
+                "id": token.id,
+                "project": names[token.project_id],
+                "name": token.name,
+                "role": token.role,
+                "created_at": token.created_at.isoformat(),
+                "expires_at": token.expires_at and token.expires_at.isoformat(),
+                "revoked_at": token.revoked_at and token.revoked_at.isoformat(),
+            }
+            for token in tokens
+        ]
         if as_json:
-            values = [
-                {
-                    "id": token.id,
-                    "project": names[token.project_id],
-                    "name": token.name,
-                    "role": token.role,
-                    "created_at": token.created_at.isoformat(),
-                    "expires_at": token.expires_at and token.expires_at.isoformat(),
-                    "revoked_at": token.revoked_at and token.revoked_at.isoformat(),
-                }
-                for token in tokens
-            ]
             typer.echo(json.dumps(values))
             return
-        from rich.console import Console
-        from rich.table import Table
+        rows = [
+            (
+                token.id,
+                token.name,
+                token.role,
+                names[token.project_id],
+                f"{token.created_at:%Y-%m-%d}",
+                _state(token, now=now),
+            )
+            for token in tokens
+        ]
+        show_table(("id", "name", "role", "project", "made", "state"), rows)
 
-        table = Table(
-            "id", "name", "role", "project", "made", "state", box=None, header_style="dim"
-        )
-        now = datetime.now(UTC)
-        for token in tokens:
-            expired = token.expires_at is not None and token.expires_at <= now
-            state = "revoked" if token.revoked_at else "expired" if expired else "valid"
-            made = f"{token.created_at:%Y-%m-%d}"
-            table.add_row(token.id, token.name, token.role, names[token.project_id], made, state)
-        Console().print(table)
+
+def _state(token: Token, *, now: datetime) -> str:
+    if token.revoked_at is not None:
+        return "revoked"
+    return "expired" if token.expires_at is not None and token.expires_at <= now else "valid"
 
 
 @token_app.command(
@@ -100,8 +109,9 @@ def token_list(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 def token_revoke(
     token_id: Annotated[str, typer.Argument(help="Id of the token, as `frugal token list` shows.")],
     data_dir: DataDir = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make a token invalid, at once."""
     with plain_errors(), opened_store(data_dir) as store:
         store.revoke_token(token_id, now=datetime.now(UTC), actor=OPERATOR)
-        typer.echo(f"revoked {token_id}")
+        tell({"revoked": token_id}, as_json, f"revoked {token_id}")

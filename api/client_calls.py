@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from requests.adapters import HTTPAdapter
 from requests.auth import AuthBase
 from urllib3.util.retry import Retry
 
+from api.whole_file import whole_file
 from automl.errors import FrugalError
 
 Json = dict[str, Any]
@@ -33,13 +33,19 @@ class ServiceError(FrugalError):
     """The service refused a request; `status` and the whole problem document say why."""
 
     def __init__(
-        self, status: int, problem: Mapping[str, Any], *, retry_after: float | None = None
+        self,
+        status: int,
+        problem: Mapping[str, Any],
+        *,
+        retry_after: float | None = None,
+        path: str = "",
     ) -> None:
         detail = str(problem.get("detail") or problem.get("title") or f"HTTP {status}")
         super().__init__(detail, code=str(problem.get("code", "http_error")))
         self.status = status
         self.problem = dict(problem)
         self.retry_after = retry_after  # seconds, where the service says so
+        self.path = path  # of what was asked
 
 
 class ServiceUnreachable(FrugalError):
@@ -81,12 +87,15 @@ class Calls:
     """
 
     def __init__(self, url: str, token: str, *, timeout: float = 60.0) -> None:
+        if not (token.isascii() and token.isprintable()):  # which no header can hold
+            problem = {"code": "invalid_token", "detail": "the token has characters that none has"}
+            raise ServiceError(401, problem)
         self.url = url.rstrip("/")
         self.timeout = timeout
         self._session = requests.Session()
         self._session.auth = _Bearer(token)
         # A proxy of the environment cannot reach this machine.
-        self._session.trust_env = urlsplit(url).hostname not in ("127.0.0.1", "localhost", "::1")
+        self._session.trust_env = _host_of(url) not in ("127.0.0.1", "localhost", "::1")
         retry = Retry(
             total=ATTEMPTS,
             connect=CONNECTIONS,
@@ -141,7 +150,7 @@ class Calls:
             return response
         with response:
             raise ServiceError(
-                response.status_code, _problem(response), retry_after=_pause(response)
+                response.status_code, _problem(response), retry_after=_pause(response), path=path
             )
 
     def _pages(self, path: str, **params: str | int) -> Iterator[Json]:
@@ -156,19 +165,15 @@ class Calls:
     def _save(self, path: str, destination: Path | str, **params: str | int) -> Path:
         """Save what is answered; a file that was there is replaced only by a whole one."""
         destination = Path(destination)
-        partial = destination.with_name(f"{destination.name}.part")
         try:
             with (
+                whole_file(destination) as file,
                 self._request("GET", path, params=params, stream=True) as response,
-                partial.open("wb") as file,
             ):
                 for chunk in response.iter_content(1 << 20):
                     file.write(chunk)
-            os.replace(partial, destination)
         except requests.exceptions.RequestException as error:
             raise ServiceUnreachable(f"{destination.name} broke off while it came") from error
-        finally:
-            partial.unlink(missing_ok=True)
         return destination
 
 
@@ -179,6 +184,13 @@ def path_of(*parts: str) -> str:
     '/v1/models/a%2Fb/card'
     """
     return "/v1/" + "/".join(quote(part, safe="") for part in parts)
+
+
+def _host_of(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        raise ServiceUnreachable(f"{url!r} is no address of a service") from None
 
 
 def given(**values: Any) -> Json:

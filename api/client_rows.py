@@ -44,7 +44,8 @@ def pieces_of(path: str) -> Iterator[Piece]:
     if path == "-":
         yield from _pieces(io.BytesIO(sys.stdin.buffer.read()), "stdin.csv")
         return
-    with Path(path).open("rb") as file:
+    with Path(path).open("rb") as opened:
+        file = opened if opened.seekable() else io.BytesIO(opened.read())  # a pipe is not
         packed = file.read(2) == GZIP_MAGIC
         file.seek(0)
         if not packed:

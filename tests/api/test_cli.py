@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -53,7 +55,8 @@ def test_help_has_every_verb_and_imports_nothing_heavy() -> None:
     assert done.returncode == 0, done.stderr
     for verb in (
         "serve", "demo", "backup", "restore", "token", "schedules", "carbon", "version", "run",
-        "plan", "predict", "leaderboard", "receipt", "report", "datasets", "jobs", "models", "doctor",
+        "plan", "predict", "leaderboard", "receipt", "report", "datasets", "jobs", "models",
+        "doctor",
     ):  # fmt: skip
         assert verb in done.stdout
 
@@ -110,7 +113,8 @@ def test_a_token_is_shown_once_listed_without_secret_and_revoked(
     assert {token["project"] for token in as_json} == {"default"}
     assert made["token"] not in json.dumps(as_json)
 
-    assert frugal("token", "revoke", made["id"], "--data-dir", data_dir).exit_code == 0
+    revoked = frugal("token", "revoke", made["id"], "--data-dir", data_dir, "--json")
+    assert json.loads(revoked.stdout) == {"revoked": made["id"]}
     assert store.token_by_secret(made["token"], now=datetime.now(UTC)) is None
     assert "revoked" in frugal("token", "list", "--data-dir", data_dir).stdout
 
@@ -124,25 +128,40 @@ def test_a_token_of_another_project(data_dir: Path, store: Store) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "words"),
+    ("arguments", "status", "words"),
     [
-        (["token", "list", "--data-dir", "{tmp}/nowhere"], "no service has run"),
-        (["token", "revoke", "nonsense", "--data-dir", "{tmp}"], "token"),
-        (["token", "add", "x" * 10_000, "--data-dir", "{tmp}"], "1 to 200 printable"),
-        (["token", "add", "x", "--project", "y" * 201, "--data-dir", "{tmp}"], "project name"),
-        (["token", "add", "a\nb", "--data-dir", "{tmp}"], "invalid_name"),
-        (["restore", "{tmp}/nowhere", "--data-dir", "{tmp}/new"], "nowhere"),
+        (["token", "list", "--data-dir", "{tmp}/nowhere"], 1, "no service has run"),
+        (["token", "revoke", "nonsense", "--data-dir", "{tmp}"], 4, "token"),
+        (["token", "add", "x" * 10_000, "--data-dir", "{tmp}"], 1, "1 to 200 printable"),
+        (["token", "add", "x", "--project", "y" * 201, "--data-dir", "{tmp}"], 1, "project name"),
+        (["token", "add", "a\nb", "--data-dir", "{tmp}"], 1, "invalid_name"),
+        (["restore", "{tmp}/nowhere", "--data-dir", "{tmp}/new"], 1, "nowhere"),
     ],
 )
 def test_faults_of_the_user_are_one_sentence(
-    data_dir: Path, arguments: list[str], words: str
+    data_dir: Path, arguments: list[str], status: int, words: str
 ) -> None:
     result = frugal(*(argument.format(tmp=data_dir) for argument in arguments))
-    assert result.exit_code == 1
+    assert result.exit_code == status
     assert words in result.stderr
     assert "Traceback" not in result.output
     assert len(result.stderr.strip().splitlines()) == 1
     assert isinstance(result.exception, SystemExit)
+
+
+def test_a_port_that_is_taken_is_named(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code = f"from api.cli import main; main(['serve', '--port', '{port}'])"
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            env=os.environ | {"FRUGAL_DATA_DIR": str(tmp_path / "new"), "FRUGAL_HOST": "127.0.0.1"},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1].startswith(f"127.0.0.1:{port} is taken")
 
 
 def test_a_wrong_setting_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

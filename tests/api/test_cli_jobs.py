@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -16,7 +18,7 @@ from typer.testing import CliRunner
 from api import cli_request as asked
 from api.cli import app
 from api.cli_files import spec_with_files
-from api.cli_shared import exit_code, megabytes
+from api.cli_shared import exit_code, megabytes, show_table
 from automl.errors import DataError
 from tests.api.parts import Site
 
@@ -105,6 +107,14 @@ def test_a_newcomers_faults(frugal: Any, table: Path, tmp_path: Path) -> None:
     wrong = frugal("datasets", "add", str(table), "--option", "delimiter", status=2)
     assert "NAME=VALUE" in wrong.stderr
     assert frugal("predict", "m", "nowhere.csv", status=2)
+    assert "does not exist" in frugal("datasets", "add", "nowhere.csv", status=2).stderr
+    assert "--spec" in frugal("datasets", "add", str(tmp_path), status=2).stderr
+    unknown = frugal("datasets", "add", str(table), "--option", "sep=;", status=2)
+    assert "delimiter" in unknown.stderr
+    no_number = frugal("run", str(table), "--limit-seconds", "nan", status=2)
+    assert "--limit-seconds" in no_number.stderr
+    not_json = frugal("run", str(table), "--request", "-", stdin='{"seed": NaN}', status=1)
+    assert "NaN is no JSON" in not_json.stderr
     assert "no time" in frugal("plan", str(table), "--deadline", "soon", status=2).stderr
     assert "Traceback" not in wrong.output
 
@@ -214,12 +224,30 @@ def test_the_doctor(frugal: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert "database" in broken
 
 
+def test_a_narrow_terminal_cuts_no_id_and_no_number(
+    frugal: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [job] = json.loads(frugal("jobs", "list", "--json").stdout)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
+    monkeypatch.setenv("COLUMNS", "40")
+    shown = frugal("jobs", "list").stdout
+    assert job["id"] in shown
+    assert "…" not in shown
+    text = "a reason of many words that is longer than the terminal is wide"
+    with contextlib.redirect_stdout(io.StringIO()) as out:
+        show_table(("joules", "why"), [("0.0001234", text)])
+    assert "0.0001234" in out.getvalue()
+    assert max(map(len, out.getvalue().splitlines()[1:])) <= 40
+
+
 def test_bash_completes(tmp_path: Path) -> None:
     code = "import sys; from api.cli import app; app(prog_name='frugal')"
     for words, position, expected in (
         ("frugal jo", 1, "jobs"),
         ("frugal jobs wa", 2, "watch"),
         ("frugal run --limit-t", 2, "--limit-trials"),
+        ("frugal rep", 1, "report"),
+        ("frugal report --form", 2, "--format"),
     ):
         asking = {
             "_FRUGAL_COMPLETE": "complete_bash",

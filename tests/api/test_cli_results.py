@@ -51,7 +51,7 @@ def test_a_report_with_the_making_of_the_machine(frugal: Any) -> None:
         (("customers-y", "--version", "7"), 4, "not_found"),
         (("last", "--version", "1"), 2, "name its model"),
         (("last", "--cores", "8"), 2, "go together"),
-        (("last", "-o", "{tmp}/nowhere/a.md"), 1, "nowhere"),
+        (("last", "-o", "{tmp}/nowhere/a.md"), 2, "nowhere"),
     ],
 )
 def test_what_there_is_no_report_of(
