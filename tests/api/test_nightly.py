@@ -107,6 +107,11 @@ def test_a_week_of_a_model(real: Site, frame: pd.DataFrame) -> None:
     run = night()
     assert (run["state"], run["promoted"]) == ("SKIPPED", None)
     assert run["because"].startswith("not worth it today, because 0 new labels (< 50)")
+    drift = site.get("/v1/models/scans/drift").json
+    assert (drift["n_rows"], drift["against"]) == (1600, "training")
+    told = [(one["column"], one["psi"]) for one in run["decision"]["numbers"]["drift"]["columns"]]
+    assert [(one["column"], one["psi"]) for one in drift["columns"]][: len(told)] == told
+    assert all(0 <= one["shift"]["now"] <= 1 for one in drift["columns"])
 
     # The diagnoses.
     late = frame[2400:]
