@@ -60,10 +60,12 @@ def assemble(
     """
     from automl.data.options import ReadingLimits
     from automl.meters.base import measure
+    from automl.relations.blind import blind
     from automl.relations.layout import Layout
     from automl.relations.objects import file_of
     from automl.relations.sampled import first_and_positive
     from automl.relations.spec import Spec
+    from automl.relations.stored import Stored
     from automl.relations.storing import store
 
     folder = Path(destination)
@@ -104,12 +106,20 @@ def assemble(
         for name in own:
             (folder / f"{name}.part").unlink(missing_ok=True)
         layout = Layout.read(folder / LAYOUT)
+        unseen, nothing = blind(Stored(folder / LAYOUT))
         profile = stored_rows(made.table, folder, key=key_of(made), limits=most)
     before = {name: int(one["bytes"]) for name, one in tables.items()}
     profile["bytes_in"] = sum(before.values())
     reading = {name: dict(one.get("options") or {}) for name, one in tables.items()}
     profile["relations"] = {
-        **about(made, untyped(as_said(made.spec, declared), said), layout, before=before),
+        **about(
+            made,
+            untyped(as_said(made.spec, declared), said),
+            layout,
+            before=before,
+            unseen=unseen,
+            warnings=nothing,
+        ),
         "types": types,
         "reading": reading,
     }
@@ -209,6 +219,8 @@ def about(
     layout: Layout,
     *,
     before: Mapping[str, int],
+    unseen: Mapping[str, int],
+    warnings: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """What is told of the tables, and what a job on them takes as said, as JSON."""
     tables = {}
@@ -221,6 +233,8 @@ def about(
             told |= {"kind": "entities", "rows": made.report["n_rows"]}
         if name in layout.tables:
             told["bytes"] = layout.tables[name].n_bytes
+        if name in unseen:
+            told["nothing_before_cut_off"] = unseen[name]
         tables[name] = told
     return {
         "spec": spec.to_json(),
@@ -228,7 +242,7 @@ def about(
         "tables": tables,
         "warnings": [
             {key: value for key, value in one.items() if value is not None}
-            for one in made.report["warnings"]
+            for one in (*made.report["warnings"], *warnings)
         ],
         "storage": {
             "bytes_before": sum(before.values()),
