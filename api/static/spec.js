@@ -18,7 +18,7 @@
   // One reading of the form, that of the service: what it would be sent as comes back as JSON.
   async function step() {
     if (byJson()) return;
-    const number = ++asked, body = new FormData(form);
+    const number = ++asked, body = new URLSearchParams(new FormData(form));
     body.set("do", "step");
     try {
       const answer = await fetch(form.action, { method: "POST", body });

@@ -392,6 +392,20 @@ def test_nothing_to_put_together(site: Site) -> None:
     assert "it has no spec" in open_page(site, f"{PAGE}?from={plain}").text
 
 
+def test_a_spec_of_many_wide_tables_fits_into_the_form(site: Site, ids: dict[str, str]) -> None:
+    one = {"role": "static", "key": "loan_id", "to": "loan", "source": {"dataset": ids["paid"]}}
+    wide = {**one, "exclude": [f"measure_{n}" * 5 for n in range(200)]}
+    spec = spec_of(ids)
+    spec["tables"] |= {f"t{n}": wide for n in range(60)}
+    sent = {"json": json.dumps(spec), "json_was": "-", "do": "fields"}
+    text = visit(site, "POST", PAGE, data=sent).text
+    form = form_of(text)
+    assert sum(map(len, form.values())) > 1_000_000
+    again = visit(site, "POST", PAGE, data={**form, "do": "step"})
+    assert json.loads(again.json["json"]) == spec
+    assert "open" not in field(text, "table-t7").attributes
+
+
 def test_odd_specs_are_shown_and_not_fallen_over(site: Site, ids: dict[str, str]) -> None:
     for odd in (
         {"tables": {"a": 3, "b": {"role": 7, "where": [], "key": 4, "source": "x"}}},
