@@ -65,7 +65,7 @@ def show_one(client: FrugalClient, name: Name) -> Answer:
 
 @models_app.command("card", epilog="Example:  frugal models card bank > bank.md")
 @spread
-def card(name: Name, at: At, version: Version = None, as_json: AsJson = False) -> None:
+def card(name: Name, version: Version = None, *, at: At, as_json: AsJson = False) -> None:
     """Print the card of a model: what it is, how good, its limits; as Markdown in a pipe."""
     with service(at) as client:
         if as_json:

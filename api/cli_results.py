@@ -75,7 +75,8 @@ def report(
     what: Annotated[
         str,
         typer.Argument(
-            metavar="JOB|MODEL", help="Id of a job, or `last`, the newest; or the name of a model."
+            metavar="JOB_OR_MODEL",
+            help="Id of a job, or `last`, the newest; or the name of a model.",
         ),
     ] = "last",
     out: Annotated[

@@ -45,10 +45,11 @@ Data = Annotated[
 def run(
     data: Data,
     asked: Asked,
-    at: At,
     detach: Annotated[
         bool, typer.Option("--detach", help="Print the job's id and do not wait for it.")
     ] = False,
+    *,
+    at: At,
     as_json: AsJson = False,
 ) -> None:
     """Upload a table, search for a model, and print the leaderboard and the bill.
