@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from itertools import permutations
 from math import factorial
@@ -23,7 +24,9 @@ EXACT_COLUMNS = 4
 MOST_ORDERS, LEAST_ORDERS = 16, 2
 ROW_CELLS = 20_000_000  # for one row, before fewer orders are gone through
 BLOCK_CELLS = 4_000_000  # predicted at a time
-MOST_CELLS = 400_000_000  # for one request: about ten CPU-seconds
+MOST_CELLS = 400_000_000  # for one request
+# And so many CPU-seconds by the pace of its first blocks: what a cell takes depends on the models.
+MOST_SECONDS = 20.0
 
 
 class Explained(Protocol):
@@ -100,13 +103,7 @@ def reasons(champion: Explained, X: pd.DataFrame, *, n_reasons: int) -> list[tup
     orders = _n_orders(len(names), matrix.shape[1])
     cells = len(matrix) * orders * (len(names) + 1) * matrix.shape[1]
     if cells > MOST_CELLS:
-        fitting = max(1, len(matrix) * MOST_CELLS // cells)
-        raise DataError(
-            f"reasons for {len(matrix):,} rows of {len(names):,} columns are more than one "
-            f"request may ask for; send at most {fitting:,} rows",
-            code="too_many_rows",
-            details={"n_rows": len(matrix), "most_rows": fitting},
-        )
+        raise _too_many(len(matrix), len(matrix) * MOST_CELLS // cells)
     shares = contributions(champion, matrix, sources)
     found = []
     for row in shares:
@@ -119,13 +116,29 @@ def reasons(champion: Explained, X: pd.DataFrame, *, n_reasons: int) -> list[tup
     return found
 
 
+def _too_many(n_rows: int, fitting: int) -> DataError:
+    fitting = max(1, fitting)
+    return DataError(
+        f"reasons for {n_rows:,} rows are more than one request may ask for; send at most "
+        f"{fitting:,} rows",
+        code="too_many_rows",
+        details={"n_rows": n_rows, "most_rows": fitting},
+    )
+
+
 def contributions(
     champion: Explained, matrix: Matrix, sources: list[npt.NDArray[np.intp]]
 ) -> Floats:
     """Each source's contribution to the calibrated logit, shape (n_rows, n_sources).
 
     `sources` are the positions of the encoded columns of each.
+
+    Raises
+    ------
+    DataError
+        ``too_many_rows``: at the pace of its first blocks it takes more than 20 CPU-seconds.
     """
+    began = time.process_time()
     typical = np.asarray(champion.typical, dtype=np.float32)
     out = np.zeros((len(matrix), len(sources)))
     waiting: list[tuple[int, npt.NDArray[np.intp], Matrix]] = []
@@ -157,6 +170,9 @@ def contributions(
         if n_cells >= BLOCK_CELLS:
             score()
             waiting, n_cells = [], 0
+            each = (time.process_time() - began) / (i + 1)
+            if each * len(matrix) > MOST_SECONDS and i + 1 < len(matrix):
+                raise _too_many(len(matrix), int(0.8 * MOST_SECONDS / each))
     if waiting:
         score()
     return out

@@ -132,3 +132,15 @@ def test_wide_rows_are_gone_through_block_by_block(
         monkeypatch.setattr(module, "BLOCK_CELLS", cells)
         shares = contributions(champion, matrix, _sources(champion))
         np.testing.assert_allclose(shares, whole, atol=1e-5)
+
+
+def test_what_would_take_too_long_is_refused_after_its_first_block(
+    champion: Champion, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("automl.search.reasons.BLOCK_CELLS", 200)
+    monkeypatch.setattr("automl.search.reasons.MOST_SECONDS", 1e-6)
+    with pytest.raises(DataError, match="send at most") as failure:
+        reasons(champion, rare(seed=8).X.head(50), n_reasons=1)
+    assert failure.value.code == "too_many_rows"
+    assert failure.value.details["most_rows"] >= 1
+    assert len(reasons(champion, rare(seed=8).X.head(1), n_reasons=1)) == 1
