@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +14,7 @@ import numpy as np
 import pytest
 
 from automl.errors import DataError
+from scheduler.records import DatasetState
 from tests.api.parts import Site, build
 from tests.api.relations import assembled, bank, bank_spec, bank_tables
 from tests.api.test_registered import N, layout, ready, register
@@ -119,6 +123,43 @@ def test_an_object_that_changed_is_named(
     again = register(site, customers, uri)
     assert again.status_code == 201
     assert ready(site, again.json["id"])["state"] == "READY"
+
+
+def test_what_was_left_waits_until_the_storage_is_back(
+    site: Site, storage: Bucketed, customers: str
+) -> None:
+    first = ready(site, register(site, customers, "s3://bank/data/balances").json["id"])
+    stored = site.store.get_dataset(site.project, first["id"])
+    left = replace(
+        stored, id="ab" * 16, fingerprint="f" * 64, state=DatasetState.INGESTING, artifact=None
+    )
+    site.store.add_dataset(replace(left, profile=None, cost=None, n_rows=None, bytes_stored=None))
+    storage.fault = "error"
+    recover = site.ingestor.recover  # type: ignore[attr-defined]
+    assert recover(datetime.now(UTC)) == 1
+    end = time.monotonic() + 60
+    while not recover(datetime.now(UTC)):  # it is under way; afterwards it is taken up again
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    storage.fault = None
+    while (found := site.get(f"/v1/datasets/{left.id}").json)["state"] == "INGESTING":
+        recover(datetime.now(UTC))
+        assert time.monotonic() < end
+        time.sleep(0.2)
+    assert found["state"] == "READY", found["problem"]
+
+
+def test_a_proposal_of_objects(site: Site, storage: Bucketed, customers: str) -> None:
+    balances = {"uri": "s3://bank/data/balances"}
+    tables = {"customers": {"dataset": customers}, "balances": balances}
+    answer = site.post("/v1/datasets/infer", json={"tables": tables, "target": "bad"})
+    assert answer.status_code == 200, answer.text
+    about = answer.json["spec"]["tables"]["balances"]
+    assert (about["key"], about["time"], about["source"]) == (
+        ["customer_id"],
+        "month_end",
+        balances,
+    )
 
 
 def test_a_table_of_its_own_is_read_in_from_its_object(site: Site, storage: Bucketed) -> None:
