@@ -48,8 +48,9 @@ LIMITS = {
     "wall_seconds": "seconds",
     "trials": "trials",
 }
-# Its trials are the others, weighed: it is told apart, and no limit counts it.
+# What is made of the trials at the end: it is told apart, and no limit ends a search by it.
 ENSEMBLE = "ensemble"
+MADE = {ENSEMBLE: "an ensemble", "distilled": "a distilled model"}
 
 
 @jobs.get("/jobs")
@@ -111,8 +112,8 @@ def about(job_id: str) -> dict[str, Any]:
         name: get(f"/v1/jobs/{job_id}/leaderboard", rung=name, limit=MOST_DRAWN) for name in RUNGS
     }
     trials = [trial for board in boards.values() for trial in board["items"]]
-    ensembles = sum(trial["model"] == ENSEMBLE for trial in trials)
-    n_trials = sum(board["total"] for board in boards.values()) - ensembles
+    made = made_of(trials)
+    n_trials = sum(board["total"] for board in boards.values()) - len(made)
     events = get(f"/v1/jobs/{job_id}/events", newest=NEWEST_EVENTS)
     waiting = None
     if job["state"] not in (*ENDED, "RUNNING"):
@@ -129,7 +130,7 @@ def about(job_id: str) -> dict[str, Any]:
         "ended": job["state"] in ENDED,
         "trials": trials,
         "n_trials": n_trials,
-        "ensembles": ensembles,
+        "made_of_them": made,
         "rungs": rungs(boards),
         "most_drawn": MOST_DRAWN,
         "metric": title,
@@ -173,6 +174,15 @@ def stopped(job: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
+def made_of(trials: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What was made of the other trials, in words.
+
+    >>> made_of([{"model": "lightgbm"}, {"model": "distilled"}])
+    ['a distilled model']
+    """
+    return [MADE[one["model"]] for one in trials if one["model"] in MADE]
+
+
 def rungs(boards: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Of each rung that was reached: how many trials, on how many rows, and the best score.
 
@@ -201,7 +211,7 @@ def rungs(boards: Mapping[str, Mapping[str, Any]]) -> list[dict[str, Any]]:
         found.append(
             {
                 "name": name,
-                "n_trials": board["total"] - sum(one["model"] == ENSEMBLE for one in on),
+                "n_trials": board["total"] - len(made_of(on)),
                 "n_failed": failed if len(on) == board["total"] else None,
                 "n_rows": max(one["n_rows"] for one in on),
                 "best": None if best is None else best["score"],

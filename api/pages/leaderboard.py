@@ -10,7 +10,7 @@ from flask import Blueprint, Response, render_template, request
 
 from api import charts
 from api.pages.asking import Refused, get, get_or_none, send
-from api.pages.jobs import ENSEMBLE
+from api.pages.jobs import made_of
 from api.report import METRICS
 from automl.trial import RUNGS
 
@@ -54,7 +54,7 @@ def show(job_id: str) -> Any:
         job=job,
         rows=rows,
         total=page["total"],
-        ensembles=sum(one["model"] == ENSEMBLE for one in drawn["items"]),
+        made_of_them=made_of(drawn["items"]),
         honest=honest(job, drawn["items"], metric=metric),
         page=number,
         n_pages=max(1, math.ceil(page["total"] / PAGE)),

@@ -16,15 +16,16 @@ def test_the_limit_is_the_users_and_an_ensemble_is_no_trial(site: Site) -> None:
     site.trial(job, 0, score=0.2)
     site.trial(job, 1, score=0.5)
     site.trial(job, 2, score=0.6, model="ensemble")
+    site.trial(job, 3, score=0.4, model="distilled")
     stop = {"reason": "rate", "limit": 1.5, "unit": "expected_cpu_seconds", "rate": 0.05}
     site.finish(job, result={"front": [0, 2], "picks": {"recommended": 2}, "stop": stop})
     page = ask(site, f"/ui/jobs/{made}").text
     assert "The limit that you set" in page
     assert "2 of 8 trials" in page
-    assert "and an ensemble of them" in page
+    assert "and an ensemble, a distilled model of them" in page
     assert "limit of the mode &#39;eco&#39;, expected CPU-seconds" in page
     board = ask(site, f"/ui/jobs/{made}/leaderboard").text
-    assert "2 trials and an ensemble of them" in board
+    assert "2 trials and an ensemble, a distilled model of them" in board
     assert "1 found" in ask(site, f"/ui/jobs/{made}/leaderboard?model=ensemble").text
 
 
