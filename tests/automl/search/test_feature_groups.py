@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -10,10 +12,11 @@ import pytest
 from automl.cost import Budget
 from automl.data.dataset import Dataset
 from automl.errors import BudgetExhausted
+from automl.features.featurizer import GroupOffer
 from automl.meters.cpu_time import CpuTimeMeter
 from automl.relations.tables import EventTable, Relations
 from automl.search.feature_groups import chosen, sampled
-from automl.search.feature_race import judging
+from automl.search.feature_race import Race, judging
 
 METER = CpuTimeMeter()
 
@@ -80,6 +83,20 @@ def test_a_group_that_gains_nothing_is_not_worth_being_dear(bank, monkeypatch):
     assert not found.decisions[0].kept
     assert "dear" in found.decisions[0].why
     assert found.featurizer is None
+
+
+def test_convolutions_wait_for_all_others_however_cheap_they_look():
+    offers = [
+        GroupOffer(name=f"{table}.{kind}", table=table, kind=kind, expected_seconds=seconds)
+        for table, kind, seconds in (
+            ("a", "convolutions", 0.1),
+            ("b", "rolling", 1.0),
+            ("a", "rolling", 2.0),
+        )
+    ]
+    race = SimpleNamespace(_failures={"b": 2})
+    order = sorted(offers, key=lambda offer: Race.turn(race, offer))
+    assert [one.name for one in order] == ["a.rolling", "b.rolling", "a.convolutions"]
 
 
 def test_the_same_seed_chooses_the_same(bank):
