@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from api.card_carbon import NO_USE, carbon_lines
 from scheduler.records import Model
 
 MAX_ITEMS = 200
@@ -250,7 +251,8 @@ def _left_out(card: dict[str, Any]) -> Iterator[str]:
 
 
 def _cost(card: dict[str, Any]) -> Iterator[str]:
-    cost, intensity = card.pop("cost", {}), card.pop("intensity", {})
+    carbon = list(carbon_lines(card))
+    cost, _, _ = card.pop("cost", {}), card.pop("intensity", None), card.pop("energy", None)
     named = {"total": "to make it, the data read in included", "predict": "to predict 1,000 rows"}
     rows = [
         (named.get(name, name), row.get("cpu_seconds"), row.get("kwh"), row.get("gco2e"))
@@ -259,9 +261,9 @@ def _cost(card: dict[str, Any]) -> Iterator[str]:
     ]
     if rows:
         yield from _table(("What", "CPU-seconds", "kWh", "gCO2e"), rows)
-    if intensity:
+    for line in carbon:
         yield ""
-        yield f"Carbon intensity: {_pairs(intensity)}."
+        yield escaped(line)
 
 
 LIFE = {
@@ -275,7 +277,11 @@ LIFE = {
 
 def _life(card: dict[str, Any]) -> Iterator[str]:
     life, row = card.pop("lifetime", None), card.pop("row_milliseconds", None)
-    if isinstance(life, Mapping):
+    if isinstance(life, Mapping) and not life.get("declared"):
+        yield NO_USE
+    elif isinstance(life, Mapping):
+        yield escaped(f"{life['use']} {life['method']}")
+        yield ""
         joules, grams = life.get("joules") or {}, life.get("gco2e") or {}
         yield from _table(
             ("What", "Joules", "gCO2e"),

@@ -6,8 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from api.card import ANOMALY_RANKING, COMPARED, PART_HEAD, SCORES, part_cells
+from api.card_carbon import NO_USE, carbon_lines
 from api.card_curves import card_curves
 from api.quantities import digits, energy
+from automl.cost import JOULES_PER_KWH
 from scheduler.equivalents import readable
 from scheduler.records import Model
 
@@ -40,6 +42,8 @@ def page(
         "columns": [_column(one, card.get("types") or {}) for one in card.get("columns") or ()],
         "left_out": [*(card.get("excluded") or ()), *(card.get("dropped_columns") or ())],
         "cost": _cost(card.get("cost") or {}),
+        "carbon": [*carbon_lines(card)],
+        "life": _life(card.get("lifetime")),
         "versions": versions,
     }
 
@@ -87,3 +91,16 @@ def _cost(cost: Mapping[str, Any]) -> list[tuple[str, str, str]]:
         for name, label in named.items()
         if cost.get(name)
     ]
+
+
+def _life(life: Mapping[str, Any] | None) -> dict[str, str] | None:
+    """What its whole life takes, where its use was declared; else that it was not."""
+    if life is None:
+        return None
+    if not life.get("declared"):
+        return {"note": NO_USE}
+    return {
+        "energy": energy(life["joules"]["total"] / JOULES_PER_KWH),
+        "gco2e": readable(life["gco2e"]["total"]),
+        "note": f"{life['use']} {life['method']}",
+    }

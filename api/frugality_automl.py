@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from api import frugality_sources as sources
+from api.frugality_bill import counted
 from api.frugality_facts import Facts
 from api.frugality_points import checklist, compressed, n_tasks, point
 from api.quantities import digits, duration, energy, share
@@ -54,7 +55,7 @@ def _quantified(facts: Facts) -> Iterator[Point]:
 
 
 def _designed(facts: Facts) -> Iterator[Point]:
-    theme, less, stop = "Designing the tool", facts.less, facts.stop
+    theme, less = "Designing the tool", facts.less
     part = less.get("share_of_rows")
     yield point(
         "fidelity",
@@ -78,7 +79,7 @@ def _designed(facts: Facts) -> Iterator[Point]:
         missing=None if reason else "It has not stopped by itself.",
         of=[sources.GREEN_AUTOML],
     )
-    yield _spent(stop, theme)
+    yield _spent(facts, theme)
     front = facts.result.get("front") or ()
     yield point(
         "objective",
@@ -118,14 +119,29 @@ def _designed(facts: Facts) -> Iterator[Point]:
     )
 
 
-def _spent(stop: dict[str, object] | object, theme: str) -> Point:
-    used = stop.get("used") if isinstance(stop, dict) else None
-    limit = stop.get("limit") if isinstance(stop, dict) else None
+def _spent(facts: Facts, theme: str) -> Point:
+    stop = facts.stop
+    used, limit = stop.get("used"), stop.get("limit")
     evidence = []
     if isinstance(used, int | float) and isinstance(limit, int | float) and limit > 0:
-        evidence.append(
-            f"{share(used / limit)} of the limit was used; the rest was left, not searched with."
+        of_mode = stop.get("unit") == "expected_cpu_seconds"
+        whose = (
+            f"Its mode lets the trials of a search be expected to take {digits(limit)} CPU-seconds"
+            if of_mode
+            else f"The request's limit was {digits(limit)} {stop.get('unit')}"
         )
+        evidence.append(
+            f"{whose}; {digits(used)} ({share(used / limit)}) were used when it stopped. The rest "
+            "was left, not searched with."
+        )
+    for name, unit in (("cpu_seconds", "CPU-seconds"), ("joules", "J"), ("gco2e", "g of CO2e")):
+        most = (facts.request.get("limits") or {}).get(name)
+        if most:
+            taken = counted(facts, name)
+            evidence.append(
+                f"Of the request's limit of {digits(most)} {unit}, which counts features, search "
+                f"and refit, {digits(taken)} ({share(taken / most)}) were used, as billed."
+            )
     return point(
         "savings",
         theme,

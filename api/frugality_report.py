@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 from api.card import escaped
+from api.card_carbon import intensity_line as card_intensity_line
 from api.frugality_afnor import afnor
 from api.frugality_automl import green_automl
 from api.frugality_bill import compute, equivalence, phase_rows, use_of
@@ -17,7 +18,7 @@ from api.schemas_frugality import Checklist, Figure, FrugalityAnswer, LeftOut, P
 
 # Longer lists are cut in what people read; JSON has all of it.
 MAX_LISTED = 50
-PHASE_HEAD = ("Phase", "Duration", "gCO2", "kWh")
+PHASE_HEAD = ("Phase", "Duration", "CO2e", "Energy")
 
 
 def report_of(facts: Facts, *, machine: tuple[float, float, int] | None = None) -> FrugalityAnswer:
@@ -66,11 +67,7 @@ def intensity_line(report: FrugalityAnswer) -> str:
     found = report.intensity
     if not found:
         return "The carbon intensity is not known yet."
-    return (
-        f"{digits(found['grams_per_kwh'])} g/kWh on average, zone {found['zone']}, by "
-        f"{found['source']} ({found['signal']}, {found['factor_type']}); "
-        f"{found['share_estimated']:.0%} of the energy has an estimated intensity."
-    )
+    return card_intensity_line(found)
 
 
 def markdown(report: FrugalityAnswer) -> str:

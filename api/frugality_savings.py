@@ -44,6 +44,8 @@ def less_of(facts: Facts) -> Less:
             "Against a brute-force search (60 trials of five folds), as it is expected to cost by "
             "the same cost model: it did not run, so this is no measurement."
         )
+        if brute.get("uncertainty"):
+            notes.append(str(brute["uncertainty"]))
     else:
         notes.append("Nobody said what brute force would have taken: no saving is claimed.")
     if less.get("share_of_rows") is not None:
@@ -77,13 +79,15 @@ def later_of(facts: Facts) -> Later:
         if later.get(name) is not None:
             found.append(figure(name, label, later[name], "g", readable(later[name])))
     waited = (later.get("waited_seconds") or 0.0) + (later.get("paused_seconds") or 0.0)
+    at_once = later.get("policy") == "now"
     if later:
-        found.append(figure("waited", "Waited and paused", waited, "s", duration(waited)))
+        label = "In the queue, starting, and between phases" if at_once else "Waited and paused"
+        found.append(figure("waited", label, waited, "s", duration(waited)))
     notes = []
     if not later:
         notes.append("There is no bill yet.")
-    elif later.get("policy") == "now":
-        notes.append("The job ran at once: nothing was moved to a cleaner hour.")
+    elif at_once:
+        notes.append("It was not put off: nothing was moved to a cleaner hour.")
     if later and grams is None:
         notes.append("The hours compared are priced by several sources, which do not compare.")
     if later.get("provisional"):

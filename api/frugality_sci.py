@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from api.frugality_bill import life_grams
 from api.frugality_facts import Facts
 from api.quantities import digits
 from api.schemas_frugality import Reference, Sci, SciScore
+from scheduler.declared_use import predictions, use_text
 from scheduler.equivalents import readable
 
 SCI_SOURCE = Reference(
@@ -61,8 +63,8 @@ def sci_of(facts: Facts, *, machine: tuple[float, float, int] | None = None) -> 
             _score(
                 "1,000 predictions",
                 in_use,
-                "As measured once, when the model was made; later predictions are not metered. "
-                "The search is not spread over them.",
+                "As measured once, when the model was made, at the job's own mean intensity. The "
+                "search is not spread over them.",
             )
         )
     scores += _whole_life(facts)
@@ -113,15 +115,13 @@ def _score(unit: str, grams: float, note: str) -> SciScore:
 
 
 def _whole_life(facts: Facts) -> list[SciScore]:
-    """Per 1,000 predictions over the life that the request declared, search and retraining in."""
-    objective = facts.request.get("objective") or {}
-    daily, days = objective.get("predictions_per_day"), objective.get("horizon_days") or 365.0
-    grams = ((facts.card.get("lifetime") or {}).get("gco2e") or {}).get("total")
-    if not daily or grams is None:
+    """Per 1,000 predictions over the life that the request declared, the whole bill in it."""
+    grams = life_grams(facts)
+    if grams is None:
         return []
-    thousands = daily * days / 1000
     note = (
-        f"Expected, not measured: {digits(daily)} predictions a day for {digits(days)} days, the "
-        "search and the retrainings spread over them; without embodied emissions."
+        f"Expected, not measured: {use_text(facts.request)} The whole bill and the retrainings are "
+        "spread over them; without embodied emissions."
     )
+    thousands = predictions(facts.request) / 1000
     return [_score("1,000 predictions over its life", grams / thousands, note)]

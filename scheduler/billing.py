@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from automl.cost import JOULES_PER_KWH, ZERO, Cost
+from automl.cost import ZERO, Cost
 from automl.errors import FrugalError
 from scheduler.emissions import Stretch
 from scheduler.pricing import finite
@@ -16,7 +16,6 @@ from scheduler.records import Job, Phase, StoredTrial
 
 if TYPE_CHECKING:
     from automl.meters.reference import Reference
-    from automl.search.stop import Stop
     from scheduler.work import Work
 
 UNFINISHED = "unfinished"
@@ -163,14 +162,6 @@ def _minus(cost: Cost, other: Cost) -> Cost:
         wall_seconds=max(cost.wall_seconds - other.wall_seconds, 0.0),
         meter=cost.meter,
     )
-
-
-def brute_joules(stop: Stop, *, grams_per_kwh: float) -> float | None:
-    """Return what brute force was expected to take, where the end of the search says so."""
-    if not stop.rate or not stop.rate_per_gram or not grams_per_kwh:
-        return None
-    percent_grams = stop.rate / stop.rate_per_gram
-    return 100 * percent_grams / grams_per_kwh * JOULES_PER_KWH
 
 
 def constants_of(meter: Any) -> dict[str, float]:

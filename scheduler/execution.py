@@ -14,7 +14,6 @@ from automl.errors import BudgetExhausted, FrugalError
 from scheduler.artifacts import ArtifactStore
 from scheduler.billing import (
     accounted,
-    brute_joules,
     constants_of,
     reference_of,
 )
@@ -251,7 +250,7 @@ def _searched(work: Work) -> Job:
         n_rows=shape[0],
         predict_per_1000_rows=predict,
         start=found.start,
-        brute_joules=brute_joules(found.stop, grams_per_kwh=work.intensity.grams_per_kwh),
+        brute_joules=found.stop.brute_joules,
     )
     tables = None if around is None else around.about(found.champion)
     done = register(

@@ -85,6 +85,8 @@ def intensity_of(of: Emissions, rates: Rates, *, zone: str) -> dict[str, Any]:
         "factor_type": series.factor_type,
         "signal": series.signal,
         "issued_at": series.issued_at.isoformat(),
+        # Of what is no reading of any hour, the year says more than when it was asked for.
+        **({} if series.year is None else {"year": series.year}),
         "share_estimated": of.share_estimated,
     }
 

@@ -79,6 +79,7 @@ def register(
             "row_milliseconds": row_milliseconds,
             "lifetime": _life(found, bill, job.request),
             "intensity": bill["intensity"],
+            "energy": {"meter": bill["meter"], "uncertainty": bill["uncertainty"]},
             "warnings": warnings,
             **(told or {}),
             **(tables or {}),

@@ -196,7 +196,10 @@ def search(
         front=outcome.front,
         picks=outcome.picks,
         champion=champion,
-        stop=_stop(ledger, end, brute_seconds=brute, budget=budget),
+        stop=replace(
+            _stop(ledger, end, brute_seconds=brute, budget=budget),
+            brute_joules=expected_seconds(brute).joules,
+        ),
         warnings=(*_warnings(problem, ledger), *_of_start(relation)),
         costs=costs,
         lifetimes=outcome.lifetimes,

@@ -19,7 +19,8 @@ class Stop:
     expected_gain is in percent of the best score. expected_cost, used and limit are in `unit`,
     which is a field of `Budget`, or ``expected_cpu_seconds``, in which choices are made. rate and
     least_rate are percent of the score per percent of brute force's expected cost; where the
-    carbon intensity is known, the same per gram of CO2e stands beside.
+    carbon intensity is known, the same per gram of CO2e stands beside. brute_joules is what the
+    brute-force search is expected to take that a search of any mode is compared with.
     """
 
     reason: str
@@ -33,6 +34,7 @@ class Stop:
     least_rate: float | None = None
     rate_per_gram: float | None = None
     least_rate_per_gram: float | None = None
+    brute_joules: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Plain JSON values; null is what does not apply."""

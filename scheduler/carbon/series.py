@@ -54,6 +54,7 @@ class IntensitySeries:
     # Standard deviation, in g/kWh, of the error in the difference of two readings some hours
     # apart, as measured for this source; None where nobody measured it.
     error_grams: float | None = None
+    year: int | None = None  # of a yearly mean: `issued_at` says only when it was asked for
 
     def __post_init__(self) -> None:
         before: datetime | None = None

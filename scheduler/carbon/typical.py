@@ -159,13 +159,14 @@ class Typical:
         end = min(end, start + LONGEST)
         profile = self._shipped.profiles.get(zone)
         grams: Callable[[datetime], float]
+        year: int | None = None
         if profile is not None:
             source, factor_type, grams = f"{self.name} profile", _LIFECYCLE, profile.grams
             error = profile.error * profile.deviation
         else:
             mean = yearly_mean(zone.partition("-")[0])
-            source = f"{self.name}, yearly mean: {mean.source}"
-            factor_type, error = mean.factor_type, None
+            source = f"{self.name}, yearly mean of {mean.year}: {mean.source}"
+            factor_type, error, year = mean.factor_type, None, mean.year
             grams = _constant(mean.grams_per_kwh)
         readings = []
         hour = start.replace(minute=0, second=0, microsecond=0)
@@ -187,6 +188,7 @@ class Typical:
             issued_at=now,
             readings=tuple(readings),
             error_grams=error,
+            year=year,
         )
 
 

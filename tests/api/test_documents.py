@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 import pytest
 
 from api.card import escaped, markdown
+from api.card_page import page
 from api.documents import kind
 from tests.api.parts import Site
 
@@ -108,14 +109,62 @@ def test_a_card_tells_on_how_many_rows_each_member_was_fitted(site: Site) -> Non
 
 def test_a_card_tells_what_its_life_takes(site: Site) -> None:
     model = site.model()
-    life = {"joules": {"search": 5.0, "use": 30.0, "total": 35.0}, "gco2e": {"use": 0.002}}
+    life = {
+        "joules": {"search": 5.0, "use": 30.0, "total": 35.0},
+        "gco2e": {"use": 0.002},
+        "declared": True,
+        "use": "10 predictions a day for 365 days, as declared.",
+        "method": "As billed and expected.",
+    }
     card = {**model.card, "lifetime": life, "row_milliseconds": 0.75}
     text = markdown(replace(model, card=card))
     assert "| What | Joules | gCO2e |" in text
     assert "| predicting | 30 | 0.002 |" in text
     assert "| all of it | 35 | none |" in text
     assert "One row alone takes 0.75 milliseconds" in text
+    assert "10 predictions a day for 365 days, as declared. As billed and expected." in text
     assert "What its life" not in markdown(model)  # of an older version
+
+
+def test_a_card_tells_no_life_of_a_use_that_nobody_declared(site: Site) -> None:
+    model = site.model()
+    life = {"joules": {"total": 35.0}, "gco2e": {"total": 0.002}, "declared": False}
+    for lifetime in (life, {"joules": {"total": 35.0}, "gco2e": {"total": 0.002}}):
+        card = {**model.card, "cost": {"total": BILLED}, "lifetime": lifetime}
+        assert "| all of it" not in markdown(replace(model, card=card))
+        assert "No use was declared" in markdown(replace(model, card=card))
+        shown = page(replace(model, card=card), {}, curves=None)
+        assert "energy" not in shown["life"]
+        assert "No use was declared" in shown["life"]["note"]
+
+
+BILLED = {"cpu_seconds": 9.0, "joules": 36.0, "kwh": 1e-5, "gco2e": 6e-4, "meter": "cpu_time"}
+INTENSITY = {
+    "zone": "WORLD",
+    "grams_per_kwh": 475.0,
+    "source": "IEA",
+    "signal": "average",
+    "factor_type": "direct",
+    "share_estimated": 1.0,
+    "error_grams": None,
+    "issued_at": "2026-11-21T09:00:00+00:00",
+    "year": 2018,
+}
+
+
+def test_a_card_says_by_which_meter_and_intensity_and_how_sure(site: Site) -> None:
+    model = site.model()
+    card = {**model.card, "cost": {"total": BILLED}, "intensity": INTENSITY}
+    shown = " ".join(page(replace(model, card=card), {}, curves=None)["carbon"])
+    for text in (shown, markdown(replace(model, card=card)).replace("\\", "")):
+        assert "Energy by the meter cpu_time" in text
+        assert "right within a factor of about 2" in text
+        assert "475 gCO2e/kWh on average, zone WORLD, by IEA, of 2018 (average, direct)" in text
+        assert "no uncertainty is known of it" in text
+        assert "2026-11-21" not in text
+    known = {**INTENSITY, "error_grams": 12.0, "year": None}
+    text = markdown(replace(model, card={**card, "intensity": known}))
+    assert "off by 12 g/kWh (one standard deviation)" in text
 
 
 def test_a_card_names_the_columns_left_out(site: Site) -> None:

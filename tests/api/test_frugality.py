@@ -123,9 +123,9 @@ def test_three_forms_by_accept_or_format(done: Site) -> None:
 
 def test_the_table_has_these_columns(done: Site) -> None:
     text = done.get(f"{path(done)}?format=markdown").text
-    assert "| Phase | Duration | gCO2 | kWh |" in text
+    assert "| Phase | Duration | CO2e | Energy |" in text
     heads = re.findall(r'<th scope="col">([^<]*)</th>', done.get(f"{path(done)}?format=html").text)
-    assert heads[:4] == ["Phase", "Duration", "gCO2", "kWh"]
+    assert heads[:4] == ["Phase", "Duration", "CO2e", "Energy"]
     row = next(line for line in text.splitlines() if line.startswith("| total |"))
     assert re.fullmatch(r"\| total \| [\d.]+ (ms|s|min \d+ s) \| [\d.]+ m?g \| [\d.]+ m?Wh \|", row)
 
@@ -247,9 +247,73 @@ def test_sci_over_a_life_is_spread_over_its_predictions(site: Site) -> None:
         request={"objective": {"predictions_per_day": 2000, "horizon_days": 100}},
     )
     made = facts(job, receipt=bill(), model=replace(model, card={"lifetime": life}))
-    last = report_of(made).sci.scores[-1]
-    assert last.grams == pytest.approx(7.3 / 200)
+    report = report_of(made)
+    last = report.sci.scores[-1]
+    whole = report.total.gco2 + 7.0  # the bill, whatever the card took the search for
+    assert last.grams == pytest.approx(whole / 200)
     assert "not measured" in last.note
+    assert "2,000 predictions a day for 100 days, 200,000 in all, as declared." in last.note
+    told = {one.name: one for one in report.use}
+    assert told["life_gco2"].value == pytest.approx(whole)
+    assert told["life_use"].text.startswith("2,000 predictions a day")
+    # The job's own intensity prices what is to come, where joules are there to price.
+    joules = {**life, "joules": {"use": 3.6e6, "retrains": 0.0}}
+    made = facts(job, receipt=bill(), model=replace(model, card={"lifetime": joules}))
+    whole = report.total.gco2 + bill()["intensity"]["grams_per_kwh"]
+    assert report_of(made).sci.scores[-1].grams == pytest.approx(whole / 200)
+
+
+def test_a_life_without_a_declared_use_is_not_told(site: Site) -> None:
+    model = site.model()
+    life = {"joules": {"use": 1.0, "total": 2.0}, "gco2e": {"total": 1e-9, "use": 1e-10}}
+    job = replace(site.store.get_job(site.project, model.job_id), request={})
+    report = report_of(facts(job, receipt=bill(), model=replace(model, card={"lifetime": life})))
+    told = {one.name: one for one in report.use}
+    assert told["life_gco2"].value is None
+    assert told["life_gco2"].text == "not told: no predictions per day were declared"
+    assert not any("life" in one.functional_unit for one in report.sci.scores)
+
+
+def test_the_limit_and_what_was_used_of_it_are_of_one_basis(site: Site) -> None:
+    """Features, search and refit count against a limit: not the reading, nor the trial use."""
+    result = {"stop": {"used": 3.0, "limit": 56.0, "unit": "expected_cpu_seconds"}}
+    job = a_job(site, request={"limits": {"cpu_seconds": 60}}, result=result)
+    billed = bill()
+    taken = sum(one["cpu_seconds"] for one in billed["phases"] if one["name"] != "ingest")
+    report = report_of(facts(job, receipt=billed))
+    told = {one.name: one for one in report.compute}
+    assert told["counted_cpu_seconds"].value == pytest.approx(taken) == 36
+    assert told["counted_cpu_seconds"].text == "36 CPU-s (60 %)"
+    (point,) = (one for one in report.green_automl.points if one.id == "savings")
+    assert point.evidence == [
+        "Its mode lets the trials of a search be expected to take 56 CPU-seconds; 3 (5.4 %) were "
+        "used when it stopped. The rest was left, not searched with.",
+        "Of the request's limit of 60 CPU-seconds, which counts features, search and refit, 36 "
+        "(60 %) were used, as billed.",
+    ]
+
+
+def test_a_job_that_was_not_put_off_says_what_its_seconds_are(site: Site) -> None:
+    receipt = bill()
+    receipt["levers"]["later"] |= {"policy": "now", "waited_seconds": 17.2, "paused_seconds": 0}
+    later = report_of(facts(a_job(site), receipt=receipt)).later
+    (waited,) = (one for one in later.figures if one.name == "waited")
+    assert (waited.label, waited.text) == ("In the queue, starting, and between phases", "17.2 s")
+    assert "It was not put off: nothing was moved to a cleaner hour." in later.notes
+    assert not any("at once" in note for note in later.notes)
+
+
+def test_no_uncertainty_of_an_intensity_is_said(site: Site) -> None:
+    assert "no uncertainty is known of it" in markdown(report_of(facts(a_job(site))))
+    receipt = bill()
+    receipt["intensity"]["error_grams"] = 7.5
+    text = markdown(report_of(facts(a_job(site), receipt=receipt)))
+    assert "off by 7.5 g/kWh" in text
+
+
+def test_brute_force_is_told_with_how_sure_it_is(done: Site) -> None:
+    notes = done.get(path(done)).json["less"]["notes"]
+    assert any("0.52 to 1.89 times" in note for note in notes)
 
 
 def test_every_point_has_a_public_source_and_claims_no_more_than_is_shown(done: Site) -> None:

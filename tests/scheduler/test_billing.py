@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 
 from automl.cost import Cost
-from automl.search.stop import Stop
 from automl.trial import Candidate, Proposal, Trial
-from scheduler.billing import brute_joules, stretches_of, unfinished
+from scheduler.billing import stretches_of, unfinished
 from scheduler.records import Phase, StoredTrial
 from tests.scheduler.test_emissions import NOON
 from tests.scheduler.test_receipt import a_job
@@ -136,13 +135,6 @@ def test_what_was_not_measured_is_no_number_in_the_bill() -> None:
     unknown = Cost(cpu_seconds=math.nan, joules=math.nan, meter="cpu_time")
     odd = replace(odd, trial=replace(odd.trial, cost=unknown))
     assert laid([], [odd]) == [("search", 12, 20, 0)]
-
-
-def test_brute_force_is_as_the_search_counted_it() -> None:
-    stop = Stop(reason="rate", text="", rate=2.0, rate_per_gram=4.0)
-    # A gram gains 4 and a percent of brute force 2: that percent is half a gram.
-    assert brute_joules(stop, grams_per_kwh=50.0) == pytest.approx(50 / 50 * 3.6e6)
-    assert brute_joules(Stop(reason="tried", text=""), grams_per_kwh=50.0) is None
 
 
 def test_what_a_process_did_beside_its_phases_and_trials_was_in_vain() -> None:

@@ -289,6 +289,20 @@ def test_why_it_stopped_is_said_in_numbers() -> None:
     assert (told.reason, told.text) == ("stopped", "stopped: enough")
 
 
+@pytest.mark.parametrize("mode", ["eco", "balanced", "best"])
+def test_a_search_of_any_mode_says_what_brute_force_was_expected_to_take(mode: str) -> None:
+    """A rate is percent of the score per percent of that cost."""
+    stop = run(rare(), mode=mode, budget=Budget(trials=3, grams_per_kwh=50.0)).stop
+    assert stop.brute_joules is not None
+    assert stop.brute_joules > 0
+    whole = run(rare(), mode=mode, budget=Budget(grams_per_kwh=50.0)).stop
+    assert whole.brute_joules == pytest.approx(stop.brute_joules)
+    if whole.rate is not None:
+        percent = whole.expected_gain / whole.rate
+        expected = whole.expected_cost * 4.0  # watts of expected costs
+        assert whole.brute_joules == pytest.approx(100 * expected / percent)
+
+
 class Later:
     """Asks a search to stop before its trial of that number."""
 

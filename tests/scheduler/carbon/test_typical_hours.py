@@ -122,7 +122,8 @@ def test_every_zone_answers_and_says_from_what() -> None:
         assert zone.profile == (len(values) > 24) == (series.error_grams is not None)
         if not zone.profile:
             assert values == {yearly_mean(zone.code).grams_per_kwh}
-            assert "yearly mean" in series.source
+            assert f"yearly mean of {yearly_mean(zone.code).year}: " in series.source
+            assert series.year == yearly_mean(zone.code).year
             assert series.factor_type == yearly_mean(zone.code).factor_type
     with pytest.raises(DataError):
         Typical().forecast("XX", MONDAY, MONDAY + DAY, now=MONDAY)
