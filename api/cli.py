@@ -18,7 +18,16 @@ from api.cli_predict import predict
 from api.cli_results import leaderboard, receipt, report
 from api.cli_run import plan, run
 from api.cli_schedules import schedules_app
-from api.cli_shared import EXIT_CODES, AsJson, DataDir, plain_errors, read_settings, stop, tell
+from api.cli_shared import (
+    EXIT_CODES,
+    AsJson,
+    DataDir,
+    for_this_user_only,
+    plain_errors,
+    read_settings,
+    stop,
+    tell,
+)
 from api.cli_tokens import token_app
 
 WORK, LOOK, OPERATE = "From data to a model", "What there is", "The service"
@@ -163,7 +172,8 @@ def backup(
     with plain_errors():
         from scheduler.backup import backup as copy
 
-        report = copy(read_settings(data_dir), destination, now=datetime.now(UTC))
+        with for_this_user_only():
+            report = copy(read_settings(data_dir), destination, now=datetime.now(UTC))
         tell(report, as_json, f"backup in {destination}")
 
 
@@ -183,7 +193,8 @@ def restore(
     with plain_errors():
         from scheduler.backup import restore as bring_back
 
-        report = bring_back(read_settings(data_dir), source)
+        with for_this_user_only():
+            report = bring_back(read_settings(data_dir), source)
         tell(report, as_json, f"restored {source}")
 
 

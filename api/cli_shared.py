@@ -334,3 +334,13 @@ def minute(text: str | None) -> str:
     from datetime import UTC, datetime
 
     return f"{datetime.fromisoformat(text).astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+@contextlib.contextmanager
+def for_this_user_only() -> Iterator[None]:
+    """What is written has personal data in it: no other user of the machine may read it."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)

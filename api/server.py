@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import traceback
+from contextlib import suppress
 from datetime import UTC, datetime
 from types import FrameType
 from typing import TYPE_CHECKING
@@ -132,6 +133,8 @@ def serve(
     _allow_descriptors()
     spool = settings.data_dir / "tmp"
     spool.mkdir(parents=True, exist_ok=True)
+    with suppress(PermissionError):  # another user's, who has chosen who reads it
+        settings.data_dir.chmod(0o700)
     tempfile.tempdir = str(spool.absolute())  # uploads that arrive lie on the data's own disk
 
     intensity = make_source(settings)  # first: a wrong setting ends it here

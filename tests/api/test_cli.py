@@ -184,6 +184,9 @@ def test_a_backup_comes_back(data_dir: Path, tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     tokens = json.loads(frugal("token", "list", "--data-dir", new, "--json").stdout)
     assert [token["name"] for token in tokens] == ["first"]
+    for folder in (copy, new):
+        modes = {path.stat().st_mode & 0o077 for path in (folder, *folder.rglob("*"))}
+        assert modes == {0}, "for nobody else"
 
 
 def test_a_token_has_the_least_role_unless_told_and_its_making_is_on_record(
