@@ -6,18 +6,22 @@ import contextlib
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import typer
 from typer.testing import CliRunner
 
 from api import cli_request as asked
 from api.cli import app
 from api.cli_files import spec_with_files
+from api.cli_run import waited
 from api.cli_shared import exit_code, megabytes, show_table
 from automl.errors import DataError
 from tests.api.parts import Site
@@ -69,6 +73,52 @@ def test_a_run_that_does_not_wait(frugal: Any, site: Site, table: Path) -> None:
     states = [one["state"] for one in json.loads(frugal("jobs", "list", "--json").stdout)]
     assert len(states) == 2
     assert frugal("jobs", "watch", job, status=5).stdout  # it was cancelled: there is no model
+
+
+def test_ctrl_c_leaves_the_job_of_a_service_alone(
+    frugal: Any, table: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("api.client_watch.watch", interrupted)
+    told = frugal("run", str(table), "--target", "y", "--model", "m", status=130)
+    job = json.loads(frugal("jobs", "show", "last", "--json").stdout)
+    assert (job["state"], job["model"]) == ("SUBMITTED", "m")
+    assert f"frugal jobs cancel {job['id']}" in told.stderr
+    assert told.stdout == ""
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_ctrl_c_cancels_the_job_of_our_own_service(
+    monkeypatch: pytest.MonkeyPatch, again: bool
+) -> None:
+    told: list[str] = []
+
+    class Client:
+        def cancel(self, job_id: str) -> None:
+            told.append(job_id)
+
+    def watch(*_: Any, show: bool) -> dict[str, Any]:
+        if show or again:
+            raise KeyboardInterrupt
+        return {"state": "CANCELLED"}
+
+    handler = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr("api.client_watch.watch", watch)
+    client: Any = Client()
+    job: Any = SimpleNamespace(id="a")
+    try:
+        if again:
+            with pytest.raises(typer.Exit) as caught:
+                waited(client, job, own=True)
+            assert caught.value.exit_code == 130
+        else:
+            assert waited(client, job, own=True) == {"state": "CANCELLED"}
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert told == ["a"]
+
+
+def interrupted(*_: Any, **__: Any) -> None:
+    raise KeyboardInterrupt
 
 
 def test_further_fields_come_as_json(frugal: Any, table: Path) -> None:
