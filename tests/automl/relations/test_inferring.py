@@ -28,6 +28,11 @@ def test_the_banks_three_tables():
     }
     assert spec.tables["contacts"].message == "message"
     assert spec.tables["balances"].link.to == ("customer_id",)
+    reasons = {one["field"]: one["reason"] for one in found.reasons}
+    assert reasons["tables.balances.time"] == "rows are dated by month_end"
+    assert "customers.customer_id" in reasons["tables.balances.to"]
+    assert "text" in reasons["tables.contacts.message"]
+    assert {"entities", "key", "positive", "cut_off"} < set(reasons)
 
 
 def test_a_lookup_behind_a_child_is_found():
