@@ -36,11 +36,14 @@ class UploadCalls(Calls):
     """Files in pieces, and proposals."""
 
     def infer(self, tables: Mapping[str, str], *, target: str | None = None) -> Json:
-        """Propose the spec of data sets, given by the name that each table is to have.
+        """Propose the spec of data sets or files, given by the name that each table is to have.
 
-        The answer's `spec` can be changed and passed to `assemble`.
+        Each is the id of a data set, or a URI such as ``s3://bucket/prefix/`` or
+        ``file:///folder/`` that the operator allows. The answer's `spec` can be changed and passed
+        to `assemble`.
         """
-        body: Json = {"tables": {name: {"dataset": one} for name, one in tables.items()}}
+        named = {name: {"uri" if "://" in one else "dataset": one} for name, one in tables.items()}
+        body: Json = {"tables": named}
         if target is not None:
             body["target"] = target
         return self._json("POST", "/v1/datasets/infer", json=body)

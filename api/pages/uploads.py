@@ -115,7 +115,7 @@ def _form(error: Refused | None = None, *, at: str | None = None) -> Any:
         at=at,
         typed=request.form,
         most_bytes=parts().settings.max_body_bytes,
-        by_address=bool(parts().settings.feed_roots),
+        by_address=bool(parts().settings.feed_roots or parts().settings.s3_roots),
     )
     return page, 200 if error is None else error.status
 

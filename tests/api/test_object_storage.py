@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -23,6 +24,7 @@ from tests.api.test_registered import root as root
 from tests.api.test_relational_jobs import trained
 from tests.object_storage import ACCESS_KEY, SECRET_KEY, Bucketed, serving
 
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 ROOTS = ("s3://bank/data", "s3://closed", "s3://no-such-bucket")
 
 
@@ -174,6 +176,37 @@ def test_a_table_of_its_own_is_read_in_from_its_object(site: Site, storage: Buck
     ):
         answer = site.post("/v1/datasets", json=body | {"uri": uri})
         assert (answer.status_code, answer.json["code"]) == (422, code), answer.text
+
+
+@pytest.mark.data
+def test_seven_tables_of_a_bank_from_objects_are_those_of_files(
+    site: Site, storage: Bucketed, root: Path, shared_data: Path
+) -> None:
+    """Berka with nothing but URIs: entities, lookups, a path over three tables, and events."""
+    declared = json.loads((EXAMPLES / "berka" / "spec.json").read_text(encoding="utf-8"))
+    made = []
+    for at in ("s3://bank/data/berka", f"file://{root}/berka"):
+        for one in declared["tables"].values():
+            name = one["source"].pop("file", None) or one["source"]["uri"].rpartition("/")[2]
+            (root / "berka").mkdir(exist_ok=True)
+            shutil.copy(shared_data / "berka" / name, root / "berka" / name)
+            storage.put("bank", f"data/berka/{name}", root / "berka" / name)
+            one["source"] = {"uri": f"{at}/{name}"}
+        answer = site.post("/v1/datasets", json={"name": "berka", "spec": declared})
+        assert answer.status_code == 201, answer.text
+        found = ready(site, answer.json["id"])
+        assert (found["state"], found["n_rows"]) == ("READY", 682), found["problem"]
+        made.append(site.store.get_dataset(site.project, found["id"]))
+    rows = [site.artifacts.path(str(one.artifact)) / "rows.parquet" for one in made]
+    assert rows[0].read_bytes() == rows[1].read_bytes()
+    here, there = (layout(site, one.id).relations(682) for one in made)
+    assert set(here.tables) == set(there.tables) >= {"trans", "card"}
+    for name, mine in here.tables.items():
+        theirs = there.tables[name]
+        assert np.array_equal(mine.subject, theirs.subject)
+        assert np.array_equal(mine.time, theirs.time)
+        for column in theirs.columns.column_names:
+            assert mine.columns[column].to_pylist() == theirs.columns[column].to_pylist()
 
 
 @pytest.mark.slow  # trains two models
