@@ -80,6 +80,10 @@ class ModelCalls(ReportCalls):
         )
         return self._json("GET", path_of("models", model, "curves"), params=params)
 
+    def drift(self, model: str, *, version: int | None = None) -> Json:
+        """What has moved since a model was trained: each column, by how much and since when."""
+        return self._json("GET", path_of("models", model, "drift"), params=given(version=version))
+
     def export(self, model: str, destination: Path | str, *, version: int | None = None) -> Path:
         """Save weights, manifest and loader of a model as one archive."""
         return self._save(path_of("models", model, "export"), destination, **given(version=version))

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from api.client import FrugalClient
 from scheduler.store_outcomes import TRAINING
 from tests.api.parts import Site
 
@@ -98,6 +99,20 @@ def test_nothing_is_kept_of_deleted_data(looked: Site) -> None:
     path = f"/v1/datasets/{model.dataset_id}?force=true"
     assert looked.call("DELETE", path).status_code in (200, 204)
     assert looked.get("/v1/models/customers-y/drift").json["days"] == []
+
+
+def test_the_client_asks_for_it(looked: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[str, str]] = []
+
+    def noted(method: str, path: str, **_: Any) -> dict[str, Any]:
+        asked.append((method, path))
+        return {}
+
+    client = FrugalClient("http://localhost:1", "frugal_x")
+    monkeypatch.setattr(client, "_json", noted)
+    client.drift("customers-y")
+    client.close()
+    assert [(method, looked.get(path).status_code) for method, path in asked] == [("GET", 200)]
 
 
 def test_nobody_elses(looked: Site) -> None:
