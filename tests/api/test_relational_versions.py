@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from scheduler.errors import Conflict
+from scheduler.records import DatasetState, StoredDataset
+from scheduler.renewing import check_settled
 from tests.api.parts import Site, build
 from tests.api.relations import frame_csv, ready, uploaded
 
@@ -184,3 +188,46 @@ def test_a_folder_feeds_one_table_not_several(site: Site) -> None:
     answer = site.post("/v1/schedules", json=body)
     assert (answer.status_code, answer.json["code"]) == (422, "not_supported")
     assert "feed.folder" in answer.text
+
+
+def test_a_version_that_a_dead_service_began_is_put_together_again(site: Site) -> None:
+    one = uploaded(site, frame_csv(people(0, N_PEOPLE + 1)), name="people")
+    two = uploaded(site, frame_csv(visits(0, 30)), name="visits")
+    base = made(site, spec_of(one["id"], {"dataset": two["id"]}))
+    fits, other = (
+        uploaded(site, frame_csv(frame), name="other")["id"]
+        for frame in (visits(3, 30), visits(3, 30).drop(columns=["amount"]))
+    )
+    for number, (source, state) in enumerate(((other, "INVALID"), (fits, "READY"))):
+        left, created = site.store.add_dataset(
+            StoredDataset(
+                id=str(number) * 32,
+                project_id=site.project,
+                name="left",
+                fingerprint=str(number) * 64,
+                state=DatasetState.INGESTING,
+                created_at=datetime.now(UTC),
+                upload=None,
+                bytes_in=1,
+                base_id=base["id"],
+                options={"spec": spec_of(one["id"], {"dataset": source})},
+            )
+        )
+        assert created
+        assert site.ingestor.recover(datetime.now(UTC)) == 1  # type: ignore[attr-defined]
+        found = ready(site, left.id)
+        assert (found["state"], found["base"]) == (state, base["id"])
+        if state == "INVALID":
+            problem = found["problem"]
+            assert (problem["code"], problem["table"]) == ("missing_columns", "visits")
+
+
+def test_a_file_that_is_still_being_written_to_is_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "x.csv"
+    file.write_text("id\n1\n")
+    now = datetime.now(UTC)
+    tables = {"visits": {"files": [str(file), {"uri": "s3://objects/are/whole"}]}}
+    with pytest.raises(Conflict) as caught:
+        check_settled(tables, timedelta(seconds=60), now=now)
+    assert (caught.value.code, "visits" in str(caught.value)) == ("not_settled", True)
+    check_settled(tables, timedelta(seconds=60), now=now + timedelta(minutes=2))
