@@ -219,7 +219,9 @@ class LedgerQuery(PageQuery):
 
     limit: int = Field(100, ge=1, le=1000)
     job: str | None = Field(
-        None, pattern=ID_PATTERN, description="a job, or a data set for its reading"
+        None,
+        pattern=ID_PATTERN,
+        description="a job, a data set for its reading, or predictions of a whole data set",
     )
     dataset: str | None = Field(None, pattern=ID_PATTERN)
     schedule: str | None = Field(None, pattern=ID_PATTERN)
@@ -230,8 +232,9 @@ class LedgerQuery(PageQuery):
         | None
     ) = Field(
         None,
-        description="worth: deciding whether a schedule trains, under an id of the run; unfinished:"
-        " what a process took that did not end its phase",
+        description="worth: deciding whether a schedule trains, under an id of the run; predict: a"
+        " job that tries its model out, or predictions of a whole data set, under their id;"
+        " unfinished: what a process took that did not end its phase",
     )
     first_day: Day | None = Field(None, alias="from", description="first day, in UTC")
     last_day: Day | None = Field(None, alias="to", description="last day, in UTC, included")

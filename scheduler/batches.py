@@ -31,6 +31,7 @@ from scheduler.errors import (
 from scheduler.reading import key_of, parts_of
 from scheduler.records import Batch, DatasetState, Model, StoredDataset
 from scheduler.relating import LAYOUT
+from scheduler.settlement import Prices, bill_predictions
 from scheduler.sources import files_of, sources_of, tables_of
 from scheduler.store import Store
 
@@ -187,20 +188,23 @@ class Batches:
 
     def _finish(self, batch: Batch, key: str, result: Mapping[str, Any]) -> None:
         files = [one for one in self._artifacts.path(key).iterdir() if one.is_file()]
+        now, cost = self._clock(), Cost(**result["cost"])
+        prices = Prices.of(self._settings)
+        bill_predictions(batch, cost, end=now, store=self._store, prices=prices)
         try:
             self._store.finish_batch(
                 batch.id,
-                now=self._clock(),
+                now=now,
                 artifact=key,
                 n_rows=result["n_rows"],
                 n_bytes=sum(one.stat().st_size for one in files),
                 report=result["report"],
-                cost=Cost(**result["cost"]),
+                cost=cost,
             )
         except Conflict:  # deleted meanwhile
             self._artifacts.delete(key)
             return
-        cpu = result["cost"]["cpu_seconds"]
+        cpu = cost.cpu_seconds
         log.info("predictions %s: %d rows, %.2f CPU-seconds", batch.id, result["n_rows"], cpu)
 
     def _arguments(self, batch: Batch) -> dict[str, Any]:

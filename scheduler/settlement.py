@@ -35,7 +35,7 @@ from scheduler.pricing import (
     spans_of,
 )
 from scheduler.receipt import bill, priced, receipt, so_far
-from scheduler.records import Job, StoredDataset
+from scheduler.records import Batch, Job, StoredDataset
 from scheduler.records_schedules import Run
 from scheduler.store import Store
 from scheduler.store_outbox import calls_of
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-WORTH = "worth"
+WORTH, PREDICT = "worth", "predict"
 APPRAISED = (
     "Energy of the process that compared the new rows and labels with those known before, by the "
     "same meter as a job's, without the start of that process; gCO2e by the g/kWh as known when it "
@@ -268,6 +268,29 @@ def bill_appraisal(
         "intensity": intensity,
         "method": APPRAISED,
     }
+
+
+def bill_predictions(
+    batch: Batch, cost: Cost, *, end: datetime, store: Store, prices: Prices
+) -> None:
+    """Put what predicting a whole data set took into the ledger: phase ``predict``, under its id.
+
+    Written before the predictions are done, so that none are without it; a second time replaces
+    the first. The g/kWh are as known at `end`, and not looked up again.
+    """
+    cost = finite(cost)
+    begin = end - timedelta(seconds=cost.wall_seconds)
+    stretch = Stretch(phase=PREDICT, start=begin, end=end, cost=cost)
+    rates, zone = prices.rates_here(stretch, now=end)
+    lines = own_lines(
+        stretch,
+        rates,
+        zone=zone,
+        job_id=batch.id,
+        project_id=batch.project_id,
+        dataset_id=batch.dataset_id,
+    )
+    store.settle(batch.id, receipt=None, lines=lines, settle_at=None, now=end)
 
 
 def all_stretches(
