@@ -10,8 +10,10 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner, Result
 
 from api.cli import app
@@ -87,6 +89,19 @@ def test_every_verb_has_help_with_an_example(verb: str) -> None:
     result = frugal(*verb.split(), "--help")
     assert result.exit_code == 0
     assert f"frugal {verb}" in result.stdout
+
+
+def test_every_verb_takes_json() -> None:
+    def verbs(command: Any, name: str) -> Iterator[tuple[str, set[str]]]:
+        for one, below in getattr(command, "commands", {}).items():
+            yield from verbs(below, f"{name} {one}")
+        if not hasattr(command, "commands"):
+            yield name, {option for one in command.params for option in one.opts}
+
+    without = {
+        name for name, options in verbs(get_command(app), "frugal") if "--json" not in options
+    }
+    assert without == {"frugal serve"}
 
 
 def test_version() -> None:
