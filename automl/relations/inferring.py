@@ -106,7 +106,9 @@ def infer(
         if table.name in logs and "time" not in told and MESSAGE in table.data.column_names:
             told |= {"role": "log", "time_format": "order", "message": MESSAGE}
             why_so[""] = "it was read from a raw log"
-            why_so[".time"] = "a log without times: the order of its lines stands in for them"
+            why_so[".time_format"] = (
+                "a log without times: the order of its lines stands in for them"
+            )
         about[table.name] = told
         reasons += [
             {"field": f"tables.{table.name}{part}", "reason": one} for part, one in why_so.items()
@@ -148,6 +150,8 @@ def infer(
         if entity.times[cut_off] != "iso":
             spec["cut_off"]["time_format"] = entity.times[cut_off]
         reasons.append({"field": "cut_off", "reason": f"{cut_off} is a time of {entity.name}"})
+        why = f"the values of {cut_off} look like it"
+        reasons.append({"field": "cut_off.time_format", "reason": why})
     elif timed:
         questions.append("when is each entity to be predicted? Without a cut-off all is known")
     return Proposal(
@@ -328,7 +332,11 @@ def _other(
         about = {"role": "events", "time": name}
         if table.times[name] != "iso":
             about["time_format"] = table.times[name]
-        reasons = {"": "its rows have a time", ".time": f"rows are dated by {name}"}
+        reasons = {
+            "": "its rows have a time",
+            ".time": f"rows are dated by {name}",
+            ".time_format": f"the values of {name} look like it",
+        }
         if table.message is not None:
             about |= {"role": "log", "message": table.message}
             reasons[""] += ", and a column of text"
