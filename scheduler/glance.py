@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,7 @@ from scheduler.reading import LOOKED_AT_BYTES, WEAK_FORMATS
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from automl.data.options import ReadingLimits
+    from automl.data.options import ReadingLimits, ReadingOptions
     from automl.relations.objects import File
     from automl.relations.sources import EventFiles
 
@@ -22,6 +23,7 @@ MOST_FILES = 20
 # A text that is read from its beginning is read whole up to this.
 WHOLE_TEXT_BYTES = 2**26
 MOST_TRIES = 8
+LOG_NAME = re.compile(r"\.log(\.gz)?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,16 +75,26 @@ def glance(
 
     declared = ReadingOptions.from_json(options)
     some = spread(files, MOST_FILES if n_rows < whole_rows else len(files))
-    guessed = None
+    undeclared = declared.format is None and declared.log_format is None
+
+    def seen_as(chosen: ReadingOptions) -> tuple[EventFiles, pa.Table, int]:
+        read = EventFiles(some, table=table, options=chosen, limits=limits)
+        look = _of_parquet if read.is_parquet else _of_texts
+        return read, *look(read, n_rows)
+
+    guessed = log_format(some[0]) if undeclared and LOG_NAME.search(some[0].name) else None
     try:
-        read = EventFiles(some, table=table, options=declared, limits=limits)
-    except DataError:
-        guessed = None if declared.format or declared.log_format else log_format(some[0])
-        if guessed is None:
-            raise
-        declared = replace(declared, log_format=guessed)
-        read = EventFiles(some, table=table, options=declared, limits=limits)
-    rows, seen = _of_parquet(read, n_rows) if read.is_parquet else _of_texts(read, n_rows)
+        try:
+            read, rows, seen = seen_as(replace(declared, log_format=guessed or declared.log_format))
+        except DataError:
+            # Lines with commas may look like a table for a while.
+            guessed = log_format(some[0]) if undeclared and guessed is None else None
+            if guessed is None:
+                raise
+            read, rows, seen = seen_as(replace(declared, log_format=guessed))
+    except DataError as error:
+        error.table = error.table or table
+        raise
     n_bytes = sum(map(n_bytes_of, files))
     total = seen if len(some) == len(files) else int(seen * n_bytes / max(read.n_bytes, 1))
     total = max(total, rows.num_rows)

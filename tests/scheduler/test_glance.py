@@ -74,5 +74,11 @@ def test_lines_of_a_log_are_known_by_their_form(tmp_path: Path) -> None:
     assert (found.options, found.is_guessed) == ({"log_format": "hdfs"}, True)
     assert found.rows.num_rows == 200
     assert not look(tmp_path, log_format="hdfs").is_guessed
+    # One comma in each of the first lines: a table, until there is one more.
+    (tmp_path / "a.log").rename(tmp_path / "a.txt")
+    lines = line.replace("blk", "a, blk") * 200 + line.replace("blk", "a, b, blk") * 100
+    (tmp_path / "a.txt").write_text(lines)
+    found = look(tmp_path, n_rows=300)
+    assert (found.options, found.rows.num_rows) == ({"log_format": "hdfs"}, 300)
     with pytest.raises(DataError):
         look(tmp_path, format="csv")
