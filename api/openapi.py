@@ -106,6 +106,7 @@ def _schemas() -> Json:
         (schemas_schedules.PromoteRequest, "validation"),
         (schemas.RowsRequest, "validation"),
         (schemas_relations.AssembleRequest, "validation"),
+        (schemas_relations.VersionRequest, "validation"),
         (schemas_inferring.InferRequest, "validation"),
         (schemas_open_inference.OpenInferRequest, "validation"),
         (schemas_open_inference.Live, "serialization"),
