@@ -11,7 +11,6 @@ from scheduler.artifacts import ArtifactStore
 from scheduler.child import call
 from scheduler.clock import Clock
 from scheduler.config import Settings
-from scheduler.fresh import identity_of, parts_before
 from scheduler.reading import key_of, parts_of
 from scheduler.records import Model, StoredDataset
 from scheduler.records_schedules import Run
@@ -71,6 +70,8 @@ def _then(dataset: StoredDataset, at: int, series: Sequence[StoredDataset]) -> d
     if dataset.spec is None:
         return {"n_parts": at + 1}
     then = series[at]
+    from scheduler.fresh import identity_of  # it knows numpy, which the service does not
+
     return {"dataset": then.id, "identity": identity_of(dataset, then)}
 
 
@@ -120,6 +121,8 @@ def appraised(
 
     Counted from what was `judged` last, by `since_judged`, or else from the champion's training.
     """
+    from scheduler.fresh import parts_before  # as above
+
     before = judged or late["before"]
     parts = parts_of(store.versions_of(dataset.project_id, dataset.id), artifacts)
     about = {"key": late["labels"]["key"], "target": late["labels"]["target"]}
