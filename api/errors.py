@@ -141,6 +141,7 @@ CODE_OF_STATUS = {
     503: "unavailable",
 }
 RETRY_AFTER_SECONDS = {429: 30, 503: 5}
+NO_SUCH = "there is no such "
 NOT_FOUND = "there is no such record in this project"
 NO_PAGE = "there is no such page; /openapi.json lists those there are"
 
@@ -199,7 +200,11 @@ def _frugal_error(error: FrugalError) -> Response:
     status = status_of(error)
     if status == 404 and not isinstance(error, DataError):
         # The same bytes for an id of another project and for one that never was.
-        return problem(404, "not_found", NOT_FOUND)
+        said = str(error)
+        detail = f"{said} in this project" if said.startswith(NO_SUCH) else NOT_FOUND
+        field = error.field if isinstance(error, scheduler_errors.UnknownRecord) else None
+        items = [{"in": "body", "field": field, "code": "not_found", "detail": detail}]
+        return problem(404, "not_found", detail, errors=items if field else None)
     if status == 500:
         log.error("answered 500: %s, code %s", type(error).__name__, error.code)
     where: dict[str, Any] = {}
@@ -235,11 +240,14 @@ def _place(field: str) -> str:
 
 @contextlib.contextmanager
 def about(field: str) -> Iterator[None]:
-    """Name the field that a DataError is about, where whoever raises it cannot know."""
+    """Name the field that an error is about, where whoever raises it cannot know."""
     try:
         yield
     except DataError as error:
         error.details.setdefault("field", field)
+        raise
+    except scheduler_errors.UnknownRecord as error:
+        error.field = error.field or field
         raise
 
 

@@ -13,21 +13,19 @@ from typing import Any
 from apiflask import APIBlueprint
 from flask import request
 
-from api.card import ANOMALY_RANKING
 from api.context import actor, now, parts, project_id
 from api.datasets import ready
 from api.declared import completed
-from api.errors import BadRequest
+from api.errors import BadRequest, about
 from api.pagination import cursor
 from api.plans import check_zone, planned
 from api.schemas import JobsQuery, SubmitHeaders
 from api.schemas_answers import JobAnswer, JobsAnswer, JsonObject
 from api.schemas_jobs import JobRequest
-from automl.errors import DataError
-from scheduler.errors import UnknownRecord
+from api.starting import started, started_from
 from scheduler.plan import NOW, Plan
 from scheduler.planning import placed
-from scheduler.records import Job, JobState, Model, StoredDataset
+from scheduler.records import Job, JobState, StoredDataset
 from scheduler.settlement import bill_so_far
 from scheduler.webhooks import checked_url
 
@@ -81,9 +79,10 @@ def _admit(asked: JsonObject, key: str | None, *, said: Collection[str]) -> Job:
     if asked["webhook"] is not None:
         checked_url(asked["webhook"], parts().settings.webhook_hosts)
     check_zone(asked["when"])
-    dataset = ready(store.get_dataset(project_id(), asked["dataset"]))
+    with about("dataset"):
+        dataset = ready(store.get_dataset(project_id(), asked["dataset"]))
     asked = completed(asked, dataset, said=said)
-    model = None if asked["warm_start_from"] is None else _named(asked["warm_start_from"])
+    model = started_from(asked)
     admission = parts().ingestor.admit(asked, dataset)
     if dataset.spec is not None and asked["target"] is None:
         admission["warnings"] = [*admission.get("warnings", ()), TABLES_UNUSED]
@@ -109,71 +108,6 @@ def _admit(asked: JsonObject, key: str | None, *, said: Collection[str]) -> Job:
         max_queued=parts().settings.max_queued_jobs,
         actor=actor(),
     )
-
-
-def _named(reference: str) -> Model:
-    """The model of a name or id. Raises UnknownRecord, Gone and Conflict as `get_model`."""
-    name, _, version = reference.partition("/")
-    store = parts().store
-    try:
-        return store.get_model(project_id(), name, version=int(version) if version else None)
-    except UnknownRecord:
-        model = store.model_by_id(project_id(), name)
-        if version and model.version != int(version):
-            raise
-        return model
-
-
-def started(
-    admission: JsonObject, asked: JsonObject, *, dataset: StoredDataset, model: Model
-) -> JsonObject:
-    """The admission of a job that starts from a model, which it says in a warning if need be.
-
-    Raises
-    ------
-    DataError
-        ``missing_columns``: the model reads columns that the job would not learn from;
-        ``not_a_champion``: it was trained without labels.
-    """
-    card = model.card
-    if card.get("kind") == ANOMALY_RANKING:
-        raise DataError(
-            f"model {model.name!r} was trained without labels: there is nothing to start from",
-            code="not_a_champion",
-            details={"field": "warm_start_from"},
-        )
-    if dataset.spec is not None or card.get("feature_groups") is not None:
-        raise DataError(
-            "a search on several tables chooses its features anew: it starts from no model",
-            code="not_supported",
-            details={"field": "warm_start_from"},
-        )
-    roles = ("target", "time_column", "group_column", "weight_column")
-    left_out = {asked.get(role) for role in roles} | set(asked.get("exclude") or ())
-    left_out |= {entry["column"] for entry in admission.get("excluded", ())}
-    columns = [one["name"] for one in (dataset.profile or {}).get("columns", ())]
-    offered = {name for name in columns if name not in left_out}
-    read = [one["name"] if isinstance(one, dict) else one for one in card.get("columns", ())]
-    absent = [name for name in read if name not in offered]
-    if absent:
-        why = "is not in the data" if absent[0] not in columns else "is left out of this job"
-        raise DataError(
-            f"model {model.name!r} to start from reads {len(absent)} column(s) that this job does "
-            f"not learn from; the first, {absent[0]!r}, {why}",
-            code="missing_columns",
-            column=absent[0],
-            details={"columns": absent},
-        )
-    same = (card.get("target"), card.get("positive")) == (asked["target"], asked["positive"])
-    warnings = [*admission.get("warnings", ())]
-    if not same:
-        told = (
-            f"model {model.name!r} was trained on another target or another value of it: only its "
-            "configurations are taken over"
-        )
-        warnings.append({"code": "other_target", "detail": told})
-    start = {"id": model.id, "name": model.name, "version": model.version, "same_target": same}
-    return {**admission, "warnings": warnings, "start": start}
 
 
 def _accepted(job: Job, *, replayed: bool) -> Any:

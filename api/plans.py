@@ -12,11 +12,13 @@ from api.datasets import ready
 from api.declared import completed
 from api.errors import about
 from api.schemas_plans import PlanAnswer, PlanRequest, ZoneAnswer, ZonesAnswer
+from api.starting import started, started_from
 from automl.errors import DataError
 from scheduler import planning
 from scheduler.carbon.typical import Intensity, yearly_mean
 from scheduler.carbon.zones import Zone, known_zone, zones
 from scheduler.plan import Plan
+from scheduler.webhooks import checked_url
 
 plans = APIBlueprint("plans", __name__, url_prefix="/v1", tag="Plans")
 
@@ -24,7 +26,7 @@ plans = APIBlueprint("plans", __name__, url_prefix="/v1", tag="Plans")
 @plans.post("/plans")
 @plans.input(PlanRequest, location="json")
 @plans.output(PlanAnswer)
-@plans.doc(operation_id="createPlan", responses={409: "The data set is not READY"})
+@plans.doc(operation_id="createPlan", responses={409: "The data set is not READY", 410: "Deleted"})
 def create(json_data: PlanRequest) -> Any:
     """Say when a job would run, without submitting it.
 
@@ -32,11 +34,17 @@ def create(json_data: PlanRequest) -> Any:
     what waiting saves and what it saves at worst.
     """
     asked = json_data.model_dump(mode="json")
+    if asked["webhook"] is not None:
+        checked_url(asked["webhook"], parts().settings.webhook_hosts)
+    model = started_from(asked)
     if asked["dataset"] is not None:
-        dataset = ready(parts().store.get_dataset(project_id(), asked["dataset"]))
+        with about("dataset"):
+            dataset = ready(parts().store.get_dataset(project_id(), asked["dataset"]))
         if dataset.spec is not None:
             asked = completed(asked, dataset, said=json_data.model_fields_set)
         admission = parts().ingestor.admit(asked, dataset)
+        if model is not None:
+            admission = started(admission, asked, dataset=dataset, model=model)
     else:
         counts = {name: asked[name] for name in ("n_rows", "n_positive", "n_columns")}
         admission = {"expected": parts().ingestor.expect(asked, **counts)}

@@ -10,6 +10,7 @@ from flask import Response, send_file
 from api.auth import produces
 from api.context import now, parts, project_id
 from api.datasets import ready
+from api.errors import about
 from api.models import model_of
 from api.pagination import cursor
 from api.schemas import ModelQuery, PageQuery
@@ -37,7 +38,8 @@ def create(name: str, json_data: PredictionsRequest, query_data: ModelQuery) -> 
     single prediction. The file goes when the data set is deleted.
     """
     model = model_of(name, query_data)
-    dataset = ready(parts().store.get_dataset(project_id(), json_data.dataset))
+    with about("dataset"):
+        dataset = ready(parts().store.get_dataset(project_id(), json_data.dataset))
     batch = parts().batches.begin(model, dataset, form=json_data.format, now=now())
     return BatchAnswer.of(batch, model), 202, {"Location": f"/v1/predictions/{batch.id}"}
 

@@ -8,9 +8,10 @@ from automl.errors import DataError, FrugalError
 
 
 class UnknownRecord(FrugalError, LookupError):
-    """There is no such record in this project."""
+    """There is no such record in this project; `field` of the request named it, if any did."""
 
     code = "not_found"
+    field: str | None = None
 
 
 class Gone(FrugalError):

@@ -51,7 +51,8 @@ def test_problems(
 
 def test_a_path_that_is_none_is_not_called_a_record(site: Site) -> None:
     assert "no such page" in site.get("/v3/jobs").json["detail"]
-    assert "no such record" in site.get("/v1/jobs/" + "0" * 32).json["detail"]
+    detail = site.get("/v1/jobs/" + "0" * 32).json["detail"]
+    assert detail == "there is no such job in this project"
 
 
 def test_no_positive_value_is_said_in_words(site: Site) -> None:

@@ -269,6 +269,25 @@ def test_what_a_job_would_be_refused_for_refuses_its_plan(site: Site) -> None:
     assert site.post("/v1/plans", json=body, secret=secret).status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("more", "status", "field"),
+    [
+        ({"warm_start_from": "nobody"}, 404, "warm_start_from"),
+        ({"dataset": "0" * 32}, 404, "dataset"),
+        ({"webhook": "http://169.254.169.254/latest"}, 422, "webhook"),
+    ],
+)
+def test_a_plan_and_its_job_are_refused_alike(
+    site: Site, more: dict[str, Any], status: int, field: str
+) -> None:
+    body = {"dataset": site.upload(), "target": "y", **more}
+    answers = [site.post(path, json=body) for path in ("/v1/plans", "/v1/jobs")]
+    for answer in answers:
+        assert answer.status_code == status, answer.text
+        assert answer.json["errors"][0]["field"] == field
+    assert answers[0].json == answers[1].json
+
+
 def test_without_a_forecast_it_runs_at_once_and_says_so(site: Site, dip: Dip) -> None:
     dip.fails = True
     told = site.post("/v1/plans", json={**COUNTS, "when": LOW}).json
