@@ -56,7 +56,7 @@ def show(job_id: str, query_data: LeaderboardQuery) -> Any:
         grams_per_kwh=reader.intensity.grams_per_kwh,
         intensity_source=reader.intensity.text,
         zone=reader.intensity.zone,
-        use=use_text(job.request),
+        use=reader.use,
         tables=(job.result or {}).get("tables"),
     )
 
@@ -74,6 +74,7 @@ class _Reader:
         labelled = job.request.get("target") is not None
         self.metric = SCORE_NAMES.get(asked, asked) if labelled else None
         self.intensity = job_intensity(job, parts().settings.zone)
+        self.use = use_text(job.request)
         self.front = frozenset(_front(job))
         self.lifetimes = dict((job.result or {}).get("lifetimes") or {})
         self.picks = dict((job.result or {}).get("picks") or {})
@@ -100,6 +101,7 @@ class _Reader:
                 front=self.front,
                 picks=self.picks,
                 lifetime=self.lifetimes.get(str(trial.number)),
+                use=self.use,
             )
             for trial in trials
             if trial.trial is not None

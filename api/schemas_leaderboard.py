@@ -32,13 +32,18 @@ class LeaderboardRow(Answer):
     joules: float = Field(description="as measured in this run")
     expected_joules: float = Field(description="as the catalog expects: what choices are made by")
     gco2e: float | None = Field(description="at the answer's grams_per_kwh")
-    predict_joules: float | None = Field(description="per 1,000 rows")
+    predict_joules: float | None = Field(
+        description="per 1,000 rows, as this trial's models took on its validation rows, encoding "
+        "not counted; the receipt's predict_per_1000_rows is the finished model's, encoding "
+        "included, and a lifetime's use is by what the catalog expects"
+    )
     row_milliseconds: float | None = Field(
         description="CPU time to predict one row alone, by one of its models, encoding not counted"
     )
     lifetime: JsonObject | None = Field(
         description="expected joules and grams of CO2e of its search, refit, use and retrains, as "
-        "the objective describes its use: the cost axis of the front"
+        "the objective describes its use, which `use` says in words: the cost axis of the front. "
+        "Not the whole search, which the card's lifetime has"
     )
     peak_memory_bytes: int | None
     front: bool
@@ -55,6 +60,7 @@ class LeaderboardRow(Answer):
         front: frozenset[int],
         picks: dict[str, int],
         lifetime: Mapping[str, float] | None = None,
+        use: str | None = None,
     ) -> LeaderboardRow:
         trial = stored.trial
         if trial is None:
@@ -77,7 +83,7 @@ class LeaderboardRow(Answer):
             gco2e=None if grams_per_kwh is None else trial.cost.grams(grams_per_kwh),
             predict_joules=trial.predict_joules,
             row_milliseconds=trial.details.get("row_milliseconds"),
-            lifetime=None if lifetime is None else _lifetime(lifetime, grams_per_kwh),
+            lifetime=None if lifetime is None else _lifetime(lifetime, grams_per_kwh, use),
             peak_memory_bytes=trial.peak_memory_bytes,
             front=trial.number in front,
             picks=sorted(name for name, number in picks.items() if number == trial.number),
@@ -85,8 +91,10 @@ class LeaderboardRow(Answer):
         )
 
 
-def _lifetime(joules: Mapping[str, float], grams_per_kwh: float | None) -> JsonObject:
-    found: JsonObject = {"joules": dict(joules), "gco2e": None}
+def _lifetime(
+    joules: Mapping[str, float], grams_per_kwh: float | None, use: str | None
+) -> JsonObject:
+    found: JsonObject = {"joules": dict(joules), "gco2e": None, "use": use}
     if grams_per_kwh is not None:
         found["gco2e"] = {name: j / JOULES_PER_KWH * grams_per_kwh for name, j in joules.items()}
     return found

@@ -107,6 +107,7 @@ def test_a_job_of_another_zone_has_that_zones_grams_everywhere(site: Site) -> No
         assert told["intensity_source"] == source
         assert told["use"].startswith("Nobody declared a use: one scoring of 3 rows")
     assert answer["items"][0]["lifetime"]["gco2e"]["use"] == pytest.approx(31.0)
+    assert answer["items"][0]["lifetime"]["use"] == answer["use"]
     assert picks["items"][0]["gco2e"] == pytest.approx((3.6e6 + 6) / 3.6e6 * 31)
 
 
