@@ -6,13 +6,16 @@ import contextlib
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import fields
+from enum import StrEnum
 from pathlib import Path
-from typing import IO, Annotated, Any
+from typing import IO, Annotated, Any, TypeVar
 
 import typer
 
 from api.cli_shared import read_object, read_text
 from api.whole_file import whole_file
+
+FormT = TypeVar("FormT", bound=StrEnum)
 
 Option = Annotated[
     list[str] | None,
@@ -70,6 +73,23 @@ def check_there(
     else:
         return
     raise typer.BadParameter(f"{str(data)!r} {what}", param_hint=hint)
+
+
+def form_of(out: Path | None, default: FormT) -> FormT:
+    """How a file is written, by its name; without one, or one without an ending, the default.
+
+    Raises BadParameter for another ending.
+    """
+    if out is None or not out.suffix:
+        return default
+    forms = list(type(default))
+    for form in forms:
+        if out.suffix.lower() == f".{form.value}":
+            return form
+    known = ", ".join(f".{form.value}" for form in forms)
+    raise typer.BadParameter(
+        f"{out.name!r} ends in none of {known}: say --format", param_hint="--out"
+    )
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli_files import check_there, destination
+from api.cli_files import check_there, destination, form_of
 from api.cli_options import spread
 from api.cli_service import At, service
 from api.cli_shared import complain
@@ -74,7 +74,7 @@ def predict(
 
     In the order of the rows, any number of them. What is odd about the rows is said on stderr.
     """
-    form = Form.json if as_json else form or _form_of(out)
+    form = Form.json if as_json else form or form_of(out, Form.csv)
     if form is Form.parquet and out is None and sys.stdout.isatty():
         raise typer.BadParameter("Parquet is not for a terminal: say --out", param_hint="--format")
     from api.client_jobs import is_id
@@ -125,12 +125,6 @@ _ACCEPT = {
     Form.parquet: "application/vnd.apache.parquet",
     Form.json: "application/json",
 }
-
-
-def _form_of(out: Path | None) -> Form:
-    if out is not None and out.suffix == ".parquet":
-        return Form.parquet
-    return Form.json if out is not None and out.suffix == ".json" else Form.csv
 
 
 class _Writer:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from api.cli_files import destination
+from api.cli_files import destination, form_of
 from api.cli_jobs import Id, job_id
 from api.cli_options import spread
 from api.cli_service import Answer, At, asks, service
@@ -104,7 +104,7 @@ def report(
     What was read and what was not, what it took, emitted and saved, how sure that is, and which
     points of the public checklists it answers. HTML is one file that can be printed and sent.
     """
-    form = Form.json if as_json else form or _form_of(out)
+    form = Form.json if as_json else form or form_of(out, Form.md)
     machine = (embodied_kg, lifespan_years, cores)
     if None in machine and machine != (None, None, None):
         raise typer.BadParameter("--embodied-kg, --lifespan-years and --cores go together")
@@ -129,8 +129,3 @@ def report(
             file.flush()
     if out is not None:
         typer.secho(f"{out}: {len(text.encode()):,} bytes", dim=True, err=True)
-
-
-def _form_of(out: Path | None) -> Form:
-    known = {".html": Form.html, ".htm": Form.html, ".json": Form.json}
-    return Form.md if out is None else known.get(out.suffix.lower(), Form.md)

@@ -23,6 +23,10 @@ def whole_file(path: Path) -> Iterator[IO[bytes]]:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not path.parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "No such folder", str(path.parent))
+    if path.exists() and not path.is_file():  # a device or a pipe, which nothing may replace
+        with path.open("wb") as file:
+            yield file
+        return
     partial = path.with_name(f"{path.name}.part")
     try:
         with partial.open("wb") as file:

@@ -123,6 +123,7 @@ def test_a_folder_of_tables_is_put_together(
         (("0" * 32, "--json", "-o", "x.json"), "say --out"),
         (("0" * 32, "-o", "x.csv", "--reasons", "2"), "without reasons"),
         (("nowhere.csv",), "is no file"),
+        (("{tmp}/rows.csv", "-o", "scores.xlsx"), "none of .csv, .parquet, .json"),
     ],
 )
 def test_wrong_usage_says_what_is_right(

@@ -51,10 +51,12 @@ def test_a_report_with_the_making_of_the_machine(frugal: Any) -> None:
         (("customers-y", "--version", "7"), 4, "not_found"),
         (("last", "--version", "1"), 2, "name its model"),
         (("last", "--cores", "8"), 2, "go together"),
+        (("last", "-o", "a.pdf"), 2, "'a.pdf' ends in none of"),
+        (("last", "-o", "/dev/null"), 0, ""),
         (("last", "-o", "{tmp}/nowhere/a.md"), 2, "nowhere"),
     ],
 )
-def test_what_there_is_no_report_of(
+def test_what_comes_of_odd_wishes(
     frugal: Any, tmp_path: Path, arguments: tuple[str, ...], status: int, words: str
 ) -> None:
     given = [one.format(tmp=tmp_path) for one in arguments]
