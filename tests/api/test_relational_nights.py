@@ -168,8 +168,9 @@ def newest(site: Site, base: str) -> dict[str, Any]:
 
 
 def append(site: Site, dataset: str, frame: pd.DataFrame) -> None:
+    last = newest(site, dataset)["id"]
     answer = site.post(
-        f"/v1/datasets/{dataset}/versions", data=frame_csv(frame), content_type="text/csv"
+        f"/v1/datasets/{last}/versions", data=frame_csv(frame), content_type="text/csv"
     )
     assert answer.status_code == 201, answer.text
     assert ready(site, answer.json["id"])["state"] == "READY"
@@ -242,7 +243,27 @@ def test_nights_of_a_champion_of_several_tables(site: Site, people_id: str, base
     assert site.get("/v1/models/clinic").json["version"] == 2
     assert newest(site, base)["id"] == grown["id"]
     broken.unlink()
-    assert night(site, schedule)["state"] == "SKIPPED"
+
+    # Patients whose labels come later, by key: to the series, whatever version it is at.
+    people, visits = clinic(N_BASE + N_MORE, N_BASE + N_MORE + 12, seed=3, turned=True)
+    append(site, people_id, people.assign(bad=pd.array([None] * 12, dtype="Int64")))
+    put(site, "visits/3.csv", visits)
+    run = night(site, schedule)
+    assert run["state"] == "SKIPPED", run
+    numbers = run["decision"]["numbers"]
+    assert (numbers["n_new_rows"], numbers["n_new_labels"]) == (12, 0)
+    third = newest(site, base)
+    assert (third["version"], third["n_rows"]) == (3, N_BASE + N_MORE + 12)
+    labels = [
+        {"key": key, "label": int(y)} for key, y in zip(people["id"], people["bad"], strict=True)
+    ]
+    answer = site.post("/v1/models/clinic/outcomes", json={"outcomes": labels})
+    assert (answer.status_code, answer.json["n_unknown_keys"]) == (201, 0), answer.text
+    run = night(site, schedule)
+    assert run["state"] == "SKIPPED", run
+    numbers = run["decision"]["numbers"]
+    assert (numbers["n_new_rows"], numbers["n_new_labels"]) == (12, 12)
+    assert newest(site, base)["id"] == third["id"]
 
 
 @pytest.mark.slow
