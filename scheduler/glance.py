@@ -136,8 +136,9 @@ def _of_parquet(read: EventFiles, n_rows: int, *, runs: int = 20) -> tuple[pa.Ta
     """Runs of neighbours, and how many rows the files have."""
     import pyarrow as pa
 
+    from automl.relations.parquet import conformed, opened
     from automl.relations.reading import plain
-    from automl.relations.sources import BATCH_ROWS, conformed, opened
+    from automl.relations.sources import BATCH_ROWS
 
     total = read.expected_rows
     wanted = [(0, total)]

@@ -22,9 +22,10 @@ from automl.relations.events import Counts, EventRows, event_rows
 from automl.relations.layout import TableLayout
 from automl.relations.objects import File
 from automl.relations.order import combined, sorting
+from automl.relations.parquet import TEXTS, conformed, opened
 from automl.relations.partial import file_at, sources_of, write_subjects
 from automl.relations.relating import Pieces
-from automl.relations.sources import TEXTS, EventFiles, conformed, opened
+from automl.relations.sources import EventFiles
 from automl.relations.spill import Rows
 from automl.relations.tables import Integers
 

@@ -6,13 +6,11 @@ The files may be raw logs, and may lie in object storage.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from automl.data import delimited, jsonlines, loglines
 from automl.data.columns import ARROW, ColumnPlan, Widening, misfit_error, share_tokens
@@ -20,16 +18,15 @@ from automl.data.dialect import Dialect
 from automl.data.formats import Format, detect
 from automl.data.options import ReadingLimits, ReadingOptions
 from automl.errors import DataError
-from automl.relations.objects import File, ObjectFile, n_bytes_of, told
+from automl.relations.objects import File, ObjectFile, n_bytes_of
+from automl.relations.parquet import conformed, opened
 from automl.relations.reading import described, plain, plain_type
 
 BATCH_ROWS = 131_072
-FROM_STORAGE = "AWS Error"  # in what the storage is said to have answered
 MOST_RESTARTS = 24
 ENDINGS = (".parquet", ".csv", ".tsv", ".txt", ".jsonl", ".ndjson", ".gz", ".log")
 READERS: dict[str, Any] = {"csv": delimited, "jsonl": jsonlines, "log": loglines}
 SAMPLE_BYTES = 2**20
-TEXTS = pa.dictionary(pa.int32(), pa.string())
 
 
 def files_of(source: File | Sequence[File]) -> list[File]:
@@ -258,51 +255,6 @@ class EventFiles:
         )
 
 
-@contextmanager
-def opened(path: File, *, schema: pa.Schema | None = None) -> Iterator[pq.ParquetFile]:
-    """A Parquet file; texts of the schema are read as dictionaries.
-
-    Of an object only the ranges are asked for that are read, neighbours in one request.
-
-    Raises
-    ------
-    DataError
-        ``corrupt_parquet``; of an object also what `ObjectFile.at_random` and `told` raise.
-    """
-    if not isinstance(path, ObjectFile):
-        with _parquet_file(path, path.name, schema, ahead=False) as file:
-            yield file
-        return
-    with (
-        path.at_random() as found,
-        told(path.uri),
-        _parquet_file(found, path.name, schema, ahead=True) as file,
-    ):
-        yield file
-
-
-def _parquet_file(
-    source: Path | pa.NativeFile, name: str, schema: pa.Schema | None, *, ahead: bool
-) -> pq.ParquetFile:
-    texts = [one.name for one in schema if pa.types.is_string(one.type)] if schema else []
-    try:
-        return pq.ParquetFile(
-            source,
-            read_dictionary=texts,
-            buffer_size=0 if ahead else 2**20,
-            pre_buffer=ahead,
-            thrift_string_size_limit=2**26,
-            thrift_container_size_limit=2**22,
-            arrow_extensions_enabled=False,
-        )
-    except (pa.ArrowException, OSError, EOFError) as error:
-        if FROM_STORAGE in str(error):
-            raise
-        raise DataError(
-            f"the Parquet file '{name}' is damaged or cut short", code="corrupt_parquet"
-        ) from None
-
-
 def detected(path: File, *, options: ReadingOptions, limits: ReadingLimits) -> Format:
     """The format of a file by its first bytes; a log is one because it is declared to be.
 
@@ -317,20 +269,6 @@ def detected(path: File, *, options: ReadingOptions, limits: ReadingLimits) -> F
     if form.name == "parquet":
         raise DataError("the file is Parquet, not a log as declared", code="unsupported_format")
     return Format(name="log", compressed=form.compressed)
-
-
-def conformed(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    """A table with the types of a schema; texts may stay dictionaries."""
-    columns = []
-    for field in schema:
-        column = table[field.name]
-        if pa.types.is_dictionary(column.type) and pa.types.is_string(field.type):
-            columns.append(column if column.type == TEXTS else column.cast(TEXTS))
-            continue
-        if pa.types.is_date(column.type):
-            column = column.cast(pa.timestamp("us"))
-        columns.append(column if column.type == field.type else column.cast(field.type, safe=False))
-    return pa.table(columns, names=schema.names)
 
 
 def _rows_of(path: File, form: Format) -> float:
