@@ -227,6 +227,12 @@ def _windows(spec: Json, form: Mapping[str, str], changed: Mapping[str, str]) ->
     if say["label"]:
         found["label"] = say["label"]
     spec["windows"] = found
+    if {"made", "windows.table"} & set(changed) and say["table"] in spec["tables"]:
+        # Its rows belong to what is made of them.
+        made_from = dict(_part(spec["tables"], say["table"]))
+        spec["tables"][say["table"]] = {
+            name: one for name, one in made_from.items() if name not in ("to", "orphans")
+        }
     if "made" not in changed:
         return
     for name in ("key", "target", "entities"):  # the windows tell them

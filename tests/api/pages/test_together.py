@@ -286,14 +286,15 @@ def test_entities_are_made_from_a_series_or_a_log(
     site: Site, proposed: str, made: list[Any], change: dict[str, str], windows: dict[str, Any]
 ) -> None:
     form = form_of(open_page(site, proposed).text)
-    more = {"windows.table": "paid", "tables.loan.out": "on", "tables.paid.to_table": ""}
+    more = {"windows.table": "paid", "tables.loan.out": "on"}
     answer = visit(site, "POST", PAGE, data={**form, **change, **more, "do": "make"})
     assert answer.status_code == 303, answer.text
     assert made[0]["windows"] == {"table": "paid", **windows}
     assert set(made[0]["tables"]) == {"paid"}
     assert made[0]["cut_off"] == {}
     assert "target" not in made[0]
-    assert "key" not in {k for k in made[0] if k == "key"}
+    assert "key" not in made[0]
+    assert "to" not in made[0]["tables"]["paid"]  # its rows belong to what is made of them
 
 
 def test_one_table_alone_may_hold_the_windows(
