@@ -23,7 +23,7 @@ from werkzeug.exceptions import (
 )
 
 from api.roles import Forbidden
-from api.wording import said
+from api.wording import field_of, said
 from automl.errors import BudgetExhausted, DataError, FrugalError, MeterUnavailable
 from scheduler import errors as scheduler_errors
 
@@ -268,7 +268,7 @@ def invalid(error: ValidationError, *, location: str) -> Response:
     items = [
         {
             "in": "body" if location == "json" else location,
-            "field": ".".join(str(part) for part in item["loc"])[:200],
+            "field": field_of(item["loc"])[:200],
             "code": item["type"],
             "detail": said(item, location=location)[:200],
         }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 # By pydantic's type of error; whatever is not here is said in pydantic's own words.
@@ -25,6 +26,16 @@ _WORDS = {
     "missing": "it is needed",
     "extra_forbidden": "there is no such field",
 }
+PYDANTIC_MISSING = "Field required"
+_MODEL = "small letters, digits, '-', '_' and '.', at most 100, the first a letter or digit"
+# Of fields whose pattern is not for people to read.
+PATTERNS: Mapping[str | int, str] = {
+    "model": f"it must be {_MODEL}",
+    "warm_start_from": f"it must be the name of a model ({_MODEL}), or a name/version or an id",
+}
+ALTERNATIVE = re.compile(
+    r"(constrained|function|lax-or-strict|json-or-python)-|(list|dict|literal)\["
+)
 UNKNOWN_PARAMETER = "there is no such query parameter here"
 
 
@@ -36,4 +47,19 @@ def said(error: Mapping[str, Any], *, location: str) -> str:
     """
     if error["type"] == "extra_forbidden" and location == "query":
         return UNKNOWN_PARAMETER
+    if error["type"] == "missing" and error["msg"] != PYDANTIC_MISSING:
+        return str(error["msg"])  # a check of ours that says what else is needed, and what for
+    if error["type"] == "string_pattern_mismatch":
+        return PATTERNS.get(error["loc"][-1], str(error["msg"]))
     return _WORDS.get(error["type"], str(error["msg"]))
+
+
+def field_of(place: Sequence[str | int]) -> str:
+    """A place as a dotted path, without pydantic's names of the alternatives it tried.
+
+    >>> field_of(("positive", "constrained-str")), field_of(("exclude", 3))
+    ('positive', 'exclude.3')
+    """
+    return ".".join(
+        str(part) for part in place if not (isinstance(part, str) and ALTERNATIVE.match(part))
+    )

@@ -55,6 +55,24 @@ def test_a_path_that_is_none_is_not_called_a_record(site: Site) -> None:
     assert detail == "there is no such job in this project"
 
 
+@pytest.mark.parametrize(
+    ("more", "field", "words"),
+    [
+        ({"gap": 10}, "gap", "a gap needs time_column"),
+        ({"positive": {"a": 1}}, "positive", "text"),
+        ({"model": "My Model"}, "model", "small letters"),
+        ({"warm_start_from": "My Model"}, "warm_start_from", "name/version"),
+    ],
+)
+def test_a_field_is_named_as_it_was_sent_and_what_it_lacks_in_words(
+    site: Site, more: dict[str, Any], field: str, words: str
+) -> None:
+    answer = site.submit(**more)
+    assert answer.status_code == 422
+    assert answer.json["errors"][0]["field"] == field
+    assert words in answer.json["errors"][0]["detail"]
+
+
 def test_no_positive_value_is_said_in_words(site: Site) -> None:
     answer = site.submit(positive=[])
     assert answer.status_code == 422
