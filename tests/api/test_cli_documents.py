@@ -90,6 +90,7 @@ def test_the_exit_codes_of_the_page_are_those_of_the_help() -> None:
 
 @pytest.mark.slow
 @pytest.mark.server
+@pytest.mark.timeout(600)  # each of some twenty commands starts a service of its own
 def test_the_commands_work_as_written(folder: Path, environment: dict[str, str]) -> None:
     shown = bash(snippet(COMMANDS, "run", "sh"), folder, environment)
     assert "Leaderboard" in shown
