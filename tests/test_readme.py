@@ -223,12 +223,17 @@ def test_the_main_job_in_python_works_as_written(
 
 def test_what_the_how_tos_say_is_a_request() -> None:
     from api.schemas_jobs import JobRequest
+    from api.schemas_relations import TableBody
 
-    told = blocks((ROOT / "docs" / "how-to.md").read_text(), "json")
+    told = [json.loads(one) for one in blocks((ROOT / "docs" / "how-to.md").read_text(), "json")]
     assert len(told) > 5
     for block in told:
-        asked = {"dataset": "d" * 32, "target": "y", **json.loads(block)}
-        JobRequest.model_validate_json(json.dumps(asked))
+        tables = [one for one in block.values() if isinstance(one, dict) and "role" in one]
+        for table in tables:  # of a spec
+            TableBody.model_validate_json(json.dumps(table))
+        if not tables:
+            asked = {"dataset": "d" * 32, "target": "y", **block}
+            JobRequest.model_validate_json(json.dumps(asked))
 
 
 @pytest.mark.server
