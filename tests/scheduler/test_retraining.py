@@ -248,7 +248,7 @@ def test_a_file_that_cannot_be_read_in_fails_its_night_and_is_read_once(
     def spoilt(*_: Any) -> None:
         raise DataError("row 27: a quote is never closed", code="unreadable")
 
-    monkeypatch.setattr(nights.ingestor, "_finish", spoilt)
+    monkeypatch.setattr(nights.ingestor._readings, "_finish", spoilt)
     nights.now = nights.store.get_schedule(nights.project, schedule.id).next_at
     for _ in range(3):
         nights.retraining.due(nights.now)
