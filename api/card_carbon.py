@@ -30,7 +30,7 @@ def carbon_lines(card: Mapping[str, Any]) -> Iterator[str]:
         told = (card.get("energy") or {}).get("uncertainty") or uncertainty_of(meter)
         yield f"Energy by the meter {meter} ({METHOD.get(meter, 'a counter')}). {told}"
     if intensity.get("grams_per_kwh") is not None:
-        yield intensity_line(intensity)
+        yield f"Carbon intensity: {intensity_line(intensity)}"
         yield (
             "gCO2e = kWh x the intensity of its hour; what 1,000 predictions emit is told at the "
             "mean. The receipt of its job has each phase."
@@ -51,7 +51,7 @@ def intensity_line(intensity: Mapping[str, Any]) -> str:
     estimated = intensity.get("share_estimated")
     share = "" if estimated is None else f"; {estimated:.0%} of the energy has an estimated one"
     return (
-        f"Carbon intensity {digits(intensity['grams_per_kwh'])} gCO2e/kWh on average, zone "
+        f"{digits(intensity['grams_per_kwh'])} gCO2e/kWh on average, zone "
         f"{intensity['zone']}, by {intensity['source']}{of} ({intensity.get('signal')}, "
         f"{intensity.get('factor_type')}){share}; {sure}."
     )
