@@ -26,8 +26,8 @@ METRICS = {
     "cost_saving": ("save", "share of the cost saved"),
 }
 LEGEND = (
-    "{short} {metric} with its 90 % interval; J/1k joules to predict 1,000 rows of\n"
-    "validation, encoding left out; the receipt's are the champion's, with it.\n"
+    "{short} {metric} with its 90 % interval; J/1k joules to predict 1,000 rows\n"
+    "in validation, encoding left out; the receipt's are the champion's, with it.\n"
     "F Pareto front; R recommended, A most accurate, E most frugal: by expected\n"
     "energy, which repeats exactly; CPU-s, J and mgCO2e are as measured in this run."
 )

@@ -106,6 +106,12 @@ def test_train_add_rows_train_again(real: Site) -> None:
     life = card["lifetime"]["joules"]
     assert life["total"] == pytest.approx(sum(one for n, one in life.items() if n != "total"))
     assert 0 < card["lifetime"]["gco2e"]["total"] < life["total"]
+    bill = real.get(f"/v1/jobs/{new['id']}/receipt").json
+    spent = life["search"] + life["refit"]
+    assert spent == pytest.approx(bill["total"]["joules"])  # never less than what was billed
+    use = bill["predict_per_1000_rows"]["joules"] * card["lifetime"]["predictions"] / 1000
+    assert life["use"] == pytest.approx(use)
+    assert card["lifetime"]["declared"] is False
     assert 0 < card["row_milliseconds"] < 1000
     assert "## What its life is expected to take" in text
     # By id, and an older version by number: both are the first model here.
