@@ -20,6 +20,10 @@ from automl.models.columns import for_trees, tree_numbers
 # A leaf has at least this share of the rows. Full-grown trees on many rows are larger than the
 # table (60 on 1.2 million rows of 25 columns: several GB beside 120 MB), and as slow to use.
 MOST_LEAVES = 30_000
+# Rows that a forest is grown on: more only deepens trees whose leaves are bounded, for a copy of
+# the table (of 1.5 million rows its trial raised the peak from 398 to 639 MB and was the longest;
+# python -m benchmarks.memory).
+MOST_ROWS = 300_000
 
 
 class Forest(SklearnModel):
@@ -61,7 +65,12 @@ class Forest(SklearnModel):
         sample_weight: Floats | None = None,
         valid: Valid | None = None,
     ) -> Self:
-        """Fit on all of X; `valid` is not used."""
+        """Fit on X, or on 300,000 of its rows by chance; `valid` is not used."""
+        if len(X) > MOST_ROWS:
+            seed = self.pipeline[-1].random_state
+            rows = np.sort(np.random.default_rng(seed).permutation(len(X))[:MOST_ROWS])
+            X, y = X[rows], y[rows]
+            sample_weight = None if sample_weight is None else sample_weight[rows]
         least = max(self.pipeline[-1].min_samples_leaf, ceil(len(X) / MOST_LEAVES))
         self.pipeline[-1].set_params(min_samples_leaf=least)
         if self._info.monotone:
