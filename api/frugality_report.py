@@ -18,7 +18,7 @@ from api.schemas_frugality import Checklist, Figure, FrugalityAnswer, LeftOut, P
 
 # Longer lists are cut in what people read; JSON has all of it.
 MAX_LISTED = 50
-PHASE_HEAD = ("Phase", "Duration", "CO2e", "Energy")
+PHASE_HEAD = ("Phase", "Duration", "gCO2", "kWh")
 
 
 def report_of(facts: Facts, *, machine: tuple[float, float, int] | None = None) -> FrugalityAnswer:

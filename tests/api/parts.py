@@ -99,6 +99,12 @@ class FakeIngestor:
             self.ready(dataset.id)
         return dataset, created
 
+    def renew(
+        self, project_id: str, *, base_id: str, sources: Any, name: str | None, now: datetime
+    ) -> tuple[StoredDataset, bool]:
+        self.store.get_dataset(project_id, base_id)
+        raise DataError("the data set is of one table", code="not_several_tables")
+
     def ready(self, dataset_id: str) -> None:
         self.store.finish_dataset(
             dataset_id,

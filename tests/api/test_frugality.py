@@ -123,9 +123,9 @@ def test_three_forms_by_accept_or_format(done: Site) -> None:
 
 def test_the_table_has_these_columns(done: Site) -> None:
     text = done.get(f"{path(done)}?format=markdown").text
-    assert "| Phase | Duration | CO2e | Energy |" in text
+    assert "| Phase | Duration | gCO2 | kWh |" in text
     heads = re.findall(r'<th scope="col">([^<]*)</th>', done.get(f"{path(done)}?format=html").text)
-    assert heads[:4] == ["Phase", "Duration", "CO2e", "Energy"]
+    assert heads[:4] == ["Phase", "Duration", "gCO2", "kWh"]
     row = next(line for line in text.splitlines() if line.startswith("| total |"))
     assert re.fullmatch(r"\| total \| [\d.]+ (ms|s|min \d+ s) \| [\d.]+ m?g \| [\d.]+ m?Wh \|", row)
 
