@@ -71,9 +71,9 @@ def test_compose_builds_the_dockerfile_that_is_here(compose: dict[str, Any]) -> 
 
 def test_the_containers_settings_are_settings(compose: dict[str, Any]) -> None:
     named = set(compose["services"]["api"]["environment"])
-    named |= set(re.findall(r"\bFRUGAL_[A-Z_]+", (DEPLOY / "Dockerfile").read_text()))
+    named |= set(re.findall(r"\bFRUGAL_[A-Z0-9_]+", (DEPLOY / "Dockerfile").read_text()))
     named |= set(
-        re.findall(r"\bFRUGAL_[A-Z_]+", (DEPLOY / "systemd" / "frugal.service").read_text())
+        re.findall(r"\bFRUGAL_[A-Z0-9_]+", (DEPLOY / "systemd" / "frugal.service").read_text())
     )
     assert named <= VARIABLES
 
@@ -168,13 +168,13 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
 def test_env_example_is_every_setting_at_its_default() -> None:
     text = (DEPLOY / "env.example").read_text()
     assert text == env_example(), "make generated"
-    assert set(re.findall(r"^#(FRUGAL_[A-Z_]+)=", text, re.MULTILINE)) == VARIABLES
+    assert set(re.findall(r"^#(FRUGAL_[A-Z0-9_]+)=", text, re.MULTILINE)) == VARIABLES
 
 
 def test_env_example_uncommented_gives_the_defaults(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
-    lines = re.findall(r"^#(FRUGAL_[A-Z_]+)=(.+)$", env_example(), re.MULTILINE)
+    lines = re.findall(r"^#(FRUGAL_[A-Z0-9_]+)=(.+)$", env_example(), re.MULTILINE)
     defaults = Settings()
     for name, value in lines:
         monkeypatch.setenv(name, value)

@@ -121,7 +121,7 @@ def test_an_address_in_use_is_one_sentence(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         done = start(tmp_path, FRUGAL_PORT=str(other.getsockname()[1]))
     assert done.returncode == 1
-    assert "in use" in done.stderr
+    assert "is taken" in done.stderr
     assert "Traceback" not in done.stderr
 
 
