@@ -14,6 +14,8 @@ from automl.trial import Proposal, Trial
 
 Arrays: TypeAlias = Mapping[str, npt.NDArray[Any]]
 
+DIED = "its process died"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Begun:
@@ -103,3 +105,21 @@ class MemoryJournal:
 
     def out_of_fold(self, number: int) -> Arrays | None:
         return self._arrays.get(number)
+
+
+def all_ended(journal: Journal) -> list[Trial]:
+    """Every trial of a journal, once one that was interrupted has been ended as failed.
+
+    What that one took is unknown; the expected cost is charged, so that a budget stays one.
+    """
+    begun = journal.interrupted()
+    if begun is not None:
+        died = Trial(
+            number=begun.number,
+            proposal=begun.proposal,
+            cost=begun.expected,
+            expected=begun.expected,
+            error=DIED,
+        )
+        journal.end(died, None)
+    return list(journal.finished())

@@ -20,7 +20,7 @@ from automl.search.evaluate import (
     refit_seconds,
 )
 from automl.search.fitted import Fitted
-from automl.search.journal import Arrays, Journal
+from automl.search.journal import Arrays, Journal, all_ended
 from automl.search.problem import Problem
 from automl.search.speed import speed_of
 from automl.trial import Candidate, Proposal, Trial
@@ -28,7 +28,6 @@ from automl.trial import Candidate, Proposal, Trial
 Floats = npt.NDArray[np.float64]
 
 ENSEMBLE = "ensemble"
-DIED = "its process died"
 
 
 class Ledger:
@@ -54,18 +53,7 @@ class Ledger:
     ) -> None:
         self.problem, self.meter = problem, meter
         self._budget, self._journal, self._stop = budget, journal, stop
-        begun = journal.interrupted()
-        if begun is not None:
-            # What it took is unknown; the expected cost is charged, so that a budget stays one.
-            died = Trial(
-                number=begun.number,
-                proposal=begun.proposal,
-                cost=begun.expected,
-                expected=begun.expected,
-                error=DIED,
-            )
-            journal.end(died, None)
-        self.trials: list[Trial] = list(journal.finished())
+        self.trials: list[Trial] = all_ended(journal)
         self._stored = {_key(trial.proposal): trial for trial in self.trials}
         self.replayed = sum((t.cost for t in self.trials if not is_ensemble(t)), start=ZERO)
         self.spent = before + self.replayed

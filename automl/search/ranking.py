@@ -19,7 +19,7 @@ from automl.models.gaussian import Gaussian
 from automl.models.isolation import N_TREES, Isolation
 from automl.search.advice import Suggestion
 from automl.search.anomaly import AnomalyRanker, below, expected_seconds, n_reference
-from automl.search.journal import Journal, MemoryJournal
+from automl.search.journal import Journal, MemoryJournal, all_ended
 from automl.search.lifetime import Lifetime
 from automl.search.problem import schema_of
 from automl.search.reasons import typical_row
@@ -196,17 +196,7 @@ class _Trials:
 
     def __init__(self, journal: Journal) -> None:
         self._journal = journal
-        begun = journal.interrupted()
-        if begun is not None:
-            died = Trial(
-                number=begun.number,
-                proposal=begun.proposal,
-                cost=begun.expected,
-                expected=begun.expected,
-                error="its process died",
-            )
-            journal.end(died, None)
-        self._stored = list(journal.finished())
+        self._stored = all_ended(journal)
         self.earlier = sum((trial.cost for trial in self._stored), start=ZERO)
         self._begun: tuple[Proposal, Cost] | None = None
 
