@@ -69,6 +69,14 @@ def _answer(model: Model, drawn: Mapping[str, Any], query: CurvesQuery) -> Curve
     objective = (model.card.get("provenance") or {}).get("objective") or {}
     missed = query.missed_cost or objective.get("missed_cost")
     alert = query.alert_cost or objective.get("alert_cost")
+    if (missed is None) != (alert is None):
+        absent = "missed_cost" if missed is None else "alert_cost"
+        raise DataError(
+            f"{absent} is missing: missed_cost and alert_cost go together, and the job of this "
+            "model named no costs",
+            code="missing",
+            details={"parameter": absent},
+        )
     gain = [GainPoint(**point) for point in rows(found["gain"])]
     return CurvesAnswer(
         model=model.name,

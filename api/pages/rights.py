@@ -22,6 +22,7 @@ ASKED: Mapping[str, str] = {
     "predictions.delete": "predictions.delete",
     "schedules.create": "schedules.create",
     "schedules.act": "schedules.{action}",
+    "schedules.delete": "schedules.delete",
     "together.create": "datasets.create",
     "uploads.accept": "datasets.create",
     "uploads.register": "datasets.create",

@@ -171,16 +171,28 @@ def page_of(form: MultiDict[str, str], *, error: Refused | None = None) -> str:
     )
 
 
-@schedules.post("/schedules/<schedule_id>/<action>")
-def act(schedule_id: str, action: str) -> Any:
-    """Pause, resume or delete."""
-    try:
-        if action == "delete":
+@schedules.route("/schedules/<schedule_id>/delete", methods=["GET", "POST"])
+def delete(schedule_id: str) -> Any:
+    """Ask whether it is meant, then delete the schedule."""
+    schedule = get(f"/v1/schedules/{schedule_id}")
+    refused = None
+    if request.method == "POST":
+        try:
             ask("DELETE", f"/v1/schedules/{schedule_id}")
             return redirect(url_for("schedules.index"), 303)
+        except Refused as error:
+            refused = error
+    page = render_template("pages/schedule_delete.html", schedule=schedule, error=refused)
+    return page, 200 if refused is None else refused.status
+
+
+@schedules.post("/schedules/<schedule_id>/<action>")
+def act(schedule_id: str, action: str) -> Any:
+    """Pause or resume."""
+    try:
         state = {"pause": "PAUSED", "resume": "ACTIVE"}.get(action)
         if state is None:
-            raise Refused(404, {"detail": "a schedule can be paused, resumed and deleted"})
+            raise Refused(404, {"detail": "a schedule can be paused and resumed"})
         ask("PATCH", f"/v1/schedules/{schedule_id}", body={"state": state})
     except Refused as refused:
         if refused.status == 404:

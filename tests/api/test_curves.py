@@ -75,7 +75,9 @@ def test_costs_are_those_of_alerting_each_share(model: Site) -> None:
         assert point["alerted"] == gain["alerted"]
         assert point["cost"] == pytest.approx(20 * missed + 2 * false, rel=1e-6)
     assert min(point["cost"] for point in points) < nobody["cost"]
-    assert model.get(f"{PATH}?missed_cost=20").json["cost"] is None
+    alone = model.get(f"{PATH}?missed_cost=20")
+    assert (alone.status_code, alone.json["code"]) == (422, "missing")
+    assert "alert_cost is missing" in alone.json["detail"]
 
 
 @pytest.mark.parametrize(

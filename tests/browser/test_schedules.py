@@ -28,7 +28,12 @@ def test_a_schedule_from_beginning_to_end(finished_job: FinishedJob, visitor: Vi
     page.get_by_role("button", name="Resume").click()
     expect(page.locator(".state.active")).to_be_visible()
     address = page.url
-    page.get_by_role("button", name="Delete").click()
+    page.get_by_role("link", name="Delete").click()
+    visitor.check()
+    page.get_by_role("link", name="Keep it").click()
+    expect(page.locator(".state.active")).to_be_visible()
+    page.get_by_role("link", name="Delete").click()
+    page.get_by_role("button", name="Delete it").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Schedules")
     assert page.locator(f'a[href="{address.removeprefix(visitor.service.url)}"]').count() == 0
 

@@ -50,6 +50,7 @@ def test_every_form_is_of_a_role(site: Site) -> None:
         ("viewer", "/ui/datasets/together"),
         ("viewer", "/ui/schedules/new"),
         ("viewer", "/ui/schedules/none/pause"),
+        ("viewer", "/ui/schedules/none/delete"),
         ("viewer", "/ui/jobs/none/cancel"),
         ("viewer", "/ui/models/none/predictions"),
         ("viewer", "/ui/models/none/predictions/none/delete"),
