@@ -3,12 +3,15 @@
     python -m benchmarks.scale                                 # 1 M and 4 M entities, 100 each
     python -m benchmarks.scale --entities 1 --events 100       # millions
     python -m benchmarks.scale --quick                         # a tenth of that
+    python -m benchmarks.scale --largest                       # 1 M and 10 M entities: 1 G events
 
 Events are made (deterministic, in order of time, one entity in a hundred positive), stored in
 buckets, searched on samples, and turned into features for everybody. Each part runs in a process
 of its own with one thread; CPU-seconds are of the part alone, without imports, and memory is the
-process's peak. Exits 1 where a floor is missed. Data are written to a temporary folder, or below
---folder, where a run that was ended goes on; they are deleted as soon as they are not needed.
+process's peak. Screening is done three times and counts by the middle one; of a thousand million
+events, the copy is of some files only, and --without leaves parts out. Exits 1 where a floor is
+missed, 2 where the disk is nearly full. Data are written to a temporary folder, or below --folder,
+where a run that was ended goes on; they are deleted as soon as they are not needed.
 """
 
 from __future__ import annotations
@@ -35,11 +38,15 @@ ONE_THREAD = {
     **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR")},
 }
 DEFAULT, QUICK = ((1.0, 100.0), (4.0, 400.0)), ((0.1, 10.0), (0.4, 40.0))
+LARGEST = ((1.0, 100.0), (10.0, 1_000.0))
 CSV_ENTITIES, CSV_EVENTS = 50_000, 5_000_000
 # Floors: speeds are shares of pyarrow's own copy, the others are at most.
 PARQUET_SPEED, CSV_SPEED, GROWTH, SQL_TIMES, PEAK_MB, UNLIKE = 0.4, 0.5, 1.15, 1.3, 2_000.0, 0.001
 PARTS = ("generate", "copy", "ingest", "screen", "final", "full", "sql", "compare")
 OURS = ("ingest", "screen", "final", "full")
+# A part of a few seconds, in which what else the machine does shows most.
+REPEATED = {"screen": 3}
+LEFT_BYTES = 8 * 10**9
 
 
 def part(name: str, folder: Path, **options: Any) -> results.Row:
@@ -51,7 +58,13 @@ def part(name: str, folder: Path, **options: Any) -> results.Row:
         It failed.
     """
     command = [sys.executable, "-m", "benchmarks.scale_parts", name, str(folder)]
-    return _run([*command, json.dumps(options)])
+    done = [_run([*command, json.dumps(options)]) for _ in range(REPEATED.get(name, 1))]
+    done.sort(key=lambda one: float(one["cpu_seconds"]))
+    middle = done[len(done) // 2]
+    if len(done) > 1:
+        middle["all_cpu_seconds"] = [one["cpu_seconds"] for one in done]
+        middle["peak_mb"] = max(one["peak_mb"] for one in done)
+    return middle
 
 
 def sql(folder: Path) -> results.Row:
@@ -74,7 +87,14 @@ def _run(command: Sequence[str]) -> results.Row:
     return row
 
 
-def case(folder: Path, *, n_entities: int, n_events: int, kind: str = "parquet") -> results.Row:
+def case(
+    folder: Path,
+    *,
+    n_entities: int,
+    n_events: int,
+    kind: str = "parquet",
+    without: Sequence[str] = (),
+) -> results.Row:
     """All parts of one size; of CSV, only those of reading it.
 
     What each took is kept beside the folder, so that a run which ended goes on where it was.
@@ -85,8 +105,10 @@ def case(folder: Path, *, n_entities: int, n_events: int, kind: str = "parquet")
         row = json.loads(told_in.read_text(encoding="utf-8"))
         row["resumed"] = True  # parts may be of earlier commits than the row says
     for name in PARTS if kind == "parquet" else PARTS[:3]:
-        if name in row["parts"]:
+        if name in row["parts"] or name in without:
             continue
+        if shutil.disk_usage(folder.parent).free < LEFT_BYTES:
+            raise SystemExit(2)
         print(f"{name} of {n_events:,} events", end=": ", file=sys.stderr, flush=True)
         made = {"n_entities": n_entities, "n_events": n_events, "kind": kind}
         options = made if name == "generate" else {}
@@ -106,12 +128,14 @@ def verdicts(cases: Sequence[results.Row]) -> list[tuple[str, float, float, bool
     speeds = {"csv": CSV_SPEED, "parquet": PARQUET_SPEED}
     for one in cases:
         parts, size = one["parts"], f"{one['n_events'] / 1e6:g} M events"
-        speed = parts["copy"]["cpu_seconds"] / parts["ingest"]["cpu_seconds"]
-        name = f"ingest of {one['kind']}, {size}, speed of a copy"
-        found.append((name, speed, speeds[one["kind"]], True))
+        if "copy" in parts:
+            copied = parts["copy"]["cpu_seconds"] / parts["copy"].get("share", 1.0)
+            name = f"ingest of {one['kind']}, {size}, speed of a copy"
+            speed = copied / parts["ingest"]["cpu_seconds"]
+            found.append((name, speed, speeds[one["kind"]], True))
         peak = max(parts[name]["peak_mb"] for name in OURS if name in parts)
         found.append((f"peak memory, {one['kind']}, {size}, MB", peak, PEAK_MB, False))
-        if "sql" in parts:
+        if "sql" in parts and "compare" in parts:
             times = parts["full"]["cpu_seconds"] / parts["sql"]["cpu_seconds"]
             found.append((f"features of all beside SQL, {size}", times, SQL_TIMES, False))
             unlike = parts["compare"]["unlike"]
@@ -150,10 +174,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--entities", type=float, help="millions of entities, of a single case")
     parser.add_argument("--events", type=float, help="millions of events, of a single case")
     parser.add_argument("--quick", action="store_true", help="a tenth of the size")
+    parser.add_argument("--largest", action="store_true", help="1 M and 10 M entities")
+    parser.add_argument(
+        "--without", nargs="*", default=(), choices=("copy", "sql", "compare"), help="parts"
+    )
     parser.add_argument("--folder", type=Path, help="where there is room (45 bytes an event)")
     parser.add_argument("--no-csv", action="store_true", help="leave out reading CSV")
     options = parser.parse_args(arguments)
     sizes: Sequence[tuple[float, float]] = QUICK if options.quick else DEFAULT
+    if options.largest:
+        sizes = LARGEST
     if options.entities is not None:
         sizes = ((options.entities, options.events or 100 * options.entities),)
     with ExitStack() as stack:
@@ -170,7 +200,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for size in sizes:
             n_entities, n_events = (int(one * 1e6) for one in size)
             home = folder / f"parquet-{n_events}"
-            cases.append(case(home, n_entities=n_entities, n_events=n_events))
+            without = options.without
+            cases.append(case(home, n_entities=n_entities, n_events=n_events, without=without))
     judged = verdicts(cases)
     rows = [{"benchmark": "scale", **one} for one in cases]
     rows.append(

@@ -68,20 +68,23 @@ def write_entities(folder: Path, *, n_entities: int) -> None:
 def write_events(folder: Path, *, n_entities: int, n_events: int, kind: str = "parquet") -> None:
     """Files of events in order of time, as a ledger has them; each customer's lie everywhere.
 
-    Those who turn bad are paid less and fined more in the last 120 days.
+    Those who turn bad are paid less and fined more in the last 120 days. Files that are there stay.
     """
     home = folder / "events"
     home.mkdir(parents=True, exist_ok=True)
     n_files = max(-(-n_events // FILE_EVENTS), 1)
     for number in range(n_files):
+        path = home / f"{number:04}.{kind}"
+        if path.exists():
+            continue
         rows = min(FILE_EVENTS, n_events - number * FILE_EVENTS)
         table = _events(number, n_files=n_files, rows=rows, n_entities=n_entities)
+        part = home.parent / f"{path.name}.part"
         if kind == "csv":
-            pa_csv.write_csv(table, home / f"{number:04}.csv")
+            pa_csv.write_csv(table, part)
         else:
-            pq.write_table(
-                table, home / f"{number:04}.parquet", compression="zstd", row_group_size=GROUP_ROWS
-            )
+            pq.write_table(table, part, compression="zstd", row_group_size=GROUP_ROWS)
+        part.replace(path)
 
 
 def _events(number: int, *, n_files: int, rows: int, n_entities: int) -> pa.Table:

@@ -17,7 +17,6 @@ from automl.relations.audit import audit_columns, refuse_duplicates, refuse_miss
 from automl.relations.cut_offs import CutOffs, cut_offs
 from automl.relations.events import require, selected
 from automl.relations.hashing import row_hashes
-from automl.relations.keys import KeyIndex
 from automl.relations.making import make_entities
 from automl.relations.reading import described, read_table
 from automl.relations.relating import Pieces, related
@@ -112,6 +111,7 @@ def assemble(
         for name, about in spec.tables.items()
         if name not in streamed
     }
+    del tables  # whoever does not need what came need not hold it: entities are put in order here
     windows = spec.windows
     spec, read = make_entities(spec, read)
     spec = spec if target is None else replace(spec, target=target)
@@ -121,26 +121,23 @@ def assemble(
     wanted = spec.target
     require(rows, [*spec.key, *filter(None, [wanted])], spec.tables[spec.entities])
     ends = cut_offs(spec.cut_off, rows, table=spec.entities, now=None)
-    if spec.key:
-        key = _key(spec, rows)
-        refuse_missing(key, names=spec.key, table=spec.entities)
-        refuse_duplicates(key, ends.values, names=spec.key, table=spec.entities)
     order = _hash_order(rows, spec.key, ends, leave=wanted)
-    rows = rows.take(pa.array(order))
+    rows, came = rows.take(pa.array(order)), came[order]
     ends = CutOffs(values=ends.values[order], dated=ends.dated)
-    around = Around(
-        spec=spec,
-        tables={**read, spec.entities: rows},
-        n_entities=rows.num_rows,
-        streamed=streamed,
-    )
+    read = {**read, spec.entities: rows}
+    around = Around(spec=spec, tables=dict(read), n_entities=rows.num_rows, streamed=streamed)
+    codes = np.arange(rows.num_rows, dtype=np.int64)
+    if spec.key:
+        key, names = around.index(spec.entities, spec.key), spec.key
+        refuse_missing(key, names=names, table=spec.entities, came=came)
+        refuse_duplicates(key, ends.values, names=names, table=spec.entities, came=came)
+        codes = key.codes
     for name, columns in about["columns"].items():
         around.warnings += audit_columns(list(columns), spec.tables[name])
     relations = related(around, ends, leave=wanted, now=now)
     if windows is not None:
         about["windows"] = {name: getattr(windows, name) for name in ("table", "length", "by_time")}
     relations = replace(relations, about={**relations.about, **about})
-    codes = _key(spec, rows).codes if spec.key else np.arange(rows.num_rows, dtype=np.int64)
     excluded = spec.tables[spec.entities].exclude
     return Assembled(
         spec=spec,
@@ -150,7 +147,7 @@ def assemble(
         if wanted is None
         else around.tables[spec.entities].column(wanted).combine_chunks(),
         key=codes,
-        order=came[order],
+        order=came,
         pieces={
             name: Pieces(
                 spec=spec.tables[name],
@@ -183,12 +180,6 @@ def _entity_rows(spec: Spec, read: Mapping[str, pa.Table]) -> tuple[pa.Table, In
         return rows, np.arange(rows.num_rows, dtype=np.int64)
     came = np.flatnonzero(chosen).astype(np.int64)
     return rows.take(pa.array(came)), came
-
-
-def _key(spec: Spec, rows: pa.Table) -> KeyIndex:
-    assert spec.entities is not None
-    columns = [rows.column(name) for name in spec.key]
-    return KeyIndex(columns, names=spec.key, table=spec.entities)
 
 
 def _hash_order(

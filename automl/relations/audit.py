@@ -110,14 +110,19 @@ def refuse_times(counts: Counts, spec: TableSpec) -> None:
 
 
 def refuse_duplicates(
-    key: KeyIndex, cut_off: Floats, *, names: tuple[str, ...], table: str
+    key: KeyIndex, cut_off: Floats, *, names: tuple[str, ...], table: str, came: Integers
 ) -> None:
-    """Raise ``duplicate_entity`` where a key comes twice with the same cut-off."""
+    """Raise ``duplicate_entity`` where a key comes twice with the same cut-off.
+
+    Rows are as they are stored; `came` is the place of each in the file.
+    """
+    if key.n_keys == len(key.codes):
+        return
     order = np.lexsort((cut_off, key.codes))
     codes, times = key.codes[order], cut_off[order]
     again = np.flatnonzero((codes[1:] == codes[:-1]) & (times[1:] == times[:-1]))
     if len(again):
-        row = int(order[again + 1].min()) + 1
+        row = int(came[order[again + 1]].min()) + 1
         raise DataError(
             f"{len(again):,} of {len(codes):,} rows of '{table}' repeat the key "
             f"{', '.join(names)} with the same cut-off, the first in row {row}",
@@ -129,17 +134,18 @@ def refuse_duplicates(
         )
 
 
-def refuse_missing(key: KeyIndex, *, names: tuple[str, ...], table: str) -> None:
-    """Raise ``missing_key`` where an entity row has no key."""
+def refuse_missing(key: KeyIndex, *, names: tuple[str, ...], table: str, came: Integers) -> None:
+    """Raise ``missing_key`` where an entity row has no key; `came` as above."""
     missing = np.flatnonzero(key.codes < 0)
     if len(missing):
+        row = int(came[missing].min()) + 1
         raise DataError(
             f"{len(missing):,} rows of '{table}' have no {', '.join(names)}, the first is row "
-            f"{missing[0] + 1}",
+            f"{row}",
             code="missing_key",
             table=table,
             column=names[0],
-            row=int(missing[0]) + 1,
+            row=row,
             details={"columns": list(names), "n_rows": len(missing)},
         )
 

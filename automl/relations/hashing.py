@@ -15,6 +15,7 @@ Integers = npt.NDArray[np.int64]
 # The finaliser of SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators,
 # OOPSLA 2014), here over words of eight bytes.
 BLOCK_ROWS = 16_384  # what is worked on stays in the processor's cache
+TEXT_ROWS = 2**20  # so many values are written out as texts at a time
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 
@@ -39,7 +40,11 @@ def row_hashes(columns: Sequence[pa.Array], *, n_rows: int) -> Hashes:
     """
     found = np.zeros(n_rows, dtype=np.uint64)
     for column in columns:
-        found = mix(found * GOLDEN + text_hashes(as_text(column))[0] + GOLDEN)
+        array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+        for first in range(0, n_rows, TEXT_ROWS):
+            part = found[first : first + TEXT_ROWS]
+            texts = as_text(array.slice(first, TEXT_ROWS))
+            part[:] = mix(part * GOLDEN + text_hashes(texts)[0] + GOLDEN)
     return found
 
 

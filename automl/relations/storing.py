@@ -75,7 +75,7 @@ def store(
     done = assemble(spec, in_memory(held, streamed), target=target, now=now, streamed=streamed)
     folder.mkdir(parents=True, exist_ok=True)
     n_entities = done.relations.n_rows
-    own, layout = np.arange(n_entities), Layout(n_entities=n_entities, gap=spec.cut_off.gap)
+    layout = Layout(n_entities=n_entities, gap=spec.cut_off.gap)
     subjects = dict(done.relations.subjects)
     report, told = dict(done.report), dict(done.relations.about)
     for events in done.relations.tables.values():
@@ -108,6 +108,7 @@ def store(
         subjects[name] = pieces.route.of_entities
         told["columns"] = {**told.get("columns", {}), name: files.types()}
         told["kinds"] = {**told.get("kinds", {}), name: "events"}
+    own = np.arange(n_entities)
     layout = replace(
         layout,
         own=tuple(name for name, one in subjects.items() if np.array_equal(one, own)),

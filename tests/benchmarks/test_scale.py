@@ -34,6 +34,35 @@ def test_events_are_the_same_on_every_run(tmp_path):
     assert one.equals(two)
 
 
+def test_files_that_are_there_are_not_made_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(scale_data, "FILE_EVENTS", 500)
+    scale_data.write_events(tmp_path, n_entities=100, n_events=1_000)
+    first, second = sorted((tmp_path / "events").iterdir())
+    whole = second.read_bytes()
+    first.write_bytes(b"there")
+    second.unlink()
+    scale_data.write_events(tmp_path, n_entities=100, n_events=1_000)
+    assert (first.read_bytes(), second.read_bytes()) == (b"there", whole)
+
+
+def test_a_copy_of_some_files_counts_for_its_share(tmp_path, monkeypatch):
+    monkeypatch.setattr(scale_data, "FILE_EVENTS", 500)
+    monkeypatch.setattr(scale_parts, "COPIED_FILES", 2)
+    scale_data.write_events(tmp_path, n_entities=100, n_events=2_500)
+    assert scale_parts.copy(tmp_path)["share"] == 2 / 5
+    one = case(ingest=6.0)
+    assert sum(not holds for *_, holds in scale.verdicts([one])) == 1
+    one["parts"]["copy"]["share"] = 0.4
+    assert all(holds for *_, holds in scale.verdicts([one]))
+
+
+def test_parts_may_be_left_out():
+    one = case(ingest=2.0)
+    for name in ("copy", "sql", "compare"):
+        del one["parts"][name]
+    assert [name for name, *_ in scale.verdicts([one])] == ["peak memory, parquet, 1 M events, MB"]
+
+
 def case(*, ingest: float, full: float = 1.0, screen: float = 1.0, peak: float = 10.0) -> dict:
     seconds = {"copy": 1.0, "ingest": ingest, "screen": screen, "final": 1.0, "full": full}
     parts: dict = {name: {"cpu_seconds": one, "peak_mb": peak} for name, one in seconds.items()}

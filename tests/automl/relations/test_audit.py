@@ -94,6 +94,16 @@ def test_an_entity_comes_once_for_each_cut_off():
     assert (made.relations.cut_off[again] < made.relations.cut_off[again + 1]).all()
 
 
+def test_a_row_is_told_by_its_place_in_the_file():
+    rows = pa.concat_tables([rows_of(30), rows_of(30).slice(17, 1), rows_of(30).slice(3, 1)])
+    error = refused(people(), {"people": rows, "log": log_of([1])})
+    assert (error.code, error.row) == ("duplicate_entity", 31)
+    ids = pa.array([None if at in (11, 23) else at for at in range(30)])
+    rows = rows_of(30).set_column(0, "id", ids)
+    error = refused(people(), {"people": rows, "log": log_of([1])})
+    assert (error.code, error.row) == ("missing_key", 12)
+
+
 def test_an_entity_has_a_key():
     rows = rows_of(3).set_column(0, "id", pa.array([1, None, 3]))
     error = refused(people(), {"people": rows, "log": log_of([1])})

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from automl.errors import DataError
+from automl.relations import assembling
 from automl.relations.assembling import assemble
 from automl.relations.spec import Spec
 from automl.relations.stored import Stored
@@ -189,3 +190,33 @@ def test_real_tables_stored_are_those_of_memory(tmp_path, shared_data, name):
     store(spec, files, tmp_path, bucket_rows=5_000)
     expected = assemble(spec, files).relations
     assert_alike(Stored(tmp_path).relations(expected.n_rows), expected)
+
+
+def test_once_it_is_in_order_the_entity_table_is_held_once(tmp_path, monkeypatch):
+    n = 100_000
+    people = pa.table({
+        "customer": np.arange(n), **{name: np.arange(n) % 7 for name in "abcdef"},
+    })  # fmt: skip
+    pq.write_table(people, tmp_path / "people.parquet")
+    pq.write_table(pa.table({"customer": [5], "at": [1.0]}), tmp_path / "moves.parquet")
+    spec = Spec.from_json({
+        "key": "customer",
+        "cut_off": {"now": 2},
+        "tables": {
+            "people": {"role": "entities"},
+            "moves": {"role": "events", "key": "customer", "to": "people", "time": "at",
+                      "time_format": "number"},
+        },
+    })  # fmt: skip
+    held, n_bytes, own = [], people.nbytes, assembling.related
+
+    def looked(*arguments, **options):
+        held.append(pa.total_allocated_bytes() - before)
+        return own(*arguments, **options)
+
+    monkeypatch.setattr(assembling, "related", looked)
+    del people
+    before = pa.total_allocated_bytes()
+    files = {name: tmp_path / f"{name}.parquet" for name in ("people", "moves")}
+    store(spec, files, tmp_path / "stored")
+    assert held[0] < 1.5 * n_bytes
