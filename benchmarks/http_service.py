@@ -40,6 +40,16 @@ class Session:
         answer.raise_for_status()
         return answer.json()
 
+    def content(self, path: str) -> bytes:
+        """An answer as it is."""
+        answer = self._session.get(self._url + path, timeout=600)
+        answer.raise_for_status()
+        return answer.content
+
+    def delete(self, path: str) -> None:
+        """Delete what is there."""
+        self._session.delete(self._url + path, timeout=120).raise_for_status()
+
     def post(self, path: str, *, headers: dict[str, str] | None = None, **content: Any) -> bytes:
         """The body of an answer."""
         answer = self._session.post(self._url + path, headers=headers, timeout=600, **content)
