@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIApplication
 
 API = "frugal_api"
+# What a form offers to choose from, asked for in pages as large as the API gives.
+MOST_LISTED, PAGE = 500, 100
 Json = dict[str, Any]
 
 
@@ -100,6 +102,19 @@ def ask(method: str, path: str, *, body: Any = None, **query: Any) -> Any:
 def get(path: str, **query: Any) -> Any:
     """The answer to a GET; see `ask`."""
     return ask("GET", path, **query)
+
+
+def newest(path: str) -> list[Json]:
+    """The newest items of a list of the API, asked for page by page; MOST_LISTED at most."""
+    items: list[Json] = []
+    cursor = None
+    while len(items) < MOST_LISTED:
+        page = get(path, limit=PAGE, cursor=cursor)
+        items += page["items"]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+    return items[:MOST_LISTED]
 
 
 def get_or_none(path: str, **query: Any) -> Any:

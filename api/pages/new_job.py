@@ -13,7 +13,7 @@ from werkzeug.datastructures import MultiDict
 
 from api import charts
 from api.pages import fields, job_fields
-from api.pages.asking import Refused, ask, get, get_or_none, send
+from api.pages.asking import Refused, ask, get, get_or_none, newest, send
 from api.pages.job_fields import faults_of, monotone, names, requested
 from api.pages.labels import is_zero_one, offered, rarest
 from api.pages.rights import may, need
@@ -184,7 +184,7 @@ def _set(form: MultiDict[str, str], name: str, values: list[str]) -> None:
 def _page(given: MultiDict[str, str], *, error: Refused | None = None, plans: bool = True) -> Any:
     fresh = "of" not in given or given["of"] != given.get("dataset")
     form = _kept(given)
-    datasets = [one for one in get("/v1/datasets", limit=100)["items"] if one["state"] == "READY"]
+    datasets = [one for one in newest("/v1/datasets") if one["state"] == "READY"]
     chosen = form.get("dataset") or ""
     dataset = get_or_none(f"/v1/datasets/{chosen}") if chosen else None
     profile = (get_or_none(f"/v1/datasets/{chosen}/profile") if dataset else None) or {}
@@ -253,7 +253,7 @@ def _key(form: MultiDict[str, str], error: Refused | None) -> str:
 
 def _choices(columns: list[dict[str, Any]], target: str) -> dict[str, dict[str, str]]:
     """What can be chosen in fields whose choices depend on the data and the service."""
-    models = get("/v1/models", limit=100)["items"]
+    models = newest("/v1/models")
     others = [one for one in columns if one["name"] != target]
     roles = {
         "time_column": [one["name"] for one in others],

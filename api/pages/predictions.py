@@ -10,7 +10,7 @@ from typing import Any
 from flask import Blueprint, redirect, render_template, request, url_for
 
 from api import charts
-from api.pages.asking import Refused, ask, get, get_or_none
+from api.pages.asking import Refused, ask, get, get_or_none, newest
 from api.pages.models import about, version_asked
 
 predictions = Blueprint("predictions", __name__)
@@ -177,7 +177,7 @@ def index(name: str) -> Any:
 def _batches(name: str, *, error: Refused | None = None) -> Any:
     found = about(name)
     page = get("/v1/predictions", limit=100, cursor=request.args.get("cursor"))
-    datasets = get("/v1/datasets", limit=100)["items"]
+    datasets = newest("/v1/datasets")
     return render_template(
         "pages/model_predictions.html",
         **found,

@@ -11,7 +11,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.datastructures import MultiDict
 
 from api.pages import fields, schedule_fields
-from api.pages.asking import Refused, ask, get, get_or_none
+from api.pages.asking import Refused, ask, get, get_or_none, newest
 from api.pages.rights import may
 from api.pages.schedule_fields import requested, time_zones
 
@@ -25,7 +25,7 @@ SECTIONS = ("what", "times", "waiting", "feed", "gate", "promotion", "more")
 @schedules.get("/schedules")
 def index() -> Any:
     """All schedules, with their next time and the last day."""
-    items = get("/v1/schedules", limit=100)["items"]
+    items = newest("/v1/schedules")
     for one in items:
         runs = get(f"/v1/schedules/{one['id']}/runs", limit=1)["items"]
         one["last"] = runs[0] if runs else None
@@ -132,8 +132,8 @@ def create() -> Any:
 
 def page_of(form: MultiDict[str, str], *, error: Refused | None = None) -> str:
     """The form with what was typed; `job` is a request as POST /v1/jobs takes it, as JSON."""
-    names = list(dict.fromkeys(one["name"] for one in get("/v1/models", limit=100)["items"]))
-    datasets = [one for one in get("/v1/datasets", limit=100)["items"] if one["state"] == "READY"]
+    names = list(dict.fromkeys(one["name"] for one in newest("/v1/models")))
+    datasets = [one for one in newest("/v1/datasets") if one["state"] == "READY"]
     faults = {} if error is None else schedule_fields.faults_of(error)
     sections = {name: getattr(schedule_fields, name.upper()) for name in SECTIONS}
     form = MultiDict(form)

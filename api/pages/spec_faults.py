@@ -109,8 +109,6 @@ def _by_code(problem: Mapping[str, Any], spec: Mapping[str, Any]) -> str | None:
     """The field for a problem that names a table and perhaps a column, but no field."""
     code, table, column = (problem.get(one) for one in ("code", "table", "column"))
     about = tables_of(spec).get(str(table))
-    if code == "only_one_column" and spec.get("windows"):  # sessions of a key, and nothing else
-        return "windows.label"
     if code in OF_SPEC:
         return OF_SPEC[str(code)]
     if about is None:

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from api.pages.asking import Json, get, get_or_none
+from api.pages.asking import Json, get_or_none, newest
 from api.pages.spec_faults import faults_of
 from api.pages.spec_form import Kinds, fields_of, is_dated, made_of, tables_of, target_of
 from api.pages.spec_texts import listed
@@ -83,7 +83,7 @@ def seen(
 ) -> Json:
     """What the template needs of a spec, of the reasons it was proposed for, and of a problem."""
     tables = tables_of(spec)
-    listing = {one["id"]: one for one in get("/v1/datasets", limit=100)["items"]} if tables else {}
+    listing = {one["id"]: one for one in newest("/v1/datasets")} if tables else {}
     profiles = {name: columns_of(_dataset(one)) for name, one in tables.items()}
     kinds = {
         name: {one["name"]: one["type"] for one in columns} for name, columns in profiles.items()

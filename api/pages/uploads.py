@@ -11,7 +11,7 @@ from flask import Blueprint, redirect, render_template, request, url_for
 from werkzeug.exceptions import RequestEntityTooLarge
 
 from api.context import parts
-from api.pages.asking import Json, Refused, ask, get, send
+from api.pages.asking import Json, Refused, ask, newest, send
 from api.pages.rights import may
 from api.pages.spec_texts import items
 from api.schemas import LogFormat, UploadQuery
@@ -105,7 +105,7 @@ def form() -> Any:
 
 def _form(error: Refused | None = None, *, at: str | None = None) -> Any:
     allowed = may("uploads.index")
-    unfinished = get("/v1/uploads", limit=100)["items"] if allowed else []
+    unfinished = newest("/v1/uploads") if allowed else []
     page = render_template(
         "pages/dataset_new.html",
         unfinished=[_progress(one) for one in unfinished if one["state"] == "OPEN"],

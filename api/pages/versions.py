@@ -7,7 +7,7 @@ from typing import Any
 
 from flask import Blueprint, redirect, render_template, request, url_for
 
-from api.pages.asking import Refused, ask, get, get_or_none
+from api.pages.asking import Refused, ask, get, get_or_none, newest
 from api.pages.models import about, version_asked, with_precision
 
 versions = Blueprint("versions", __name__)
@@ -27,7 +27,7 @@ def _page(name: str) -> Any:
     rows = [_row(name, one) for one in sorted(found["versions"], reverse=True)[:MOST_VERSIONS]]
     schedules = [
         one
-        for one in get("/v1/schedules", limit=100)["items"]
+        for one in newest("/v1/schedules")
         if name in (one["request"].get("model"), (one["request"].get("job") or {}).get("model"))
     ]
     runs = [

@@ -261,6 +261,18 @@ def test_of_many_columns_names_are_written(site: Site, monkeypatch: pytest.Monke
     assert len(page) < 120_000
 
 
+def test_the_oldest_of_many_data_sets_can_be_chosen(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = [site.upload(f"a;y\n{i};0\n2;1\n3;0\n".encode()) for i in range(5)]
+    monkeypatch.setattr("api.pages.asking.PAGE", 2)
+    page = ask(site, "/ui/jobs/new").text
+    assert [one for one in ids if f'value="{one}"' not in page] == []
+    monkeypatch.setattr("api.pages.asking.MOST_LISTED", 3)
+    page = ask(site, "/ui/jobs/new").text
+    assert sum(f'value="{one}"' in page for one in ids) == 3
+
+
 def test_a_job_becomes_a_schedule(site: Site) -> None:
     form = {"dataset": site.upload(), "target": "y", "do": "schedule"}
     assert 'id="fault-model"' in ask(site, "/ui/jobs/new", data=form).text
