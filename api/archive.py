@@ -30,14 +30,16 @@ verifies it, and by it every other file, before anything is parsed.
 """
 
 
-RANKING_LOADER = (
-    LOADER.replace(
-        "from automl.search.champion import Champion",
-        "from automl.search.anomaly import AnomalyRanker",
+def as_ranking(loader: str) -> str:
+    """How a ranking without labels is loaded, by how a champion is."""
+    return (
+        loader.replace(
+            "from automl.search.champion import Champion",
+            "from automl.search.anomaly import AnomalyRanker",
+        )
+        .replace("Champion.load", "AnomalyRanker.load")
+        .replace("predict_proba(", "anomaly(")
     )
-    .replace("Champion.load", "AnomalyRanker.load")
-    .replace("predict_proba(rows)", "anomaly(rows)")
-)
 
 
 RELATIONAL_LOADER = LOADER.replace(
@@ -71,9 +73,11 @@ def archive(folder: Path, *, name: str, version: int, sha256: str) -> bytes:
         A file is not the one that was saved.
     """
     manifest = json.loads(checked_file(folder, MANIFEST, sha256))
-    loader = LOADER if manifest.get("kind") is None else RANKING_LOADER
+    loader = LOADER if manifest.get("kind") is None else as_ranking(LOADER)
     if FEATURIZER in manifest["files"]:
         loader = RELATIONAL_LOADER
+        if manifest.get("kind") is not None:
+            loader = as_ranking(loader)
     readme = loader.format(name=name, version=version, sha256=sha256)
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as written:

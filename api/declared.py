@@ -50,6 +50,8 @@ def completed(asked: JsonObject, dataset: StoredDataset, *, said: Collection[str
     used = {found.get(role) for role in ("target", "time_column", "group_column", "weight_column")}
     roles = about.get("roles") or {}
     own = [*roles.get("key", ()), *roles.get("cut_off", ()), *roles.get("excluded", ())]
+    if found["target"] is None:  # labels that are there are no part of what is odd
+        own += roles.get("target", ())
     left_out = [name for name in own if name in columns and name not in used]
     found["exclude"] = list(dict.fromkeys([*asked["exclude"], *left_out]))
     return found

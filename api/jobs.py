@@ -31,11 +31,6 @@ from scheduler.webhooks import checked_url
 
 jobs = APIBlueprint("jobs", __name__, url_prefix="/v1", tag="Jobs")
 
-TABLES_UNUSED = {
-    "code": "tables_unused",
-    "detail": "without a target rows are ranked by the entity table and what is looked up alone: "
-    "nothing tells which features of the other tables are worth computing",
-}
 IDEMPOTENCY_KEY = re.compile(r"[\x21-\x7e]{1,255}")
 
 
@@ -84,8 +79,6 @@ def _admit(asked: JsonObject, key: str | None, *, said: Collection[str]) -> Job:
     asked = completed(asked, dataset, said=said)
     model = started_from(asked)
     admission = parts().ingestor.admit(asked, dataset)
-    if dataset.spec is not None and asked["target"] is None:
-        admission["warnings"] = [*admission.get("warnings", ()), TABLES_UNUSED]
     if model is not None:
         admission = started(admission, asked, dataset=dataset, model=model)
     plan = None

@@ -59,7 +59,6 @@ def predict_all(
     """
     from automl.meters.base import measure
     from automl.relations.stored import Stored
-    from automl.search.anomaly import AnomalyRanker
     from automl.search.anomaly_files import load_model
 
     with measure(meter_of(watts)) as reading:
@@ -70,7 +69,7 @@ def predict_all(
             tempfile.TemporaryDirectory(dir=destination) as scratch,
             _Writer(Path(destination) / FILES[form], form) as writer,
         ):
-            around = None if isinstance(champion, AnomalyRanker) else champion.tables
+            around = champion.tables
             if stored is not None and around is not None:
                 stored = for_everybody(stored, made_of, Path(scratch), columns=around.reads())
             for frame, names in _blocks(champion, [Path(one) for one in parts], stored, key):
@@ -93,10 +92,8 @@ def _blocks(
     import numpy as np
 
     from automl.data.versions import Joining
-    from automl.search.anomaly import AnomalyRanker
 
-    around = None if isinstance(champion, AnomalyRanker) else champion.tables
-    own = champion.columns if isinstance(champion, AnomalyRanker) else champion.own_columns
+    around, own = champion.tables, champion.own_columns
     if around is not None and stored is None:
         raise DataError(
             "the model reads several tables, and the data set is one; name one that was put "

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from automl.features.featurizer import Featurizer
     from automl.meters.base import Meter
     from automl.relations.stored import Stored
+    from automl.search.anomaly import AnomalyRanker
     from automl.search.around import Around
     from automl.search.champion import Champion
     from automl.search.start import Start
@@ -77,7 +78,7 @@ class Featured:
         used = columns_used(models, champion.encoder.origins)
         return replace(champion, tables=self.around.using(used))
 
-    def in_use(self, champion: Champion, *, meter: Meter) -> tuple[Cost, float]:
+    def in_use(self, champion: Champion | AnomalyRanker, *, meter: Meter) -> tuple[Cost, float]:
         """What its features take beside its models: per 1,000 rows, and milliseconds for one."""
         from automl.meters.base import measure
         from automl.search.champion import PREDICT_ROWS, SINGLE_ROWS
@@ -95,7 +96,7 @@ class Featured:
             took.append(time.process_time() - begun)
         return reading.cost * (PREDICT_ROWS / len(self.head)), 1000 * statistics.median(took)
 
-    def about(self, champion: Champion) -> dict[str, Any]:
+    def about(self, champion: Champion | AnomalyRanker) -> dict[str, Any]:
         """What a receipt, a leaderboard and a card say of the tables."""
         around = self.around if champion.tables is None else champion.tables
         layout = self.stored.layout
@@ -139,9 +140,7 @@ def featured(
 
     from automl.data.loading import places
     from automl.meters.base import measure
-    from automl.relations.spec import Spec
     from automl.relations.stored import Stored
-    from automl.search.around import Around
     from automl.search.feature_groups import sampled
 
     if stored.artifact is None or stored.spec is None:
@@ -160,15 +159,7 @@ def featured(
         if unlabelled is not None:
             beside = computed(tables, featurizer, others)
             unlabelled = pd.concat([unlabelled, beside], axis=1)
-    about = dict((stored.profile or {})["relations"])
-    around = Around(
-        spec=Spec.from_json(about["spec"]),
-        about=tables.layout.about,
-        featurizer=featurizer,
-        made=tuple(featurizer.columns),
-        types=about.get("types") or {},
-        reading=about.get("reading") or {},
-    )
+    around = around_with(featurizer, stored, tables)
     X = pd.concat([dataset.X, columns], axis=1)
     made = replace(dataset, X=X, unlabelled=unlabelled)
     return made, Featured(
@@ -181,6 +172,22 @@ def featured(
         of_rows=n_rows,
         cost=reading.cost,
         taken_over=bool(told.get("taken_over")),
+    )
+
+
+def around_with(featurizer: Featurizer, stored: StoredDataset, tables: Stored) -> Around:
+    """What computes these features of the tables of a data set."""
+    from automl.relations.spec import Spec
+    from automl.search.around import Around
+
+    about = dict((stored.profile or {})["relations"])
+    return Around(
+        spec=Spec.from_json(about["spec"]),
+        about=tables.layout.about,
+        featurizer=featurizer,
+        made=tuple(featurizer.columns),
+        types=about.get("types") or {},
+        reading=about.get("reading") or {},
     )
 
 

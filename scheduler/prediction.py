@@ -88,7 +88,7 @@ def serve(
                 _reply(channel, *quick, content_type=JSON)
                 continue
             events = None
-            if isinstance(champion, Champion) and champion.tables is not None:
+            if champion.tables is not None:
                 frame, events = around_of(
                     body,
                     request["content_type"],
@@ -174,7 +174,7 @@ def around_of(
     body: bytes,
     content_type: str,
     *,
-    champion: Champion,
+    champion: Champion | AnomalyRanker,
     limits: ReadingLimits,
     max_rows: int,
     now: str,

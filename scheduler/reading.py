@@ -138,6 +138,7 @@ def admit(
 
     joined = source_of(rows).write(Path(scratch) / ROWS_FILE)
     found = admission.admit(joined, request, profile=profile)
+    n_columns = max(found.n_features, 1)  # rows with tables around them may have none of their own
     costs = CostModel.shipped()
     speed = probed(meter_of(watts), costs)
     limits = {
@@ -149,13 +150,13 @@ def admit(
         from automl.search.floor import check_limits, least_seconds
 
         if request["target"] is None:
-            least = costs.features_seconds(found.n_rows, found.n_features)
-            least += ranking_seconds(n_rows=found.n_rows, n_columns=found.n_features)
+            least = costs.features_seconds(found.n_rows, n_columns)
+            least += ranking_seconds(n_rows=found.n_rows, n_columns=n_columns)
         else:
             least = least_seconds(
                 n_rows=found.n_labelled,
                 n_positive=found.n_positive,
-                n_columns=found.n_features,
+                n_columns=n_columns,
                 mode=request.get("mode") or "balanced",
                 costs=costs,
             )
@@ -163,7 +164,7 @@ def admit(
     expected = expect(
         n_rows=found.n_rows if request["target"] is None else found.n_labelled,
         n_positive=found.n_positive,
-        n_columns=found.n_features,
+        n_columns=n_columns,
         request=request,
         speed=speed.to_json(),
         grams_per_kwh=grams_per_kwh,

@@ -208,7 +208,7 @@ def stored_rows(table: pa.Table, folder: Path, *, key: str | None, limits: Any) 
     pq.write_table(table, part, compression="lz4")
     try:
         options = ReadingOptions(format="parquet", non_finite="null", key=key)
-        return ingest(part, folder, options=options, limits=limits)
+        return ingest(part, folder, options=options, limits=replace(limits, min_columns=1))
     finally:
         part.unlink(missing_ok=True)
 

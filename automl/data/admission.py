@@ -104,7 +104,7 @@ def admit(rows: Path, request: Mapping[str, Any], *, profile: Mapping[str, Any])
         _check_monotone(columns, features, excluded, request, warnings)
         _check_leaks(stored, y, features, request, warnings)
     group_identical = _check_overlap(rows, y, features, request, profile, warnings)
-    _check_features(features, excluded)
+    _check_features(features, excluded, profile)
     return Admission(
         n_rows=len(y),
         n_labelled=int((y >= 0).sum()),
@@ -122,7 +122,7 @@ def _admit_rows(request: Mapping[str, Any], profile: Mapping[str, Any]) -> Admis
     columns = {column["name"]: column for column in profile["columns"]}
     _check_names(request, list(columns))
     features, excluded = _features(columns, request)
-    _check_features(features, excluded)
+    _check_features(features, excluded, profile)
     n_rows = int(profile["n_rows"])
     if n_rows < MIN_RANKED:
         raise DataError(
@@ -163,8 +163,13 @@ def _admit_rows(request: Mapping[str, Any], profile: Mapping[str, Any]) -> Admis
     )
 
 
-def _check_features(features: Sequence[str], excluded: Sequence[Mapping[str, str]]) -> None:
-    if not features:
+def _check_features(
+    features: Sequence[str], excluded: Sequence[Mapping[str, str]], profile: Mapping[str, Any]
+) -> None:
+    """Raise where there is nothing to learn from; tables around the rows have some of their own."""
+    tables = (profile.get("relations") or {}).get("tables") or {}
+    around = [one for one in tables.values() if one.get("kind") not in ("entities", "lookup")]
+    if not features and not around:
         raise DataError(
             "no column is left to learn from: the others are constant, empty, named like keys, "
             "or excluded",

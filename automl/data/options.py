@@ -40,6 +40,7 @@ class ReadingLimits:
 
     max_decoded_bytes: int = 64 * 2**30
     max_columns: int = 5_000
+    min_columns: int = 2  # of Parquet: rows that windows made may be a key and nothing else
     max_cell_bytes: int = 64 * 1024
 
 

@@ -93,7 +93,7 @@ def examine(
             code="unsupported_type",
             details={"columns": unsupported[:50]},
         )
-    if len(names) < 2:
+    if len(names) < limits.min_columns:
         raise DataError("the table has one column", code="only_one_column")
     if n_rows <= 0:
         raise DataError("the table has no rows", code="no_rows")

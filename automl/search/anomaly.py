@@ -21,6 +21,7 @@ from automl.errors import DataError
 from automl.meters.base import Meter
 from automl.models.gaussian import Gaussian
 from automl.models.isolation import N_TREES, Isolation
+from automl.search.around import Around
 from automl.search.champion import Member, checked, cost_per_1000_rows, missing_columns
 
 Floats = npt.NDArray[np.float64]
@@ -61,11 +62,19 @@ class AnomalyRanker:
     schema: tuple[Mapping[str, str], ...]
     typical: Matrix
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    # What it makes of the tables around its rows; None where it reads one table only.
+    tables: Around | None = None
 
     @property
     def columns(self) -> list[str]:
-        """Names of the columns that it was given, in their order."""
+        """Names of the columns that it was given, in their order, computed ones too."""
         return [column["name"] for column in self.schema]
+
+    @property
+    def own_columns(self) -> list[str]:
+        """Those of them that a row brings itself."""
+        made = set() if self.tables is None else set(self.tables.made)
+        return [name for name in self.columns if name not in made]
 
     @property
     def members(self) -> tuple[Member, ...]:

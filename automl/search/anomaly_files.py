@@ -12,6 +12,7 @@ from automl.errors import DataError
 from automl.models.gaussian import Gaussian
 from automl.models.isolation import Isolation
 from automl.search.anomaly import KIND, AnomalyRanker
+from automl.search.around import FEATURIZER, Around
 from automl.search.champion import Champion
 from automl.search.champion_files import (
     ARRAYS,
@@ -54,6 +55,8 @@ def write(ranker: AnomalyRanker, folder: Path) -> str:
             mean=ranker.references[2],
             typical=ranker.typical,
         )
+    if ranker.tables is not None:
+        files += ranker.tables.write(folder)
     manifest = {
         "format": FORMAT,
         "kind": KIND,
@@ -78,6 +81,8 @@ def read(folder: Path, *, sha256: str | None) -> AnomalyRanker:
         with np.load(folder / ARRAYS, allow_pickle=False) as arrays:
             references = (arrays["isolation"], arrays["gaussian"], arrays["mean"])
             typical = arrays["typical"]
+        files = manifest["files"]
+        tables = Around.read(folder, files=files) if FEATURIZER in files else None
         if typical.shape != (len(encoder.names),) or not all(len(one) for one in references):
             raise ValueError("its arrays do not fit its encoder")
         return AnomalyRanker(
@@ -89,6 +94,7 @@ def read(folder: Path, *, sha256: str | None) -> AnomalyRanker:
             schema=tuple(manifest["schema"]),
             typical=typical,
             provenance=manifest["provenance"],
+            tables=tables,
         )
     except (KeyError, TypeError, ValueError, OSError) as error:
         raise corrupt(f"the model's files cannot be read ({type(error).__name__})") from error

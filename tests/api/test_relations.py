@@ -293,13 +293,6 @@ def test_no_file_is_appended_to_several_tables_and_a_schedule_may_train_on_them(
     assert (answer.status_code, answer.json["code"]) == (422, "invalid_request")
 
 
-def test_without_labels_only_the_entity_table_is_ranked_and_that_is_said(site: Site) -> None:
-    found = made_of(site, people(190), visits(["00001"]), TEXT_IDS)
-    answer = site.post("/v1/jobs", json={"dataset": found["id"], "target": None})
-    assert answer.status_code == 202, answer.text
-    assert "tables_unused" in {one["code"] for one in answer.json["warnings"]}
-
-
 def test_what_a_service_that_died_was_putting_together_is_put_together_again(site: Site) -> None:
     found = made_of(site, people(170), visits(["00001"]), TEXT_IDS)
     stored = site.store.get_dataset(site.project, found["id"])
