@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     Positions = npt.NDArray[np.int64]
 
 CHOICE = "features.json"  # beside the job's other files
-# More of each are not learnt from: events of all entities are never read by a search.
-MOST_POSITIVES, NEGATIVES_PER_POSITIVE = 20_000, 20
+# Of more positives the events are not read: fewer than of a plain table, since a positive's events
+# are read wherever they lie.
+MOST_POSITIVES = 20_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,21 +195,21 @@ def around_with(featurizer: Featurizer, stored: StoredDataset, tables: Stored) -
 def taken(dataset: Dataset) -> npt.NDArray[np.intp] | None:
     """Which rows a search on tables takes; None: all of them.
 
-    The first positives and negatives in the order in which they are stored, which is that of a
-    hash: so they are a sample of all, and lie together.
+    As many as finalists are fitted on: events of all entities are never read by a search. They
+    are the first positives and negatives in the order in which they are stored, which is that of
+    a hash: so they are a sample of all, and lie together.
     """
     import numpy as np
 
     from automl.sampling.stratified import CaseControl
 
-    sampler = CaseControl()
-    n_final = sampler.final_rows(dataset)
-    positives = np.flatnonzero(dataset.y == 1)[:MOST_POSITIVES]
-    n_negative = min(n_final - dataset.n_positive, NEGATIVES_PER_POSITIVE * len(positives))
-    if n_final >= dataset.n_rows and len(positives) == dataset.n_positive:
+    n_positive, n_negative = CaseControl(final_positives=MOST_POSITIVES).final_classes(
+        dataset.n_positive, dataset.n_rows - dataset.n_positive
+    )
+    if n_positive + n_negative == dataset.n_rows:
         return None
-    negatives = np.flatnonzero(dataset.y == 0)[: max(n_negative, len(positives))]
-    return np.sort(np.concatenate([positives, negatives]))
+    positives, negatives = (np.flatnonzero(dataset.y == label) for label in (1, 0))
+    return np.sort(np.concatenate([positives[:n_positive], negatives[:n_negative]]))
 
 
 def computed(tables: Stored, featurizer: Featurizer, positions: Positions) -> pd.DataFrame:

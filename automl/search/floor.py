@@ -16,6 +16,7 @@ from automl.sampling.stratified import NEGATIVES_PER_POSITIVE as SCREENED
 from automl.search.validation import (
     FEW_POSITIVES,
     MANY_POSITIVES,
+    MOST_POSITIVES,
     N_FOLDS,
     NEGATIVES_PER_POSITIVE,
 )
@@ -32,7 +33,8 @@ def least_seconds(
     n_parts = 2 if n_positive < MANY_POSITIVES else 1
     in_fold = max(1, n_positive // N_FOLDS)
     n_parts = min(N_FOLDS, max(n_parts, ceil(FEW_POSITIVES / in_fold)))
-    n_valid = in_fold + min(n_negative // N_FOLDS, NEGATIVES_PER_POSITIVE * in_fold)
+    judges = min(in_fold, MOST_POSITIVES)
+    n_valid = judges + min(n_negative // N_FOLDS, NEGATIVES_PER_POSITIVE * judges)
     kept = min(n_positive, N_POSITIVE)
     screened = kept + min(n_negative, SCREENED * kept)
     if screened >= ALL_ROWS_SHARE * n_rows:

@@ -22,17 +22,17 @@ from automl.meta.portfolio import NAMED, portfolio
 from automl.models.expected import CostModel, FitShape
 from automl.models.rounds import N_TREES, PATIENCE, default_rounds, patience_on
 from automl.sampling.stratified import (
-    ALL_ROWS_BELOW,
     ALL_ROWS_SHARE,
-    FINAL_NEGATIVES_PER_POSITIVE,
     N_POSITIVE,
     NEGATIVES_PER_POSITIVE,
+    CaseControl,
 )
 from automl.search.effort import EFFORTS
 from automl.search.expectation import Expectation
 from automl.search.validation import (
     FEW_POSITIVES,
     MANY_POSITIVES,
+    MOST_POSITIVES,
     N_FOLDS,
 )
 from automl.search.validation import NEGATIVES_PER_POSITIVE as VALIDATED
@@ -167,14 +167,16 @@ def work(
     in_fold = max(1, n_positive // N_FOLDS)
     n_parts = 2 if n_positive < MANY_POSITIVES else 1
     n_parts = min(N_FOLDS, max(n_parts, ceil(FEW_POSITIVES / in_fold)))
-    n_valid = in_fold + min(n_negative // N_FOLDS, VALIDATED * in_fold)
+    judges = min(in_fold, MOST_POSITIVES)
+    n_valid = judges + min(n_negative // N_FOLDS, VALIDATED * judges)
     kept = min(n_positive, N_POSITIVE)
     screened = kept + min(n_negative, NEGATIVES_PER_POSITIVE * kept)
     if screened >= ALL_ROWS_SHARE * n_rows:
         screened, kept = n_rows, n_positive
-    final = n_rows
-    if n_rows > ALL_ROWS_BELOW and not EFFORTS[mode].whole:
-        final = n_positive + min(n_negative, FINAL_NEGATIVES_PER_POSITIVE * n_positive)
+    classes = n_positive, n_negative
+    if not EFFORTS[mode].whole:
+        classes = CaseControl().final_classes(*classes)
+    final = sum(classes)
 
     def shape(rows: int, positives: int, rung: str) -> FitShape:
         fitted = max(2, rows * (N_FOLDS - 1) // N_FOLDS)
@@ -197,13 +199,13 @@ def work(
     finals = 0.0
     if final > screened:
         finals = sum(
-            n_parts * costs.seconds(one, shape(final, n_positive, "final")) + scoring
+            n_parts * costs.seconds(one, shape(final, classes[0], "final")) + scoring
             for one in judged
         )
     whole = FitShape(
         n_rows=final,
         n_columns=n_columns,
-        n_positive=n_positive,
+        n_positive=classes[0],
         n_trees=N_TREES["final"],
         rounds=default_rounds(NAMED["L15"].params),
     )

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from automl.meta.portfolio import NAMED, Portfolio, portfolio
 from automl.models.catalog import family, monotone
+from automl.sampling.stratified import FINAL_ROWS
 from automl.search.advice import Adviser
 from automl.search.capacity import larger
 from automl.search.effort import Effort
@@ -52,14 +53,17 @@ def race_of(
         proposal = Proposal(candidate=candidate, rung=rung, n_rows=n_rows)
         return expected_cost(proposal, problem).cpu_seconds
 
+    # Where there are few rows for the finals, more negatives may gain; many are enough.
+    enough = problem.final_rows >= FINAL_ROWS
+    all_rows = problem.final_rows if enough else problem.dataset.n_rows
     shape = Shape(
         screening_rows=problem.screening_rows,
         final_rows=problem.final_rows,
         family=family,
         expected=expected,
         fit_seconds=default_fit_seconds(default, problem),
-        all_rows=problem.dataset.n_rows,
-        all_seconds=default_fit_seconds(default, problem, n_rows=problem.dataset.n_rows),
+        all_rows=all_rows,
+        all_seconds=default_fit_seconds(default, problem, n_rows=all_rows),
         propose=refinement,
         chance=problem.objective.chance,
         gain=gain_with_unlabelled(adviser.gain),

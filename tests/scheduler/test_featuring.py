@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from automl.data.dataset import Dataset
+from automl.sampling.stratified import FINAL_NEGATIVES_PER_POSITIVE
 from automl.search.feature_groups import sampled
-from scheduler.featuring import MOST_POSITIVES, NEGATIVES_PER_POSITIVE, taken
+from scheduler.featuring import MOST_POSITIVES, taken
 
 
 def dataset(n_rows: int, n_positive: int) -> Dataset:
@@ -35,7 +36,7 @@ def test_of_a_large_one_the_first_of_each_class_are_taken() -> None:
     assert y.sum() == 1_000, "no positive is left out"
     negatives = rows[y == 0]
     assert (negatives == np.flatnonzero(whole.y == 0)[: len(negatives)]).all()
-    assert len(negatives) <= NEGATIVES_PER_POSITIVE * 1_000
+    assert len(negatives) <= FINAL_NEGATIVES_PER_POSITIVE * 1_000
     part = sampled(whole, rows)
     assert part.weight is not None
     assert np.average(part.y, weights=part.weight) == pytest.approx(1_000 / 400_000)
@@ -49,4 +50,4 @@ def test_what_is_taken_does_not_grow_with_the_data() -> None:
 def test_positives_are_capped() -> None:
     rows = taken(dataset(1_000_000, 50_000))
     assert rows is not None
-    assert len(rows) <= (1 + NEGATIVES_PER_POSITIVE) * MOST_POSITIVES
+    assert len(rows) <= (1 + FINAL_NEGATIVES_PER_POSITIVE) * MOST_POSITIVES

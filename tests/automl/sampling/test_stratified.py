@@ -27,7 +27,11 @@ def dataset(n_rows: int, n_positive: int) -> Dataset:
         (16_000, 600, 16_000, 16_000),  # 6,600 is above 0.4 x 16,000
         (16_600, 600, 6_600, 16_600),
         (1_000, 500, 1_000, 1_000),
-        (1_000_000, 999_000, 1_600, 1_000_000),  # more positives than negatives
+        (1_500_000, 100_000, 6_600, 420_000),  # all positives, and what else there is room for
+        (1_500_000, 20_000, 6_600, 420_000),
+        (1_500_000, 700_000, 6_600, 420_000),  # 210,000 of each class
+        (400_000, 100_000, 6_600, 400_000),
+        (300_000, 299_000, 1_600, 211_000),  # more positives than negatives
     ],
 )
 def test_rows_of_a_rung(n_rows: int, n_positive: int, screening: int, final: int) -> None:

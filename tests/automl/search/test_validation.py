@@ -5,18 +5,27 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy.special import expit
+from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import average_precision_score
 
 from automl.data.dataset import Dataset
 from automl.data.split import folds
 from automl.meters.cpu_time import CpuTimeMeter
 from automl.models import catalog
+from automl.sampling.stratified import FINAL_ROWS
 from automl.search import parts
 from automl.search.metrics import average_precision
 from automl.search.problem import prepare
 from automl.search.run import search
-from automl.search.validation import FEW_POSITIVES, MOST_STOOD_FOR, plan_validation
+from automl.search.validation import (
+    FEW_POSITIVES,
+    MOST_POSITIVES,
+    MOST_STOOD_FOR,
+    plan_validation,
+)
 from tests.automl.search.problems import rare
 
 
@@ -165,3 +174,50 @@ def test_early_stopping_keeps_the_positives_and_the_weight_of_all() -> None:
     assert dataset.y[fewest].mean() == 0.5
     everything, _ = part.thinned(10**6, y=dataset.y, seed=0)
     assert everything is part.valid
+
+
+@pytest.fixture(scope="module")
+def plenty() -> Dataset:
+    """More positives than finals take, and more rows."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame({"x": rng.normal(size=900_000).astype(np.float32)})
+    y = (rng.random(900_000) < expit(2 * X["x"].to_numpy() - 1)).astype(np.int8)
+    return Dataset(X=X, y=y)
+
+
+def test_many_positives_are_thinned_too_and_shifted_back(plenty: Dataset) -> None:
+    problem = prepare(plenty, seed=0)
+    assert problem.final_rows == FINAL_ROWS
+    assert problem.n_positive(FINAL_ROWS) == FINAL_ROWS // 2 < plenty.n_positive
+    for part in (*problem.validation.parts, None):
+        rows = problem.rows_to_fit(problem.final_rows, part)
+        assert len(rows) == round(FINAL_ROWS * (1.0 if part is None else 0.8))
+        x, y = problem.matrix[rows], plenty.y[rows]
+        share, truth = y.mean(), plenty.y[slice(None) if part is None else part.train].mean()
+        assert abs(share - truth) > 0.1
+        shift = problem.prior_shift(rows, part)
+        odds = share / (1 - share) * np.exp(shift)
+        assert odds == pytest.approx(truth / (1 - truth))
+        # The truth is 2 x - 1: the sample moves the intercept and nothing else.
+        fitted = LogisticRegression(C=1e6).fit(x, y)
+        assert fitted.coef_[0, 0] == pytest.approx(2, abs=0.03)
+        assert fitted.intercept_[0] + shift == pytest.approx(-1, abs=0.03)
+    whole = prepare(plenty, seed=0, whole=True)
+    assert whole.final_rows == plenty.n_rows
+    assert whole.prior_shift(whole.rows_to_fit(plenty.n_rows, None), None) == 0
+
+
+def test_so_many_positives_judge_and_count_for_all(plenty: Dataset) -> None:
+    found = plan_validation(plenty, seed=0)
+    (fold,) = found.parts
+    assert found.n_positive == MOST_POSITIVES
+    whole = folds(plenty, seed=0)[0].valid
+    y = plenty.y[fold.valid]
+    for label in (0, 1):
+        n_all = (plenty.y[whole] == label).sum()
+        assert found.weight[y == label].sum() == pytest.approx(n_all)
+    assert found.prevalence == pytest.approx(plenty.y[whole].mean())
+    score = plenty.X["x"].to_numpy()
+    assert average_precision(y, score[fold.valid], found.weight) == pytest.approx(
+        average_precision_score(plenty.y[whole], score[whole]), rel=0.01
+    )
