@@ -74,8 +74,7 @@ def _run(case: Case, service: NightService, watch: Watch, *, nights: int | None,
     schedule = service.schedule(model)
     told: list[Row] = []
     scored: list[pd.DataFrame] = []
-    if anew:
-        _anew(case, service, sources, until=start)
+    newest_search: tuple[str, int | None] = (model, 1)  # until there is one anew
     for number, (since, until) in enumerate(pairwise(moments), start=1):
         began = watch.cpu_seconds()
         newest = {
@@ -83,8 +82,7 @@ def _run(case: Case, service: NightService, watch: Watch, *, nights: int | None,
             for name, one in sources.items()
         }
         sent = watch.cpu_seconds() - began
-        models = {"followed": (case.name, None), "frozen": (case.name, 1), "anew": ("anew", None)}
-        asked = {name: one for name, one in models.items() if anew or name != "anew"}
+        asked = {"followed": (model, None), "frozen": (model, 1), "anew": newest_search}
         scored.append(_scored(case, service, newest, asked, since=since, until=until))
         if until == moments[-1]:  # the last period is only predicted
             break
@@ -100,6 +98,7 @@ def _run(case: Case, service: NightService, watch: Watch, *, nights: int | None,
         if anew and number % anew == 0:
             began = watch.cpu_seconds()
             _anew(case, service, newest, until=until)
+            newest_search = "anew", None
             told[-1]["anew_cpu_seconds"] = round(watch.cpu_seconds() - began, 2)
         print(json.dumps(told[-1]), file=sys.stderr, flush=True)
     return {
