@@ -5,7 +5,7 @@ Columns get internal names f0..fn, so that a name with any characters works. The
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,6 +27,8 @@ LARGEST = 1e30
 # Numbers are encoded so many at a time: whole columns as float64, four times over, are a third
 # of a table.
 BLOCK_ROWS = 65_536
+# Codes of levels more at a time: the levels, up to 20,000, are looked up each time.
+CODED_ROWS = 4 * BLOCK_ROWS
 
 Array = npt.NDArray[np.float32]
 
@@ -287,12 +289,16 @@ class TableEncoder:
             name, values = spec["name"], X.iloc[:, at[spec["name"]]]
             if spec["kind"] == "category":
                 levels = self._levels[name]
-                codes, shares, unseen = levels.encode(values)
-                out[:, i] = codes
-                i += 1
-                if shares is not None:
-                    out[:, i] = shares
-                    i += 1
+                unseen = 0
+                # Texts that are not coded yet are levels only once all of them are seen.
+                coded = isinstance(values.dtype, pd.CategoricalDtype)
+                for rows in _blocks(len(X), CODED_ROWS if coded else max(len(X), 1)):
+                    codes, shares, n_unseen = levels.encode(values.iloc[rows])
+                    out[rows, i] = codes
+                    if shares is not None:
+                        out[rows, i + 1] = shares
+                    unseen += n_unseen
+                i += 2 if levels.frequencies else 1
                 if unseen:
                     report["unseen_categories"][name] = unseen
             elif spec["kind"] == "datetime":
@@ -306,8 +312,7 @@ class TableEncoder:
                     report["out_of_range"][name] = float(beyond.mean())
             else:
                 n_beyond = unreadable = infinite = 0
-                for start in range(0, len(X), BLOCK_ROWS):
-                    rows = slice(start, start + BLOCK_ROWS)
+                for rows in _blocks(len(X)):
                     numbers, *counts = as_numbers(values.iloc[rows])
                     with np.errstate(invalid="ignore"):
                         outside = (numbers < spec["min"]) | (numbers > spec["max"])
@@ -327,6 +332,11 @@ class TableEncoder:
 
 
 REPORTED = ("unseen_categories", "out_of_range", "non_finite", "unreadable")
+
+
+def _blocks(n_rows: int, size: int = BLOCK_ROWS) -> Iterator[slice]:
+    for start in range(0, n_rows, size):
+        yield slice(start, start + size)
 
 
 def _offset(seen: npt.NDArray[np.float64]) -> float:
