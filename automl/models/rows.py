@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,3 +53,8 @@ class RowsOf:
         """At most `MANY_ROWS` of the rows, evenly spread: enough for medians and levels."""
         n_rows = min(len(self.rows), MANY_ROWS)
         return self.matrix[self.rows[np.linspace(0, len(self.rows) - 1, n_rows).astype(np.intp)]]
+
+
+def rows_at(X: Any, places: Rows) -> Any:
+    """The rows at these places; of rows that are copied only as they are read, such again."""
+    return RowsOf(matrix=X.matrix, rows=X.rows[places]) if isinstance(X, RowsOf) else X[places]

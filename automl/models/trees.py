@@ -16,6 +16,7 @@ from automl.data.encoding import EncoderInfo
 from automl.errors import DataError
 from automl.models.base import Floats, Labels, SklearnModel, Valid, X, log_odds
 from automl.models.columns import for_trees, tree_numbers
+from automl.models.rows import rows_at
 
 # A leaf has at least this share of the rows. Full-grown trees on many rows are larger than the
 # table (60 on 1.2 million rows of 25 columns: several GB beside 120 MB), and as slow to use.
@@ -69,7 +70,7 @@ class Forest(SklearnModel):
         if len(X) > MOST_ROWS:
             seed = self.pipeline[-1].random_state
             rows = np.sort(np.random.default_rng(seed).permutation(len(X))[:MOST_ROWS])
-            X, y = X[rows], y[rows]
+            X, y = rows_at(X, rows), y[rows]
             sample_weight = None if sample_weight is None else sample_weight[rows]
         least = max(self.pipeline[-1].min_samples_leaf, ceil(len(X) / MOST_LEAVES))
         self.pipeline[-1].set_params(min_samples_leaf=least)

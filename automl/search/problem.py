@@ -184,11 +184,12 @@ def prepare(
     encoder = TableEncoder().fit(dataset.X) if encoder is None else encoder
     fingerprint, schema = dataset.fingerprint(), schema_of(dataset.X)
     monotone = encoder.monotone(dataset.monotone)
+    give_back(4 * dataset.X.size)  # what was looked at, before there are two tables for a moment
     matrix = encoder.transform(dataset.X)
     dataset = dataset.without_features()
     give_back(matrix.nbytes)
     sampler: Sampler = CaseControl() if dataset.time is None else RecentFirst()
-    return Problem(
+    made = Problem(
         dataset=dataset,
         encoder=encoder,
         schema=schema,
@@ -202,6 +203,8 @@ def prepare(
         objective=Objective() if objective is None else objective,
         seed=seed,
     )
+    give_back(matrix.nbytes)  # of choosing folds
+    return made
 
 
 def schema_of(X: pd.DataFrame) -> tuple[dict[str, str], ...]:

@@ -43,6 +43,31 @@ def test_a_model_is_the_same_from_blocks_and_from_a_copy(model: str) -> None:
     assert np.array_equal(copied, read)
 
 
+def test_the_rows_a_forest_is_grown_on_are_read_in_blocks_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    matrix, y, own = table()
+    monkeypatch.setattr("automl.models.trees.MOST_ROWS", 1_000)
+    read: list[int] = []
+    blocks = RowsOf.blocks
+
+    def noted(self: RowsOf) -> object:
+        read.append(len(self))
+        return blocks(self)
+
+    monkeypatch.setattr(RowsOf, "blocks", noted)
+
+    def fitted(X: object) -> np.ndarray:
+        made = build(
+            Candidate(model="extra_trees", params={}), encoder_info=INFO, seed=0, n_trees=5
+        )
+        made.fit(X, y[own])  # type: ignore[arg-type]
+        return made.decision(matrix)
+
+    assert np.array_equal(fitted(matrix[own]), fitted(RowsOf(matrix=matrix, rows=own)))
+    assert read == [1_000]
+
+
 def test_only_many_rows_are_read_in_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     matrix, _, own = table()
     model = build(Candidate(model="lightgbm", params={}), encoder_info=INFO, seed=0)
