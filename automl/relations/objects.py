@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -18,8 +18,10 @@ from pyarrow import fs
 from automl.errors import DataError
 
 SCHEME = "s3://"
-# A server that is silent for so long is asked again, and given up after so many times.
+# A server that is silent for so long is asked again, and given up after so many times; whoever
+# asks only what there is waits in front of it, and is told sooner.
 CONNECT_SECONDS, SILENT_SECONDS, ATTEMPTS = 5.0, 10.0, 3
+LIST_SECONDS, LIST_ATTEMPTS = 5.0, 2
 # Bytes of the first request where a file is read from its beginning, and of the largest: each is
 # for twice as many as the one before, so that a look at the first line takes no more than that.
 FIRST_BYTES, STREAM_BYTES = 2**16, 8 * 2**20
@@ -68,7 +70,7 @@ class ObjectFile:
         with told(self.uri):
             file = storage().open_input_file(self.uri.removeprefix(SCHEME))
             head = file.metadata()
-        if file.size() != self.n_bytes or (self.etag and _etag(head) != self.etag):
+        if file.size() != self.n_bytes or (self.etag and etag_of(head) != self.etag):
             file.close()
             raise changed(self.uri)
         return file
@@ -76,12 +78,7 @@ class ObjectFile:
     def known_better(self) -> ObjectFile:
         """The same with the checksum of its content. Raises DataError as `at_random`."""
         with self.at_random() as file:
-            return ObjectFile(
-                uri=self.uri,
-                n_bytes=self.n_bytes,
-                modified=self.modified,
-                etag=_etag(file.metadata()),
-            )
+            return replace(self, etag=etag_of(file.metadata()))
 
     def to_json(self) -> dict[str, Any]:
         return {"uri": self.uri, "n_bytes": self.n_bytes, "modified": self.modified}
@@ -117,11 +114,11 @@ def objects_below(uri: str, *, most: int) -> list[ObjectFile]:
     path = uri.removeprefix(SCHEME).rstrip("/")
     with told(uri):
         if "/" in path:
-            own = storage().get_file_info(path)
+            own = storage(listing=True).get_file_info(path)
             if own.type is fs.FileType.File:
                 return [_object(own)]
         below = fs.FileSelector(path, recursive=True, allow_not_found=True)
-        found = storage().get_file_info(below)
+        found = storage(listing=True).get_file_info(below)
     objects = [_object(one) for one in found if one.type is fs.FileType.File]
     if len(objects) > most:
         raise DataError(
@@ -136,7 +133,7 @@ def as_they_are(uris: list[str]) -> list[ObjectFile | None]:
     """Objects as they are now; None of one that is gone. Raises DataError as `told` does."""
     paths = [one.removeprefix(SCHEME) for one in uris]
     with told(uris[0] if uris else SCHEME):
-        found = storage().get_file_info(paths)
+        found = storage(listing=True).get_file_info(paths)
     return [_object(one) if one.type is fs.FileType.File else None for one in found]
 
 
@@ -181,13 +178,14 @@ def changed(uri: str, *, table: str | None = None) -> DataError:
     )
 
 
-def storage() -> fs.S3FileSystem:
+def storage(*, listing: bool = False) -> fs.S3FileSystem:
     """This process's access to the storage, by the AWS variables of its environment."""
-    return _access(next((one for name in ENDPOINTS if (one := os.environ.get(name))), ""))
+    endpoint = next((one for name in ENDPOINTS if (one := os.environ.get(name))), "")
+    return _access(endpoint, listing)
 
 
 @cache
-def _access(endpoint: str) -> fs.S3FileSystem:
+def _access(endpoint: str, listing: bool) -> fs.S3FileSystem:
     scheme, _, host = endpoint.rpartition("://")
     with suppress(pa.ArrowInvalid):  # begun already, with a level of its own
         fs.initialize_s3(fs.S3LogLevel.Off)
@@ -195,8 +193,10 @@ def _access(endpoint: str) -> fs.S3FileSystem:
         scheme=scheme or "https",
         endpoint_override=host.rstrip("/") or None,
         connect_timeout=CONNECT_SECONDS,
-        request_timeout=SILENT_SECONDS,
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
+        request_timeout=LIST_SECONDS if listing else SILENT_SECONDS,
+        retry_strategy=fs.AwsStandardS3RetryStrategy(
+            max_attempts=LIST_ATTEMPTS if listing else ATTEMPTS
+        ),
     )
 
 
@@ -206,7 +206,8 @@ def _object(info: fs.FileInfo) -> ObjectFile:
     )
 
 
-def _etag(head: Any) -> str:
+def etag_of(head: Any) -> str:
+    """The checksum of an object's content, as the answer to its head names it."""
     value = (head or {}).get("ETag", b"")
     return value.decode() if isinstance(value, bytes) else str(value)
 

@@ -2,50 +2,123 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from automl.errors import DataError
-from automl.relations.objects import File, ObjectFile, told
+from automl.relations.objects import File, ObjectFile, changed, etag_of, told
 
 TEXTS = pa.dictionary(pa.int32(), pa.string())
 FROM_STORAGE = "AWS Error"  # in what the storage is said to have answered
+FOOTER_BYTES = 64 * 2**20  # of objects' footers that are kept, so that each is asked for once
+
+
+class _Footers:
+    """What the last objects said of themselves at their end, by uri, length and time."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[ObjectFile, tuple[str, Any]] = OrderedDict()
+        self._n_bytes = 0
+
+    def of(self, path: ObjectFile) -> tuple[str, Any] | None:
+        """The checksum of the content and its footer; None where it was not read."""
+        found = self._kept.get(replace(path, etag=""))
+        return found if found is None or path.etag in ("", found[0]) else None
+
+    def keep(self, path: ObjectFile, etag: str, footer: Any) -> None:
+        self.forget(path)
+        self._kept[replace(path, etag="")] = etag, footer
+        self._n_bytes += footer.serialized_size
+        while self._n_bytes > FOOTER_BYTES:
+            self._n_bytes -= self._kept.popitem(last=False)[1][1].serialized_size
+
+    def forget(self, path: ObjectFile) -> None:
+        gone = self._kept.pop(replace(path, etag=""), None)
+        if gone is not None:
+            self._n_bytes -= gone[1].serialized_size
+
+
+FOOTERS = _Footers()
+
+
+def said_by(path: File) -> tuple[pa.Schema, pq.FileMetaData]:
+    """What a Parquet file says of itself; of an object that was opened before, nothing is asked.
+
+    Raises
+    ------
+    DataError
+        As `opened` does.
+    """
+    known = FOOTERS.of(path) if isinstance(path, ObjectFile) else None
+    if known is None:
+        with opened(path) as file:
+            return file.schema_arrow, file.metadata
+    nothing = pa.BufferReader(b"")  # all that is read is the footer
+    with _parquet_file(nothing, path.name, None, ahead=False, footer=known[1]) as file:
+        return file.schema_arrow, file.metadata
+
+
+def with_checksum(path: ObjectFile) -> ObjectFile:
+    """The same object with the checksum of the content that its footer was read from.
+
+    Raises
+    ------
+    DataError
+        As `opened` does.
+    """
+    known = FOOTERS.of(path)
+    return path.known_better() if known is None else replace(path, etag=known[0])
 
 
 @contextmanager
 def opened(path: File, *, schema: pa.Schema | None = None) -> Iterator[pq.ParquetFile]:
     """A Parquet file; texts of the schema are read as dictionaries.
 
-    Of an object only the ranges are asked for that are read, neighbours in one request.
+    Of an object only the ranges are asked for that are read, neighbours in one request, and its
+    end once: what it says of itself is kept as long as it has the same content.
 
     Raises
     ------
     DataError
-        ``corrupt_parquet``; of an object also what `ObjectFile.at_random` and `told` raise.
+        ``corrupt_parquet``; of an object also what `ObjectFile.at_random` and `told` raise, and
+        ``source_changed`` where it was opened before and had another content.
     """
     if not isinstance(path, ObjectFile):
         with _parquet_file(path, path.name, schema, ahead=False) as file:
             yield file
         return
-    with (
-        path.at_random() as found,
-        told(path.uri),
-        _parquet_file(found, path.name, schema, ahead=True) as file,
-    ):
-        yield file
+    with path.at_random() as found, told(path.uri):
+        known, etag = FOOTERS.of(path), etag_of(found.metadata())
+        if known is not None and known[0] != etag:
+            FOOTERS.forget(path)
+            raise changed(path.uri)
+        footer = None if known is None else known[1]
+        with _parquet_file(found, path.name, schema, ahead=True, footer=footer) as file:
+            if known is None:
+                FOOTERS.keep(path, etag, file.metadata)
+            yield file
 
 
 def _parquet_file(
-    source: Path | pa.NativeFile, name: str, schema: pa.Schema | None, *, ahead: bool
+    source: Path | pa.NativeFile,
+    name: str,
+    schema: pa.Schema | None,
+    *,
+    ahead: bool,
+    footer: pq.FileMetaData | None = None,
 ) -> pq.ParquetFile:
     texts = [one.name for one in schema if pa.types.is_string(one.type)] if schema else []
     try:
         return pq.ParquetFile(
             source,
+            metadata=footer,
             read_dictionary=texts,
             buffer_size=0 if ahead else 2**20,
             pre_buffer=ahead,

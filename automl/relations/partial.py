@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 from automl.errors import DataError
 from automl.relations.layout import SUBJECTS_FILE, SourceFile, TableLayout
 from automl.relations.objects import SCHEME, File, ObjectFile, as_they_are, changed
+from automl.relations.parquet import with_checksum
 from automl.relations.tables import Integers
 
 
@@ -21,7 +22,7 @@ def sources_of(paths: Sequence[File]) -> tuple[SourceFile, ...]:
     found = []
     for path in paths:
         if isinstance(path, ObjectFile):
-            known = path if path.etag else path.known_better()
+            known = path if path.etag else with_checksum(path)
             found.append(
                 SourceFile(
                     path=known.uri,

@@ -10,17 +10,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from automl.data.columns import Widening
 from automl.relations.buckets import write_table
 from automl.relations.events import Counts, EventRows, event_rows
 from automl.relations.layout import TableLayout
-from automl.relations.objects import File
 from automl.relations.order import combined, sorting
 from automl.relations.parquet import TEXTS, conformed, opened
 from automl.relations.partial import file_at, sources_of, write_subjects
@@ -89,12 +90,14 @@ def rows_at(table: TableLayout, places: pa.Table, columns: Sequence[str]) -> tup
     where = files * (2**32) + groups
     order = np.argsort(where, kind="stable")
     cuts = np.flatnonzero(np.diff(where[order])) + 1
-    pieces, n_bytes = [], 0
-    for at in np.split(order, cuts) if len(order) else []:
-        path = file_at(table.sources[int(files[at[0]])])
-        piece, read = _of_group(path, int(groups[at[0]]), columns, dict(table.types))
-        pieces.append(piece.take(pa.array(rows[at])))
-        n_bytes += read
+    pieces, n_bytes, schema = [], 0, _schema(columns, table.types)
+    found = np.split(order, cuts) if len(order) else []
+    for number, of_file in groupby(found, key=lambda at: int(files[at[0]])):
+        with opened(file_at(table.sources[number]), schema=schema) as file:
+            for at in of_file:
+                piece, read = _of_group(file, int(groups[at[0]]), schema)
+                pieces.append(piece.take(pa.array(rows[at])))
+                n_bytes += read
     if not pieces:
         return no_rows(table, columns), 0
     inverse = np.empty(len(order), dtype=np.int64)
@@ -113,15 +116,10 @@ def no_rows(table: TableLayout, columns: Sequence[str]) -> pa.Table:
     return pa.schema(fields).empty_table()
 
 
-def _of_group(
-    path: File, group: int, columns: Sequence[str], types: Mapping[str, str]
-) -> tuple[pa.Table, int]:
-    schema = _schema(columns, types)
-    with opened(path, schema=schema) as file:
-        table = file.read_row_group(group, columns=list(columns), use_threads=False)
-        about = file.metadata.row_group(group)
-        names = file.schema_arrow.names
-        n_bytes = sum(about.column(names.index(one)).total_compressed_size for one in columns)
+def _of_group(file: pq.ParquetFile, group: int, schema: pa.Schema) -> tuple[pa.Table, int]:
+    table = file.read_row_group(group, columns=schema.names, use_threads=False)
+    about, names = file.metadata.row_group(group), file.schema_arrow.names
+    n_bytes = sum(about.column(names.index(one)).total_compressed_size for one in schema.names)
     return conformed(table, schema), n_bytes
 
 

@@ -19,7 +19,7 @@ from automl.data.formats import Format, detect
 from automl.data.options import ReadingLimits, ReadingOptions
 from automl.errors import DataError
 from automl.relations.objects import File, ObjectFile, n_bytes_of
-from automl.relations.parquet import conformed, opened
+from automl.relations.parquet import conformed, opened, said_by
 from automl.relations.reading import described, plain, plain_type
 
 BATCH_ROWS = 131_072
@@ -182,8 +182,7 @@ class EventFiles:
         for path, form in zip(self.paths, self._formats, strict=True):
             if form.compressed:
                 raise DataError("Parquet inside gzip is not read in place", code="mixed_formats")
-            with opened(path) as file:
-                schema, about = file.schema_arrow, file.metadata
+            schema, about = said_by(path)
             self.expected_rows += about.num_rows
             self.expected_bytes += sum(
                 about.row_group(at).total_byte_size for at in range(about.num_row_groups)
@@ -263,12 +262,29 @@ def detected(path: File, *, options: ReadingOptions, limits: ReadingLimits) -> F
     DataError
         As `formats.detect`.
     """
+    if _says_parquet(path, options):
+        return Format(name="parquet", compressed=False)
     form = detect(path, declared=options.format, limits=limits)
     if options.log_format is None:
         return form
     if form.name == "parquet":
         raise DataError("the file is Parquet, not a log as declared", code="unsupported_format")
     return Format(name="log", compressed=form.compressed)
+
+
+def _says_parquet(path: File, options: ReadingOptions) -> bool:
+    """Whether an object has the name and the end of Parquet: what is asked for there is needed."""
+    if not isinstance(path, ObjectFile) or not path.name.endswith(".parquet"):
+        return False
+    if options.log_format is not None or options.format not in (None, "parquet"):
+        return False
+    try:
+        said_by(path)
+    except DataError as error:
+        if error.code != "corrupt_parquet":
+            raise
+        return False
+    return True
 
 
 def _rows_of(path: File, form: Format) -> float:

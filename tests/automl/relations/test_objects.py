@@ -6,15 +6,21 @@ import gzip
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from automl.data.options import ReadingOptions
 from automl.errors import DataError
-from automl.relations import objects
+from automl.relations import objects, parquet
 from automl.relations.objects import ObjectFile, as_they_are, objects_below
+from automl.relations.parquet import opened, said_by
+from automl.relations.sampled import first_and_positive
 from automl.relations.sources import EventFiles
+from automl.relations.spec import Spec
+from automl.relations.stored import Stored
+from automl.relations.storing import store
 from tests.object_storage import ACCESS_KEY, Bucketed, serving
 
 N = 12_000
@@ -73,11 +79,11 @@ def test_what_the_storage_answers_is_told(
 def test_a_storage_that_is_silent_is_given_up(
     storage: Bucketed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(objects, "SILENT_SECONDS", 1.0)
-    monkeypatch.setattr(objects, "ATTEMPTS", 1)
+    monkeypatch.setattr(objects, "LIST_SECONDS", 0.5)
     objects._access.cache_clear()
     storage.fault = "slow"
     assert code_of() == "uri_unreachable"
+    assert len(storage.asked) == objects.LIST_ATTEMPTS
 
 
 def test_parquet_is_asked_for_in_ranges(storage: Bucketed, tmp_path: Path) -> None:
@@ -93,6 +99,100 @@ def test_parquet_is_asked_for_in_ranges(storage: Bucketed, tmp_path: Path) -> No
     asked = [one for _, _, one in storage.asked if one]
     n_bytes = sum(int(b) - int(a) + 1 for a, b in (one[6:].split("-") for one in asked))
     assert n_bytes < 0.8 * files.n_bytes
+
+
+def asked_of(storage: Bucketed) -> dict[str, list[str]]:
+    """By object, the requests since the last look: HEAD, or the range of a GET."""
+    found: dict[str, list[str]] = {}
+    for method, path, span in storage.asked:
+        if "list-type" not in path:
+            found.setdefault(path, []).append(span or method)
+    storage.asked.clear()
+    return found
+
+
+def folder_of(storage: Bucketed, folder: Path, *, n_files: int, n: int) -> pa.Table:
+    """Objects of two row groups each; all their rows."""
+    rng = np.random.default_rng(0)
+    made = []
+    for number in range(n_files):
+        rows = {"who": rng.integers(0, 50, n), "at": rng.random(n), "euros": rng.random(n)}
+        made.append(pa.table(rows | {"kind": [f"k{one % 3}" for one in range(n)]}))
+        path = folder / f"{number}.parquet"
+        pq.write_table(made[-1], path, row_group_size=n // 2)
+        storage.put("bank", f"x/{path.name}", path)
+    return pa.concat_tables(made)
+
+
+def test_an_object_is_asked_little_of(
+    storage: Bucketed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "FOOTERS", parquet._Footers())
+    n_files = 3
+    folder_of(storage, tmp_path, n_files=n_files, n=40_000)
+    listed = objects_below("s3://bank/x", most=10)
+    storage.asked.clear()
+    EventFiles(listed, table="moves")  # a look at the types of its columns
+    looked = asked_of(storage)
+    assert [len(one) for one in looked.values()] == [2] * n_files  # the head, and the end
+    spec = Spec.from_json({
+        "key": "who",
+        "tables": {
+            "people": {"role": "entities"},
+            "moves": {"role": "events", "key": "who", "to": "people", "time": "at",
+                      "time_format": "number"},
+        },
+        "cut_off": {"now": 1},
+    })  # fmt: skip
+    people = pa.table({"who": np.arange(50)})
+    store(spec, {"people": people, "moves": listed}, tmp_path / "s", sample=first_and_positive([]))
+    stored = asked_of(storage)  # the head, and key and time of each row group
+    assert [len(one) for one in stored.values()] == [3] * n_files
+    reader = Stored(tmp_path / "s")
+    here = reader.relations(50).tables["moves"]
+    assert here.n_rows == n_files * 40_000
+    assert [len(one) for one in asked_of(storage).values()] == [4] * n_files
+    reader.relations(20)
+    assert [len(one) for one in asked_of(storage).values()] == [3] * n_files
+
+
+def test_what_was_kept_of_an_object_holds_for_its_content(
+    storage: Bucketed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "FOOTERS", parquet._Footers())
+    whole = folder_of(storage, tmp_path, n_files=1, n=1_000)
+    (file,) = objects_below("s3://bank/x", most=10)
+    assert said_by(file)[0].equals(whole.schema)
+    storage.asked.clear()
+    assert said_by(file)[0].equals(whole.schema)
+    assert said_by(file)[1].num_rows == 1_000
+    assert storage.asked == []
+    body = bytearray(storage.objects["bank"]["x/0.parquet"].body)
+    body[100] ^= 1
+    storage.put("bank", "x/0.parquet", bytes(body))
+    with pytest.raises(DataError) as caught, opened(file):
+        pass
+    assert caught.value.code == "source_changed"
+    with opened(file) as again:
+        assert again.metadata.num_rows == 1_000
+
+
+def test_few_footers_are_kept(storage: Bucketed, tmp_path: Path, monkeypatch) -> None:
+    kept = parquet._Footers()
+    monkeypatch.setattr(parquet, "FOOTERS", kept)
+    folder_of(storage, tmp_path, n_files=3, n=1_000)
+    files = objects_below("s3://bank/x", most=10)
+    size = said_by(files[0])[1].serialized_size
+    monkeypatch.setattr(parquet, "FOOTER_BYTES", int(2.5 * size))
+    for one in files:
+        said_by(one)
+    assert [kept.of(one) is not None for one in files] == [False, True, True]
+
+
+def test_a_name_proves_nothing(storage: Bucketed) -> None:
+    storage.put("bank", "x.parquet", b"a,b\n1,2\n")
+    (file,) = objects_below("s3://bank/x.parquet", most=10)
+    assert EventFiles(file, table="x").table().to_pydict() == {"a": [1], "b": [2]}
 
 
 @pytest.mark.parametrize("name", ["1.csv", "1.csv.gz", "1.jsonl", "1.log", "1.log.gz"])
