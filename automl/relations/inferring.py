@@ -10,12 +10,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from automl.errors import DataError
 from automl.relations.guessed_times import time_format
 from automl.relations.spec import Spec
+from automl.relations.times import read_times
 
 # A column belongs to a key when this share of its values is found there ...
 FOUND = 0.9
@@ -40,6 +42,8 @@ RARE_FLAG = 0.2  # ... and a flag by any name
 LAST_TIMES = re.compile(r".*(closed|end|complet|posted|recorded|settled|paid).*", re.I)
 BIRTH = re.compile(r".*(birth|born|dob).*", re.I)
 MOST_LEVELS_OF_TARGET = 6
+# Readings share their times, or this share of the steps from one to the next is the same.
+REGULAR = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -343,7 +347,7 @@ def _other(
             reasons[".message"] = f"{table.message} is text"
         elif link is not None and not single and _is_series(table, own, name):
             about["role"] = "series"
-            reasons[""] += f", one row for each {own} and time"
+            reasons[""] += f", one row for each {own} and time, which is shared or regular"
     if link is not None:
         about |= {"key": own, "to": f"{other}.{theirs}"}
         reasons[".to"] = why
@@ -377,8 +381,22 @@ def _n_orphans(table: _Table, own: str, other: _Table, theirs: str) -> int:
 
 
 def _is_series(table: _Table, key: str, time: str) -> bool:
+    """Whether rows are readings: one for each key and time, at times that are shared or regular.
+
+    Payments to the microsecond do not repeat one either, but come when they come.
+    """
+    n_rows = table.data.num_rows
     pairs = table.data.select([key, time]).group_by([key, time]).aggregate([])
-    return bool(pairs.num_rows == table.data.num_rows)
+    if pairs.num_rows < n_rows:
+        return False
+    if len(table.distinct(time)) <= REGULAR * n_rows:
+        return True
+    times = read_times(table.column(time), table.times[time], n_rows=n_rows, name=time).values
+    codes = pc.dictionary_encode(table.column(key)).indices.fill_null(-1).to_numpy()
+    order = np.lexsort((times, codes))
+    gaps = np.diff(times[order])[np.diff(codes[order]) == 0]
+    _, counts = np.unique(gaps[~np.isnan(gaps)], return_counts=True)
+    return bool(counts.max(initial=0) >= REGULAR * len(gaps) > 0)
 
 
 def _cut_off(entity: _Table, label: str | None) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -64,6 +65,28 @@ def test_a_birth_date_dates_nothing():
     )
     found = infer({"t": pa.table({"id": ["a", "b", "c"], "label": [0, 0, 1]}), "people": people})
     assert found.spec["tables"]["people"]["role"] == "static"
+
+
+@pytest.mark.parametrize(
+    ("step", "role"),
+    [
+        (None, "events"),  # payments: at no two moments alike, and none shared
+        (60.0, "series"),  # one meter each, read every minute from its own first reading on
+    ],
+)
+def test_payments_are_events_and_readings_are_a_series(step, role):
+    rng, n, each = np.random.default_rng(0), 40, 25
+    who = np.repeat(np.arange(n), each)
+    if step is None:
+        at = rng.uniform(0, 1e7, n * each)
+    else:
+        at = np.repeat(rng.uniform(0, 1e6, n), each) + np.tile(np.arange(each) * step, n)
+    order = rng.permutation(n * each)
+    moment = pa.array((at * 1e6).astype(np.int64)[order], pa.timestamp("us", "UTC"))
+    rows = pa.table({"person": who[order], "at": moment, "euros": rng.random(n * each)})
+    people = pa.table({"person": range(n), "label": [0] * (n - 3) + [1] * 3})
+    found = infer({"people": people, "rows": rows})
+    assert found.spec["tables"]["rows"]["role"] == role
 
 
 def test_refusals():
