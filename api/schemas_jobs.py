@@ -260,7 +260,7 @@ class JobRequest(Body):
         None,
         description="a model to start from: its name or id, and /version for another than the "
         "newest. Its configurations come first, and where rows are new to it and it holds on "
-        "them, nothing else is tried",
+        "them, nothing else is tried. Of several tables its features are taken over",
     )
     webhook: Annotated[str, Field(min_length=1, max_length=2000, pattern=NO_NUL)] | None = Field(
         None,

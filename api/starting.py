@@ -9,6 +9,7 @@ from api.schemas_answers import JsonObject
 from automl.errors import DataError
 from scheduler.errors import UnknownRecord
 from scheduler.records import Model, StoredDataset
+from scheduler.starts import check_start
 
 
 def started_from(asked: JsonObject) -> Model | None:
@@ -39,7 +40,8 @@ def started(
     ------
     DataError
         ``missing_columns``: the model reads columns that the job would not learn from;
-        ``not_a_champion``: it was trained without labels.
+        ``not_a_champion``: it was trained without labels; of several tables
+        ``other_target`` and what `scheduler.starts.check_start` raises.
     """
     card = model.card
     if card.get("kind") == ANOMALY_RANKING:
@@ -48,18 +50,23 @@ def started(
             code="not_a_champion",
             details={"field": "warm_start_from"},
         )
+    read = [one["name"] if isinstance(one, dict) else one for one in card.get("columns", ())]
+    same = (card.get("target"), card.get("positive")) == (asked["target"], asked["positive"])
     if dataset.spec is not None or card.get("feature_groups") is not None:
-        raise DataError(
-            "a search on several tables chooses its features anew: it starts from no model",
-            code="not_supported",
-            details={"field": "warm_start_from"},
-        )
+        if not same:
+            raise DataError(
+                f"model {model.name!r} to start from learnt another target or another value of it, "
+                "and its features were chosen for that",
+                code="other_target",
+                details={"field": "warm_start_from"},
+            )
+        with about("warm_start_from"):
+            read = check_start(model, dataset, artifacts=parts().artifacts)
     roles = ("target", "time_column", "group_column", "weight_column")
     left_out = {asked.get(role) for role in roles} | set(asked.get("exclude") or ())
     left_out |= {entry["column"] for entry in admission.get("excluded", ())}
     columns = [one["name"] for one in (dataset.profile or {}).get("columns", ())]
     offered = {name for name in columns if name not in left_out}
-    read = [one["name"] if isinstance(one, dict) else one for one in card.get("columns", ())]
     absent = [name for name in read if name not in offered]
     if absent:
         why = "is not in the data" if absent[0] not in columns else "is left out of this job"
@@ -70,7 +77,6 @@ def started(
             column=absent[0],
             details={"columns": absent},
         )
-    same = (card.get("target"), card.get("positive")) == (asked["target"], asked["positive"])
     warnings = [*admission.get("warnings", ())]
     if not same:
         told = (

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from scheduler.errors import Gone
 from scheduler.fresh import (
     Fresh,
     Labels,
@@ -17,10 +18,13 @@ from scheduler.fresh import (
     Rows,
     at_most,
     fresh_of,
+    identity_of,
     indexed,
     parts_before,
     seen_by,
 )
+from scheduler.reading import key_of
+from scheduler.records import DatasetState
 from scheduler.relating import LAYOUT
 from scheduler.work import Work, objective_of, source_of_job
 from scheduler.worth import LEAST_NEW_POSITIVES
@@ -98,9 +102,20 @@ def some_rows(dataset: Dataset, rows: Rows | None) -> Dataset:
     )
 
 
-def known_rows(work: Work) -> Mask:
-    """Which stored rows had a label that the champion knew, shape (n_rows,)."""
-    found = _fresh(work)
+def known_rows(work: Work) -> Mask | None:
+    """Which stored rows had a label that the champion knew, shape (n_rows,).
+
+    Of a job that was told to start from it, by the data set that it was trained on; None where that
+    was deleted.
+    """
+    request = work.job.request
+    if _is_challenge(request):
+        found = _fresh(work)
+    else:
+        try:
+            found = _since(work, _then(work))
+        except Gone:
+            return None
     return np.asarray((found.y >= 0) & ~found.fresh)
 
 
@@ -183,9 +198,31 @@ def layout_of(work: Work) -> str | None:
 
 
 def _fresh(work: Work) -> Fresh:
+    return _since(work, work.job.request["retraining"]["before"])
+
+
+def _then(work: Work) -> dict[str, Any]:
+    """What the champion that a job was told to start from was trained on. Raises Gone."""
+    project_id, start = work.job.project_id, work.job.request["admission"]["start"]
+    now = work.store.get_dataset(project_id, work.job.dataset_id)
+    model = work.store.model_by_id(project_id, start["id"])
+    then = work.store.get_dataset(project_id, model.dataset_id)
+    if then.state is not DatasetState.READY:
+        raise Gone("the data set of the model to start from was deleted")
+    made = work.store.job(model.job_id).request
+    late = ((made.get("retraining") or {}).get("labels") or {}).get("artifacts") or ()
+    return {
+        "dataset": then.id,
+        "identity": identity_of(now, then),
+        "labels": [key for key in late if work.artifacts.exists(key)],
+    }
+
+
+def _since(work: Work, then: Mapping[str, Any]) -> Fresh:
+    """What is new since a champion knew the rows and labels of `then`."""
     request, now = work.job.request, source_of_job(work)
-    then = request["retraining"]["before"]
     stored = work.store.get_dataset(work.job.project_id, work.job.dataset_id)
+    now = replace(now, target=request["target"], key=now.key or key_of(stored))
     parts = parts_before(then, stored, store=work.store, artifacts=work.artifacts)
     before = replace(
         now,

@@ -157,7 +157,8 @@ MORE = (
         name="warm_start_from",
         label="Start from a model",
         none_of="none",
-        hint="its configurations come first; nothing else is tried where it still holds",
+        hint="its configurations come first, of several tables its features too; nothing else is "
+        "tried where it still holds",
     ),
     Field(
         name="webhook",
