@@ -27,6 +27,7 @@ from api.schemas_schedules import (
 from automl.errors import DataError
 from scheduler.errors import Gone
 from scheduler.feed import allowed
+from scheduler.feeding import check_folder
 from scheduler.local_days import time_zone
 from scheduler.records import DatasetState
 from scheduler.records_schedules import Schedule, ScheduleState
@@ -102,14 +103,9 @@ def _check(asked: dict[str, Any]) -> None:
             "nothing to append to or to learn from",
             code="dataset_deleted",
         )
-    if feed["folder"] is not None and store.get_dataset(project_id(), base).spec is not None:
-        raise DataError(
-            "the data set is of several tables, and a folder has the rows of one: append to their "
-            "data sets, or name a folder as a table's uri in the spec; both are looked at every "
-            "night without being named here",
-            code="not_supported",
-            details={"field": "feed.folder"},
-        )
+    several = store.newest_version(project_id(), base)
+    if feed["folder"] is not None and several.spec is not None:
+        check_folder(feed["folder"], several, store=store, settings=parts().settings, now=now())
     series = {one.id for one in store.series(project_id(), base)}
     if feed["dataset"] is not None and feed["dataset"] not in series:
         store.get_dataset(project_id(), feed["dataset"])

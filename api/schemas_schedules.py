@@ -76,7 +76,8 @@ class Feed(Body):
     folder: Annotated[str, Field(min_length=1, max_length=4096, pattern=NO_NUL)] | None = Field(
         None,
         description="absolute path of a folder (every file that was not appended yet) or of one "
-        "file, under a folder of FRUGAL_FEED_ROOTS; its rows are appended before each decision",
+        "file, under a folder of FRUGAL_FEED_ROOTS; its rows are appended before each decision. Of "
+        "several tables, a folder with a folder for each, or with files called like it",
     )
 
     @field_validator("folder")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +23,18 @@ class FeedFile:
 
     path: Path
     name: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ByTable:
+    """Files to append by table, in the order of their names; and how many may not be whole yet.
+
+    `tables` are all that rows can be appended to.
+    """
+
+    tables: tuple[str, ...]
+    files: Mapping[str, list[FeedFile]]
+    n_unsettled: int
 
 
 def allowed(text: str, roots: Collection[Path]) -> Path:
@@ -63,15 +75,102 @@ def new_files(
     if real.is_file():
         return [FeedFile(path=real, name=_name(real, roots))]
     found = []
-    for path in sorted(real.iterdir()):
+    for path in _in_it(real):
         name = _name(path, roots)
-        if name in known or path.name.startswith(".") or path.suffix in (".part", ".tmp"):
-            continue
-        about = path.lstat()
-        written = datetime.fromtimestamp(about.st_mtime, UTC)
-        if stat.S_ISREG(about.st_mode) and now - written >= SETTLED:
+        if name not in known and _is_file(path) and _settled(path, now=now):
             found.append(FeedFile(path=path, name=name))
     return found[:MOST_FILES]
+
+
+def files_by_table(
+    text: str,
+    roots: Collection[Path],
+    *,
+    known: Mapping[str, Collection[str]],
+    in_place: Collection[str],
+    now: datetime,
+) -> ByTable:
+    """The files of a folder that were not appended yet, by the table that they are of.
+
+    A table has a folder of its name, or files of its name up to the first dot: ``balances/1.csv``,
+    ``balances.csv``, ``balances.2026-11-23.csv``. What `new_files` leaves out is left out here.
+
+    Parameters
+    ----------
+    known : by table that rows can be appended to, the names of the files that were
+    in_place : tables whose rows stay in folders of their own
+
+    Raises
+    ------
+    DataError
+        As `allowed`; ``not_a_folder``; ``unknown_table`` and ``table_in_place`` with the table: the
+        folder has files that are not of a table that rows can be appended to.
+    """
+    real = allowed(text, roots)
+    if not real.is_dir():
+        raise DataError(
+            "the data set is of several tables: name a folder that has a folder for each of them, "
+            "not one file",
+            code="not_a_folder",
+            details={"field": "feed.folder"},
+        )
+    found: dict[str, list[FeedFile]] = {}
+    n_unsettled = 0
+    for path in _in_it(real):
+        is_folder = path.is_dir() and not path.is_symlink()
+        if not is_folder and not _is_file(path):
+            continue
+        table = path.name if is_folder else path.name.partition(".")[0]
+        if table not in known:
+            raise _no_such(table, known, in_place, is_folder=is_folder)
+        for file in filter(_is_file, _in_it(path)) if is_folder else [path]:
+            name = _name(file, roots)
+            if name in known[table]:
+                continue
+            if _settled(file, now=now):
+                found.setdefault(table, []).append(FeedFile(path=file, name=name))
+            else:
+                n_unsettled += 1
+    return ByTable(tables=tuple(known), files=found, n_unsettled=n_unsettled)
+
+
+def _no_such(
+    table: str, known: Collection[str], in_place: Collection[str], *, is_folder: bool
+) -> DataError:
+    what = f"the feed's folder has {'a folder' if is_folder else 'a file'} for {table!r}"
+    if table in in_place:
+        text = f"{what}, whose rows are read where its uri says: put its files there"
+        return DataError(text, code="table_in_place", table=table, details={"field": "feed.folder"})
+    return DataError(
+        f"{what}, and the data set has no such table: rows can be appended to {', '.join(known)}",
+        code="unknown_table",
+        table=table,
+        details={"field": "feed.folder", "tables": list(known)},
+    )
+
+
+def _in_it(folder: Path) -> list[Path]:
+    """What is in a folder by name, without what is hidden or called unfinished."""
+    return [
+        path
+        for path in sorted(folder.iterdir())
+        if not path.name.startswith(".") and path.suffix not in (".part", ".tmp")
+    ]
+
+
+def _is_file(path: Path) -> bool:
+    """Whether it is a file itself, and no link to one; one that went meanwhile is none."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except FileNotFoundError:
+        return False
+
+
+def _settled(path: Path, *, now: datetime) -> bool:
+    try:
+        return now - datetime.fromtimestamp(path.lstat().st_mtime, UTC) >= SETTLED
+    except FileNotFoundError:
+        return False
 
 
 def _name(path: Path, roots: Collection[Path]) -> str:

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 from automl.errors import DataError
 from scheduler.config import Settings
 from scheduler.errors import Conflict, Gone
-from scheduler.feed import SETTLED, chunks, new_files
+from scheduler.feed import SETTLED, ByTable, FeedFile, chunks, files_by_table, new_files
 from scheduler.records import DatasetState, Model, StoredDataset
 from scheduler.records_schedules import Run, Schedule
 from scheduler.store import Store
@@ -82,19 +82,37 @@ def fed(
     series = [
         one for one in store.series(project_id, base) if one.state is not DatasetState.DELETED
     ]
-    # Of this run, and could not be read in: it would be tried for ever.
-    spoilt = [
-        one for one in series if one.state is DatasetState.INVALID and one.created_at >= run.due_at
-    ]
+    spoilt = _spoilt(run, series)
     if newest.spec is not None:
+        folder = feed.get("folder")
+        if folder is not None and not _tables_fed(
+            run, newest, folder, store=store, reader=reader, settings=settings, now=now
+        ):
+            return None
         return _put_together(run, newest, spoilt, reader=reader, now=now)
     known = {one.name for one in series}
+    files = new_files(feed["folder"], settings.feed_roots, known=known, now=now)
+    return newest if _appended(newest, files, spoilt, reader=reader, now=now) else None
+
+
+def _appended(
+    newest: StoredDataset,
+    files: Iterable[FeedFile],
+    spoilt: Iterable[StoredDataset],
+    *,
+    reader: Reader,
+    now: datetime,
+) -> bool:
+    """Append the next file that is not there yet; whether there was none.
+
+    Raises DataError where one of them could not be read in.
+    """
     told = {one.name: one.problem or {} for one in spoilt}
-    for file in new_files(feed["folder"], settings.feed_roots, known=known, now=now):
+    for file in files:
         if file.name in told:
             raise _unreadable(told[file.name], f"{file.name} cannot be read")
         _, created = reader.accept(
-            project_id,
+            newest.project_id,
             stream_chunks=chunks(file),
             name=file.name,
             options={},
@@ -102,8 +120,85 @@ def fed(
             base_id=newest.id,
         )
         if created:  # one after the other: each is appended to the one before
-            return None
-    return newest
+            return False
+    return True
+
+
+def check_folder(
+    text: str,
+    dataset: StoredDataset,
+    *,
+    store: Store,
+    settings: Settings,
+    now: datetime,
+    run: Run | None = None,
+) -> ByTable:
+    """The files of a folder that are new to the tables of a data set.
+
+    Among them are those that a run could not read in; but never those whose rows were deleted.
+
+    Raises
+    ------
+    DataError
+        As `files_by_table`; ``table_in_place``: all tables are in folders of their own.
+    """
+    tables = (dataset.spec or {})["tables"]
+    in_place = [name for name, one in tables.items() if "dataset" not in one["source"]]
+    if len(in_place) == len(tables):
+        raise DataError(
+            "all tables of the data set are read where they lie: put new files into their folders; "
+            "they are looked at every night without being named here",
+            code="table_in_place",
+            details={"field": "feed.folder"},
+        )
+    known = {
+        name: {one.name for one in series}
+        - {one.name for one in (() if run is None else _spoilt(run, series))}
+        for name in tables
+        if name not in in_place
+        for series in [_versions(dataset, name, store=store)]
+    }
+    return files_by_table(text, settings.feed_roots, known=known, in_place=in_place, now=now)
+
+
+def _tables_fed(
+    run: Run,
+    newest: StoredDataset,
+    folder: str,
+    *,
+    store: Store,
+    reader: Reader,
+    settings: Settings,
+    now: datetime,
+) -> bool:
+    """Append the next file of each table; whether there is nothing to append or to wait for."""
+    found = check_folder(folder, newest, store=store, settings=settings, now=now, run=run)
+    whole = True
+    for name in found.tables:
+        series = _versions(newest, name, store=store)
+        base = store.newest_version(newest.project_id, series[-1].id)
+        if base.state is DatasetState.INGESTING:
+            whole = False
+        elif base.state is not DatasetState.READY:
+            raise Gone(f"the data set of the table {name!r} was deleted")
+        else:
+            files = found.files.get(name, ())
+            whole &= _appended(base, files, _spoilt(run, series), reader=reader, now=now)
+    # Rows of one table belong to those of another: what is still being written is waited for.
+    return whole and (not found.n_unsettled or now - run.due_at >= PATIENCE)
+
+
+def _versions(dataset: StoredDataset, table: str, *, store: Store) -> list[StoredDataset]:
+    """The series of a table's data set, also what of it was deleted."""
+    source = (dataset.spec or {})["tables"][table]["source"]["dataset"]
+    return store.series(dataset.project_id, source)
+
+
+def _spoilt(run: Run, series: Iterable[StoredDataset]) -> list[StoredDataset]:
+    """Those of this run that could not be read in: they would be tried for ever."""
+    return [
+        one for one in series if one.state is DatasetState.INVALID and one.created_at >= run.due_at
+    ]
 
 
 def _put_together(

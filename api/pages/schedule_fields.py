@@ -51,7 +51,8 @@ FEED = (
     Field(
         name="feed.folder",
         label="Or files of a folder",
-        hint="absolute path that the operator allows; what is new there is appended first",
+        hint="absolute path that the operator allows; what is new there is appended first. Of "
+        "several tables, a folder with a folder or files for each, called like it",
     ),
 )
 GATE = (

@@ -175,21 +175,6 @@ def test_what_is_asked_of_a_version_is_checked(site: Site) -> None:
     assert answer.status_code == 404
 
 
-def test_a_folder_feeds_one_table_not_several(site: Site) -> None:
-    one = uploaded(site, frame_csv(people(0, N_PEOPLE)), name="people")
-    two = uploaded(site, frame_csv(visits(0, 30)), name="visits")
-    base = made(site, spec_of(one["id"], {"dataset": two["id"]}))
-    body = {
-        "job": {"dataset": base["id"], "target": "bad", "model": "nightly"},
-        "at": {"start": "02:30"},
-        "time_zone": "Europe/Paris",
-        "feed": {"folder": str(site.settings.feed_roots[0])},
-    }
-    answer = site.post("/v1/schedules", json=body)
-    assert (answer.status_code, answer.json["code"]) == (422, "not_supported")
-    assert "feed.folder" in answer.text
-
-
 def test_a_version_that_a_dead_service_began_is_put_together_again(site: Site) -> None:
     one = uploaded(site, frame_csv(people(0, N_PEOPLE + 1)), name="people")
     two = uploaded(site, frame_csv(visits(0, 30)), name="visits")

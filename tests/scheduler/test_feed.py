@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from automl.errors import DataError
-from scheduler.feed import FeedFile, allowed, chunks, new_files
+from scheduler.feed import ByTable, FeedFile, allowed, chunks, files_by_table, new_files
 
 NOW = datetime.now(UTC)
 LATER = NOW + timedelta(hours=1)
@@ -93,3 +93,34 @@ def test_a_link_put_in_the_place_of_a_file_is_not_followed(root: Path) -> None:
     link.symlink_to(root.parent / "secret.csv")
     with pytest.raises(DataError):
         list(chunks(FeedFile(path=link, name="daily/late.csv")))
+
+
+def test_files_of_several_tables_are_told_by_folder_and_name(root: Path) -> None:
+    daily = root / "tables"
+    (daily / "people").mkdir(parents=True)
+    for name in ("people/2.csv", "people/1.csv", "visits.csv", "visits.2026.csv.gz"):
+        (daily / name).write_text("a\n1\n")
+    (daily / "people" / "deeper").mkdir()
+    (daily / "people" / "link.csv").symlink_to(root.parent / "secret.csv")
+    (daily / "visits.csv.part").write_text("a")
+    known = {"people": {"tables/people/1.csv"}, "visits": set(), "calls": set()}
+
+    def found(now: datetime = LATER) -> ByTable:
+        return files_by_table(str(daily), [root], known=known, in_place=["lake"], now=now)
+
+    names = {table: [one.name for one in files] for table, files in found().files.items()}
+    assert names == {
+        "people": ["tables/people/2.csv"],
+        "visits": ["tables/visits.2026.csv.gz", "tables/visits.csv"],
+    }
+    assert (found().tables, found().n_unsettled) == (("people", "visits", "calls"), 0)
+    assert (found(NOW).files, found(NOW).n_unsettled) == ({}, 3)  # perhaps still being written
+    for name, code in (("lake", "table_in_place"), ("other", "unknown_table")):
+        (daily / name).mkdir()
+        with pytest.raises(DataError) as caught:
+            found()
+        assert (caught.value.code, caught.value.table) == (code, name)
+        (daily / name).rmdir()
+    with pytest.raises(DataError) as caught:
+        files_by_table(str(daily / "visits.csv"), [root], known=known, in_place=(), now=LATER)
+    assert caught.value.code == "not_a_folder"
