@@ -111,7 +111,7 @@ def guess_dialect(
     quote = '"' if options.quote is None else options.quote
     delimiter = options.delimiter
     if delimiter is None:
-        delimiter = _delimiter(text, quote=quote, complete=complete)
+        delimiter = _found(text, quote=quote, complete=complete, key=options.key)
         guessed.append("delimiter")
     rows = _split(text, delimiter, quote=quote, complete=complete)
     n_columns = len(rows[0])
@@ -121,7 +121,7 @@ def guess_dialect(
             code="too_many_columns",
             details={"n_columns": n_columns, "limit": limits.max_columns},
         )
-    if n_columns < 2:
+    if n_columns < 2 and options.key is None:
         raise _only_one(text)
     header = options.header
     if header is None:
@@ -200,6 +200,17 @@ def _split(
         if row and not (len(row) == 1 and not row[0].strip()):
             rows.append(row)
     return rows or [[text[:1]]]
+
+
+def _found(text: str, *, quote: str, complete: bool, key: str | None) -> str:
+    """The delimiter; of a table whose only column is its declared key, a comma."""
+    try:
+        return _delimiter(text, quote=quote, complete=complete)
+    except DataError as error:
+        first = text.split("\n", 1)[0].strip().strip(quote)
+        if error.code != "only_one_column" or key is None or first != key:
+            raise
+        return ","
 
 
 def _delimiter(text: str, *, quote: str, complete: bool) -> str:
@@ -318,8 +329,9 @@ def check_names(names: list[str]) -> None:
         )
     if twice:
         raise DataError(
-            f"{len(twice):,} column name(s) occur more than once",
+            f"{len(twice):,} column name(s) occur more than once, the first is {twice[0]!r}",
             code="duplicate_columns",
+            column=twice[0],
             details={"columns": twice[:20]},
         )
     if any("\0" in name for name in names):

@@ -65,7 +65,7 @@ def examine(
             details={"n_columns": len(names), "limit": limits.max_columns},
         )
     check_names(names)
-    if len(names) < 2:
+    if len(names) < 2 and options.key is None:
         raise DataError("the table has one column", code="only_one_column")
     plans = [plan_column(name, [row.get(name) for row in rows], options) for name in names]
     return Dialect(format="jsonl", compressed=form.compressed, names=tuple(names)), plans

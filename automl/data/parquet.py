@@ -88,12 +88,13 @@ def examine(
     ]
     if unsupported:
         raise DataError(
-            f"{len(unsupported):,} column(s) are of a type that is not supported: "
-            "nested, binary, extension, duration or time of day",
+            f"{len(unsupported):,} column(s), the first {unsupported[0]!r}, are of a type that is "
+            "not supported: nested, binary, extension, duration or time of day",
             code="unsupported_type",
+            column=unsupported[0],
             details={"columns": unsupported[:50]},
         )
-    if len(names) < limits.min_columns:
+    if len(names) < limits.min_columns and options.key is None:
         raise DataError("the table has one column", code="only_one_column")
     if n_rows <= 0:
         raise DataError("the table has no rows", code="no_rows")

@@ -42,6 +42,17 @@ def test_4_one_column_shows_what_was_tried() -> None:
         "tab": 0,
         "pipe": 0,
     }
+    assert refused_at_once("a\n1\n2\n", key="b").code in ("only_one_column", "column_not_found")
+
+
+@pytest.mark.parametrize(
+    "data", ["id\n7\n8\n", b'{"id": 7}\n{"id": 8}\n', parquet_bytes(pa.table({"id": [7, 8]}))]
+)
+def test_4_a_column_of_keys_alone_is_a_table_where_it_is_said_to_be(data: str | bytes) -> None:
+    """Entities of which nothing is known but what lies in the tables around them."""
+    assert refused_at_once(data).code == "only_one_column"
+    profile, table = read(data, key="id")
+    assert (profile["n_rows"], table["id"].to_pylist()) == (2, [7, 8])
 
 
 def test_5_too_many_columns() -> None:
