@@ -182,9 +182,34 @@ def _show_dataset(found: Mapping[str, Any], profile: Mapping[str, Any] | None) -
         return
     typer.echo(summary(found, profile))
     _show_columns(profile["columns"])
-    for line in candidates(profile):
-        typer.echo(line)
+    if found["tables"]:
+        for line in around(found["tables"]):
+            typer.echo(line)
+    else:
+        for line in candidates(profile):
+            typer.echo(line)
     warn([*profile["warnings"], *found["warnings"]])
+
+
+def around(tables: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
+    """What became of each table of a spec, in a line.
+
+    >>> visits = {"role": "events", "kind": "events", "rows": 900, "orphans": 4}
+    >>> list(around({"visits": visits | {"uri": "file:///srv/visits", "unreadable": 2}}))
+    ['visits: events, 900 rows; 4 of no entity, 2 without a readable time; in file:///srv/visits']
+    """
+    for name, one in tables.items():
+        kind = one.get("kind") if one.get("kind") == "lookup" else one.get("role")
+        odd = {
+            "of no entity": (one.get("orphans") or 0) + (one.get("unrelated") or 0),
+            "without a readable time": (one.get("unreadable") or 0)
+            + (one.get("without_time") or 0),
+            "after the time of ingestion": one.get("future") or 0,
+        }
+        said = ", ".join(f"{n:,} {words}" for words, n in odd.items() if n)
+        rows = f", {one['rows']:,} rows" if one.get("rows") is not None else ""
+        where = f"in {one['uri']}" if one.get("uri") else ""
+        yield f"{name}: " + "; ".join(filter(None, [f"{kind}{rows}", said, where]))
 
 
 def candidates(profile: Mapping[str, Any]) -> Iterator[str]:

@@ -111,6 +111,8 @@ def spec_with_files(spec: typer.FileText, folder: Path) -> tuple[dict[str, Any],
         ``malformed_json``, ``bad_spec``.
     FileNotFoundError
         A table's file is not there.
+    BadParameter
+        It is a folder, which is read in place and not sent.
     """
     from automl.errors import DataError
 
@@ -130,8 +132,15 @@ def spec_with_files(spec: typer.FileText, folder: Path) -> tuple[dict[str, Any],
             declared[name]["source"] = source
         else:
             files[name] = _named(base, name)
-    for path in files.values():
+    for name, path in files.items():
         path.stat()
+        if path.is_dir():
+            uri = path.resolve().as_uri()
+            raise typer.BadParameter(
+                f"table '{name}' is the folder {str(path)!r}: give it the source "
+                f'{{"uri": "{uri}"}}, and a service whose FRUGAL_FEED_ROOTS has it reads it there',
+                param_hint="--spec",
+            )
     return {**given, "tables": declared}, files
 
 

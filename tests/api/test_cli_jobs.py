@@ -222,6 +222,18 @@ def test_the_files_of_a_spec(tmp_path: Path) -> None:
         spec_with_files(file, tmp_path)  # type: ignore[arg-type]
 
 
+def test_a_folder_is_read_in_place_and_not_sent(frugal: Any, tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text("id,y\n1,0\n")
+    (tmp_path / "visits").mkdir()
+    spec = tmp_path / "spec.json"
+    tables = {"people": {"role": "entities"}, "visits": {"role": "events", "key": "id"}}
+    spec.write_text(json.dumps({"tables": tables, "key": "id"}))
+    for command in (("run",), ("datasets", "add")):
+        told = frugal(*command, str(tmp_path), "--spec", str(spec), status=2).stderr
+        assert "file://" in told.replace("\n", "")
+        assert "FRUGAL_FEED_ROOTS" in told
+
+
 def test_what_is_ours_is_no_plain_error() -> None:
     assert exit_code(KeyError("x")) is None
     assert exit_code(DataError("x")) == 1
