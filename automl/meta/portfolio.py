@@ -124,14 +124,11 @@ _DEEP = tuple(NAMED[name] for name in ("L15", "LRq", "ETd"))
 _DEEP_AND_KERNEL = (*_DEEP, NAMED["KLR"])
 # Nothing by itself; rows without a label are what boosting may still be widened by.
 _NO_MORE = MappingProxyType[str, tuple[Candidate, ...]]({"boosting": (), "forest": ()})
-_MORE = MappingProxyType(
-    {"boosting": (NAMED["Lnb10"], NAMED["Lps"]), "forest": (NAMED["ETs"], NAMED["RF"])}
-)
 FEW: Mapping[str, Portfolio] = MappingProxyType(
     {
         "eco": Portfolio(first=_DEEP),
         "balanced": Portfolio(first=_DEEP_AND_KERNEL, expand=_NO_MORE),
-        "best": Portfolio(first=_DEEP_AND_KERNEL, expand=_MORE),
+        "best": Portfolio(first=_DEEP_AND_KERNEL, expand=_NO_MORE),
     }
 )
 

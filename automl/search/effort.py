@@ -33,6 +33,8 @@ class Effort:
     frugal: bool  # whether the share of brute force is a limit
     wide_share: float  # of brute force on all rows that more rows may take where they gain
     whole: bool  # whether the final rung takes all rows, however many
+    # Whether more folds judge, and refinements may only join the mixture of the others.
+    thorough: bool
 
     def refinement_gain(self, position: int) -> float:
         return self.early_refinement_gain if position < 8 else self.late_refinement_gain
@@ -72,6 +74,7 @@ _BALANCED = Effort(
     frugal=True,
     wide_share=0.003,
     whole=False,
+    thorough=False,
 )
 _ECO = replace(
     _BALANCED,
@@ -82,31 +85,17 @@ _ECO = replace(
     plateau=1,
     wide_share=0.001,
 )
+# docs/method.md, Best: folds and trees are what gains; what is refined is let in by a gain that is
+# told from chance, and the last six without one end it (Stop rule).
 _BEST = replace(
     _BALANCED,
     least_rate=0.0,
     refinements=40,
-    plateau=12,
+    plateau=6,
     families_refined=3,
-    members=4,
-    members_per_family=2,
     frugal=False,
     whole=True,
+    thorough=True,
 )
 
 EFFORTS: Mapping[str, Effort] = {"eco": _ECO, "balanced": _BALANCED, "best": _BEST}
-
-# With a limit set, `best` goes on until the limit, or this far.
-MOST_REFINEMENTS = 200
-
-
-def effort_of(mode: str, *, limited: bool) -> Effort:
-    """The effort of a mode; `limited` says that a budget is set, which ``best`` then spends.
-
-    >>> effort_of("best", limited=True).refinements
-    200
-    """
-    effort = EFFORTS[mode]
-    if limited and not effort.frugal:
-        return replace(effort, refinements=MOST_REFINEMENTS, plateau=MOST_REFINEMENTS)
-    return effort

@@ -211,7 +211,7 @@ def _final(problem: Problem, n_rows: int | None = None) -> FitShape:
         n_wide=problem.n_wide,
         n_bins=problem.n_bins,
         n_positive=problem.n_positive(n_rows),
-        n_trees=N_TREES["final"],
+        n_trees=problem.more_trees * N_TREES["final"],
         patience=patience_on(n_rows, PATIENCE["final"]),
         n_unlabelled=problem.n_unlabelled(n_rows),
     )

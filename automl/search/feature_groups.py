@@ -24,7 +24,7 @@ from automl.relations.tables import Relations
 from automl.sampling.base import Sampler
 from automl.sampling.stratified import CaseControl
 from automl.sampling.temporal import RecentFirst
-from automl.search.effort import effort_of
+from automl.search.effort import EFFORTS
 from automl.search.feature_audit import suspicions
 from automl.search.feature_race import Decision, Race
 from automl.search.objective import Objective
@@ -95,7 +95,7 @@ def chosen(
         race = Race(
             relations=relations.take(rows),
             dataset=sampled(dataset, rows),
-            effort=effort_of(mode, limited=False),
+            effort=EFFORTS[mode],
             n_final=n_final,
             objective=Objective() if objective is None else objective,
             meter=meter,

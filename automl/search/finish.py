@@ -54,12 +54,21 @@ def finish(ledger: Ledger, end: SearchEnd, *, price: float) -> Finish:
         raise _nothing(ledger)
     final = [t for t in ledger.trials if t.proposal.rung == "final" and t.score is not None]
     made = (ENSEMBLE, STUDENT)  # of the others, here, or by an earlier process
-    eligible = {t.number: t for t in [*finalists, *final] if t.candidate.model not in made}
-    logits = {number: ledger.logit(number) for number in sorted(eligible)}
-    if len(finalists) > 1:
-        chosen = {trial.number: logits[trial.number] for trial in finalists}
-        ensemble = weigh(ledger, {t.number: t for t in finalists}, chosen, known=end.weights)
-        eligible[ensemble.number] = ensemble
+    # Of many refinements the one with the highest score is the luckiest: none is picked alone.
+    eligible = {
+        t.number: t
+        for t in [*finalists, *final]
+        if t.candidate.model not in made and t.number not in end.others
+    }
+    logits = {number: ledger.logit(number) for number in sorted({*eligible, *end.others})}
+    if len(finalists) + len(end.others) > 1:
+        chosen = {trial.number: trial for trial in finalists}
+        others = {number: by_number[number] for number in end.others}
+        ensemble = weigh(ledger, chosen, logits, known=end.weights, others=others)
+        if ensemble is not None:
+            eligible[ensemble.number] = ensemble
+    kept = {number for trial in eligible.values() for number in members_of(trial)}
+    logits = {number: logit for number, logit in logits.items() if number in kept}
     lifetimes = {
         number: _lifetime(ledger.problem, trial, [by_number[n] for n in members_of(trial)])
         for number, trial in eligible.items()

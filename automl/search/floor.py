@@ -13,12 +13,13 @@ from automl.models.expected import CostModel, FitShape
 from automl.models.rounds import N_TREES, PATIENCE
 from automl.sampling.stratified import ALL_ROWS_SHARE, N_POSITIVE
 from automl.sampling.stratified import NEGATIVES_PER_POSITIVE as SCREENED
+from automl.search.effort import EFFORTS
 from automl.search.validation import (
     FEW_POSITIVES,
-    MANY_POSITIVES,
     MOST_POSITIVES,
     N_FOLDS,
     NEGATIVES_PER_POSITIVE,
+    parts_wanted,
 )
 
 
@@ -30,7 +31,7 @@ def least_seconds(
     From the counts alone: categories and dates may make more columns, so it is rather too low.
     """
     n_negative = n_rows - n_positive
-    n_parts = 2 if n_positive < MANY_POSITIVES else 1
+    n_parts = parts_wanted(n_positive, thorough=EFFORTS[mode].thorough)
     in_fold = max(1, n_positive // N_FOLDS)
     n_parts = min(N_FOLDS, max(n_parts, ceil(FEW_POSITIVES / in_fold)))
     judges = min(in_fold, MOST_POSITIVES)

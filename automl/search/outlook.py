@@ -31,9 +31,9 @@ from automl.search.effort import EFFORTS
 from automl.search.expectation import Expectation
 from automl.search.validation import (
     FEW_POSITIVES,
-    MANY_POSITIVES,
     MOST_POSITIVES,
     N_FOLDS,
+    parts_wanted,
 )
 from automl.search.validation import NEGATIVES_PER_POSITIVE as VALIDATED
 from automl.trial import Candidate
@@ -165,7 +165,7 @@ def work(
     n_positive = min(max(n_positive, 1), n_rows)
     n_negative = n_rows - n_positive
     in_fold = max(1, n_positive // N_FOLDS)
-    n_parts = 2 if n_positive < MANY_POSITIVES else 1
+    n_parts = parts_wanted(n_positive, thorough=EFFORTS[mode].thorough)
     n_parts = min(N_FOLDS, max(n_parts, ceil(FEW_POSITIVES / in_fold)))
     judges = min(in_fold, MOST_POSITIVES)
     n_valid = judges + min(n_negative // N_FOLDS, VALIDATED * judges)

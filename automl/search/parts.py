@@ -54,7 +54,7 @@ def fit_parts(
 
 def trees_of_part(rung: str, problem: Problem) -> int:
     """A rung's trees are shared over its parts; together they are the forest."""
-    return ceil(N_TREES[rung] / len(problem.validation.parts))
+    return ceil(problem.more_trees * N_TREES[rung] / len(problem.validation.parts))
 
 
 def _fit(proposal: Proposal, problem: Problem, *, part: Part) -> Fitted:

@@ -14,7 +14,9 @@ from automl.data.dataset import Dataset
 from automl.data.encoding import EncoderInfo, TableEncoder
 from automl.data.freed import give_back
 from automl.errors import DataError
+from automl.meta.portfolio import FEW_ROWS
 from automl.models.expected import SELF_TRAINED, CostModel
+from automl.models.rounds import MORE_TREES
 from automl.models.unlabelled import Unlabelled
 from automl.sampling.base import Sampler
 from automl.sampling.prior import logit_shift
@@ -57,6 +59,7 @@ class Problem:
     objective: Objective
     seed: int
     costs: CostModel = field(default_factory=CostModel.shipped)
+    more_trees: int = 1  # times as many in a forest
 
     @property
     def alert_rate(self) -> float:
@@ -157,12 +160,14 @@ def prepare(
     seed: int,
     objective: Objective | None = None,
     whole: bool = False,
+    thorough: bool = False,
     encoder: TableEncoder | None = None,
     validation: Validation | None = None,
 ) -> Problem:
     """Encode the table, order its rows, and choose who validates.
 
-    `whole` lets the final rung use all rows however many there are. An `encoder` and a
+    `whole` lets the final rung use all rows however many there are. `thorough` has more folds
+    judge, and on few rows no sample but all of them, and larger forests. An `encoder` and a
     `validation` that are given are taken as they are.
 
     Raises
@@ -188,6 +193,7 @@ def prepare(
     matrix = encoder.transform(dataset.X)
     dataset = dataset.without_features()
     give_back(matrix.nbytes)
+    few = thorough and dataset.n_rows <= FEW_ROWS
     sampler: Sampler = CaseControl() if dataset.time is None else RecentFirst()
     made = Problem(
         dataset=dataset,
@@ -197,11 +203,14 @@ def prepare(
         monotone=monotone,
         matrix=matrix,
         order=sampler.order(dataset, seed=seed),
-        screening_rows=sampler.screening_rows(dataset),
+        screening_rows=dataset.n_rows if few else sampler.screening_rows(dataset),
         final_rows=dataset.n_rows if whole else sampler.final_rows(dataset),
-        validation=plan_validation(dataset, seed=seed) if validation is None else validation,
+        validation=plan_validation(dataset, seed=seed, thorough=thorough)
+        if validation is None
+        else validation,
         objective=Objective() if objective is None else objective,
         seed=seed,
+        more_trees=MORE_TREES if few else 1,
     )
     give_back(matrix.nbytes)  # of choosing folds
     return made

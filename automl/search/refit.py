@@ -110,7 +110,7 @@ def fit_all(
         encoder_info=problem.info,
         seed=problem.seed,
         rounds=(rounds or refit_rounds(trial)) if boosted else None,
-        n_trees=n_trees or N_TREES["final"],
+        n_trees=n_trees or problem.more_trees * N_TREES["final"],
         unlabelled=problem.unlabelled_for(trial.candidate, len(rows)),
     )
     model.fit(

@@ -16,7 +16,7 @@ from automl.models.expected import CostModel
 from automl.search.advice import Adviser, Suggestion
 from automl.search.champion import Champion
 from automl.search.crowning import crowned
-from automl.search.effort import EFFORTS, effort_of
+from automl.search.effort import EFFORTS
 from automl.search.evaluate import default_fit_seconds, expected_seconds
 from automl.search.finish import finish
 from automl.search.giveaway import giveaways
@@ -134,7 +134,7 @@ def search(
     knowledge = Knowledge.shipped() if knowledge is None else knowledge
     tell = on_phase or (lambda name, cost: None)
     costs: dict[str, Cost] = {}
-    effort = effort_of(mode, limited=budget.is_limited)
+    effort = EFFORTS[mode]
 
     with measure(meter) as features:
         relation = None if start is None else relate(start, dataset, seed=seed)
@@ -147,6 +147,7 @@ def search(
             objective=objective,
             seed=seed,
             whole=effort.whole,
+            thorough=effort.thorough,
             encoder=None if relation is None else relation.encoder,
             validation=None if relation is None else relation.validation,
         )

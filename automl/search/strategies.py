@@ -27,6 +27,8 @@ class SearchEnd:
 
     stop: Stop
     finalists: tuple[int, ...]
+    # Those that join the finalists only by a gain that is told from chance.
+    others: tuple[int, ...] = ()
     # Of the finalists by number, where they are known already; else they are found.
     weights: Mapping[int, float] | None = None
 
@@ -111,7 +113,10 @@ def successive_halving(
         race.note(candidate, stage="explore", tried=tried, why="one job in twenty explores")
         if tried:
             yield from race.run([candidate], race.screening_rung, shape.screening_rows)
+    n_raced = len(race.trials)
     stop = yield from _refine(race)
+    if effort.thorough:
+        return (yield from _thorough(race, stop, raced=race.trials[:n_raced]))
     finalists = race.best(race.trials)
     if race.screening_rung == "final":
         yield from _escalate(race, finalists)
@@ -128,6 +133,52 @@ def successive_halving(
     chosen += yield from _widen(race, [t for t in chosen if t.proposal.rung == "final"])
     best = {t.number for t in sorted(chosen, key=_by_score, reverse=True)[: effort.members]}
     return SearchEnd(stop=stop, finalists=tuple(t.number for t in chosen if t.number in best))
+
+
+# Refinements that are judged on the final rows, where they were screened on fewer.
+REFINEMENTS_JUDGED = 2
+
+
+def _thorough(
+    race: _Race, stop: Stop, *, raced: Sequence[Trial]
+) -> Generator[Sequence[Proposal], Sequence[Trial], SearchEnd]:
+    """End with the finalists of the race; what was refined may only join them.
+
+    Of many refinements the luckiest led by score and crowded out the mixture that a shorter search
+    keeps: docs/method.md, Best. What is grown or widened, from a finalist and by a gain of its
+    own, is a finalist like any other.
+    """
+    shape = race.shape
+    known = {trial.number for trial in raced}
+    refined = [trial for trial in race.trials if trial.number not in known]
+    finalists = race.best(raced)
+    if race.screening_rung == "final":
+        made = yield from _escalate(race, finalists)
+        finalists = race.best([*raced, *made])
+        others = [trial for trial in refined if trial.score is not None]
+        return _end(stop, finalists, others)
+    judged: dict[bool, list[Trial]] = {True: [], False: []}
+    best = [(trial, True) for trial in finalists]
+    best += [(trial, False) for trial in race.best(refined)[:REFINEMENTS_JUDGED]]
+    for position, (screened, own) in enumerate(best):
+        candidate = screened.candidate
+        done: list[Trial] = []
+        if position == 0 or race.fits(candidate, shape.final_rows, share=1.0, reserved=False):
+            done = yield from race.run([candidate], "final", shape.final_rows)
+        # A refinement that was not judged on the final rows is none of the others.
+        judged[own] += done or ([screened] if own else [])
+    final = [t for t in judged[True] if t.proposal.rung == "final"]
+    grown = yield from _escalate(race, final)
+    grown += yield from _widen(race, [*final, *grown])
+    return _end(stop, race.best([*judged[True], *grown]), judged[False])
+
+
+def _end(stop: Stop, finalists: Sequence[Trial], others: Sequence[Trial]) -> SearchEnd:
+    return SearchEnd(
+        stop=stop,
+        finalists=tuple(t.number for t in finalists),
+        others=tuple(t.number for t in others),
+    )
 
 
 # What a search may take, in frugal limits, while larger and larger models pay.
@@ -160,6 +211,9 @@ def _escalate(
 # Narrower kernels fit the rows that judge: a refined one led by 0.04 out of fold and lost 0.09 on
 # the test part, of 0.34 (docs/method.md, Few rows).
 UNREFINED = ("kernel",)
+# Where more folds judge and forests are large, other leaves of theirs lost 0.5 %
+# (docs/method.md, Best).
+UNREFINED_IF_THOROUGH = (*UNREFINED, "forest")
 
 
 # So many times the rows at a time: two such steps reach what three of three times do, for less.
@@ -204,6 +258,7 @@ def _refine(race: _Race) -> Generator[Sequence[Proposal], Sequence[Trial], Stop]
         return Stop(
             reason="tried", text=f"all {len(race.trials)} configurations of this mode were tried"
         )
+    unrefined = UNREFINED_IF_THOROUGH if effort.thorough else UNREFINED
     since_better = 0
     exhausted: set[str] = set()  # families near whose best all that is proposed was tried
     for position in range(effort.refinements):
@@ -211,7 +266,7 @@ def _refine(race: _Race) -> Generator[Sequence[Proposal], Sequence[Trial], Stop]
         if not scored:
             return Stop(reason="no_score", text="no candidate could be scored")
         best = max(scored, key=_by_score)
-        families = [name for name in race.alive() if name not in {*UNREFINED, *exhausted}]
+        families = [name for name in race.alive() if name not in {*unrefined, *exhausted}]
         if not families:
             text = f"{len(race.trials)} trials, and what is alive is not refined"
             if exhausted:

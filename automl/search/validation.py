@@ -20,6 +20,9 @@ Floats = npt.NDArray[np.float64]
 # irrelevant, so two of five are fitted where positives are few and one where they are not ...
 N_FOLDS = 5
 MANY_POSITIVES = 1500
+# ... and all of them where many candidates are compared, the luckiest of which wins: below so many
+# positives, and from there on (docs/method.md, Best).
+PARTS = {False: (2, 1), True: (N_FOLDS, 2)}
 # ... as long as this many validation positives are judged by; with fewer in all of the folds the
 # weights of the members are noise and stay equal.
 FEW_POSITIVES = 25
@@ -91,7 +94,16 @@ class Validation:
         return Bootstrap(self.y, self.weight, seed=self.seed)
 
 
-def plan_validation(dataset: Dataset, *, seed: int) -> Validation:
+def parts_wanted(n_positive: int, *, thorough: bool = False) -> int:
+    """How many folds of `N_FOLDS` judge, as long as they hold enough positives.
+
+    >>> parts_wanted(200), parts_wanted(2000), parts_wanted(200, thorough=True)
+    (2, 1, 5)
+    """
+    return PARTS[thorough][n_positive >= MANY_POSITIVES]
+
+
+def plan_validation(dataset: Dataset, *, seed: int, thorough: bool = False) -> Validation:
     """Choose folds by the number of positives, thin their negatives, weight them back.
 
     Raises
@@ -101,7 +113,7 @@ def plan_validation(dataset: Dataset, *, seed: int) -> Validation:
     """
     made = folds(dataset, seed=seed, k=N_FOLDS)
     rng = np.random.default_rng(seed)
-    n_wanted = 2 if dataset.n_positive < MANY_POSITIVES else 1
+    n_wanted = parts_wanted(dataset.n_positive, thorough=thorough)
     parts: list[Part] = []
     n_positive = 0
     for fold in made:

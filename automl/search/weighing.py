@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from automl.cost import Cost
 from automl.meters.base import measure
-from automl.search.ensemble import equal_weights, greedy_weights, mean_logit
+from automl.search.ensemble import admitted, equal_weights, greedy_weights, mean_logit
 from automl.search.evaluate import score_logit
 from automl.search.ledger import ENSEMBLE, Ledger
 from automl.trial import Candidate, Proposal, Trial
@@ -23,23 +23,47 @@ def weigh(
     logits: Mapping[int, Floats],
     *,
     known: Mapping[int, float] | None = None,
-) -> Trial:
-    """The ensemble of the finalists as a trial of its own, by weights that are `known` or found."""
+    others: Mapping[int, Trial] | None = None,
+) -> Trial | None:
+    """The ensemble of the finalists as a trial of its own, by weights that are `known` or found.
+
+    `others` may join them by a gain that chance does not explain. `logits` are of them all. None
+    where one member is left alone.
+    """
     problem = ledger.problem
     y, weight = problem.validation.y, problem.validation.weight
+    objective, bootstrap = problem.objective, problem.validation.bootstrap
+
+    def score(logit: Floats) -> float:
+        return objective.score(y, logit, weight)
+
+    def error(one: Floats, other: Floats) -> float:
+        gap = objective.replicates(bootstrap, one) - objective.replicates(bootstrap, other)
+        gap = gap[np.isfinite(gap)]
+        return float(gap.std()) if len(gap) else 0.0
+
     with measure(ledger.meter) as reading:
         if known is not None:
             weights = dict(known)
         elif problem.validation.few_positives:
-            weights = equal_weights(list(logits))
+            weights = equal_weights(list(finalists))
         else:
-            weights = greedy_weights(
-                logits, score=lambda logit: problem.objective.score(y, logit, weight)
+            own = {number: logits[number] for number in finalists}
+            weights = greedy_weights(own, score=score)
+            weights = admitted(
+                weights,
+                {**own, **{number: logits[number] for number in others or {}}},
+                score=score,
+                error=error,
             )
         whole = mean_logit(logits, weights)
         scores = score_logit(problem, whole)
         intervals = problem.objective.intervals(problem.validation.bootstrap, whole)
-    members = [finalists[number] for number in sorted(weights)]
+    if known is None and len(weights) < 2:
+        ledger.charge(reading.cost)
+        return None
+    found = {**finalists, **(others or {})}
+    members = [found[number] for number in sorted(weights)]
     expected = Cost(cpu_seconds=0.0, joules=0.0, meter="expected")
     cost = reading.cost
     for member in members:

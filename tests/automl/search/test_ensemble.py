@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from automl.search.ensemble import equal_weights, greedy_weights, mean_logit
+from automl.search.ensemble import (
+    MOST_ADMITTED,
+    admitted,
+    equal_weights,
+    greedy_weights,
+    mean_logit,
+)
 from automl.search.metrics import average_precision
 
 
@@ -62,3 +68,46 @@ def test_the_mean_is_in_logit_space() -> None:
     logits = {1: np.array([0.0, 2.0]), 2: np.array([4.0, -2.0])}
     assert mean_logit(logits, {1: 0.25, 2: 0.75}).tolist() == [3.0, -1.0]
     assert equal_weights([2, 1]) == {1: 0.5, 2: 0.5}
+
+
+def among(n_rows: int, others: dict[int, np.ndarray], first: np.ndarray, y: np.ndarray) -> dict:
+    """Weights of a mixture of one, after others asked to join it."""
+
+    def error(one: np.ndarray, other: np.ndarray) -> float:
+        gap = [
+            average_precision(y[rows], one[rows]) - average_precision(y[rows], other[rows])
+            for rows in np.random.default_rng(0).integers(0, n_rows, (100, n_rows))
+        ]
+        return float(np.std(gap))
+
+    return admitted(
+        {0: 1.0},
+        {0: first, **others},
+        score=lambda logit: average_precision(y, logit),
+        error=error,
+    )
+
+
+def test_the_luckiest_of_many_that_say_nothing_new_is_not_let_in() -> None:
+    let_in = 0
+    for seed in range(10):
+        rng = np.random.default_rng(seed)
+        n_rows = 600
+        y = (rng.random(n_rows) < 0.1).astype(int)
+        first = 2.0 * y + rng.normal(size=n_rows)
+        # As good as the first, and wrong on the same rows but for some noise of their own.
+        others = {n: first + 0.5 * rng.normal(size=n_rows) for n in range(1, 31)}
+        let_in += len(among(n_rows, others, first, y)) > 1
+    assert let_in <= 1
+
+
+def test_what_truly_adds_is_let_in_by_equal_shares_and_few_of_it() -> None:
+    rng = np.random.default_rng(0)
+    n_rows = 3000
+    y = (rng.random(n_rows) < 0.1).astype(int)
+    first = 1.5 * y + rng.normal(size=n_rows)
+    others = {n: 1.5 * y + rng.normal(size=n_rows) for n in range(1, 9)}
+    weights = among(n_rows, others, first, y)
+    assert len(weights) == 1 + MOST_ADMITTED
+    assert list(weights.values()) == pytest.approx([1 / len(weights)] * len(weights))
+    assert among(n_rows, {}, first, y) == {0: 1.0}

@@ -11,7 +11,7 @@ import pytest
 from automl.cost import Cost
 from automl.meta.portfolio import NAMED, portfolio
 from automl.models.catalog import family
-from automl.search.effort import EFFORTS, effort_of
+from automl.search.effort import EFFORTS
 from automl.search.probes import Probe
 from automl.search.strategies import SearchEnd, Shape, successive_halving
 from automl.trial import Candidate, Proposal, Trial
@@ -281,15 +281,15 @@ def test_eco_says_that_it_tried_all_it_has() -> None:
     assert end.reason == "all 3 configurations of this mode were tried"
 
 
-def test_best_refines_the_living_families_in_turns() -> None:
+def test_best_refines_the_living_families_in_turns_but_no_forest() -> None:
     asked: list[str] = []
 
     def propose(name: str, trials: Sequence[Trial]) -> Candidate | None:
         asked.append(name)
         return Candidate(model="lightgbm", params={"num_leaves": 100 + len(asked)})
 
-    play(replace(shape(), propose=propose), {**ALL, "logistic": 0.2}, mode="best")
-    assert asked[:4] == ["boosting", "forest", "boosting", "forest"]
+    play(replace(shape(), propose=propose), ALL, mode="best")
+    assert asked[:4] == ["boosting", "linear", "boosting", "linear"]
     assert len(asked) == EFFORTS["best"].plateau + 1
     asked.clear()
     play(replace(shape(), propose=propose), ALL)
@@ -301,16 +301,41 @@ def test_a_family_with_nothing_left_to_propose_leaves_its_turns_to_the_others() 
 
     def propose(name: str, trials: Sequence[Trial]) -> Candidate | None:
         asked.append(name)
-        few = name == "forest" or len(asked) > 9
+        few = name == "linear" or len(asked) > 6
         return None if few else Candidate(model="lightgbm", params={"num_leaves": len(asked)})
 
-    _, end = play(replace(shape(), propose=propose), {**ALL, "logistic": 0.2}, mode="best")
-    assert asked == ["boosting", "forest", *["boosting"] * 8]
-    assert end.reason.endswith("no further refinement of family boosting and family forest")
+    _, end = play(replace(shape(), propose=propose), ALL, mode="best")
+    assert asked == ["boosting", "linear", *["boosting"] * 5]
+    assert end.reason.endswith("no further refinement of family boosting and family linear")
 
 
-def test_best_spends_a_budget_and_stops_at_a_plateau_without_one() -> None:
-    assert effort_of("best", limited=False) == EFFORTS["best"]
-    spending = effort_of("best", limited=True)
-    assert spending.plateau == spending.refinements > EFFORTS["best"].refinements
-    assert effort_of("balanced", limited=True) == EFFORTS["balanced"]
+@pytest.mark.parametrize("rows", [3000, 100_000])
+def test_a_refinement_crowds_no_finalist_out_however_high_its_score(rows: int) -> None:
+    lucky = {**ALL, "refined": 0.9}
+    made = shape(screening=3000, final=rows, refined=4)
+    proposed, end = play(made, lucky, mode="best")
+    finalists = [name_of(proposed[n].candidate) for n in end.finalists]
+    assert finalists == ["Lnb10", "L15", "extra_trees"]
+    others = [proposed[n] for n in end.others]
+    assert {name_of(p.candidate) for p in others} == {"refined"}
+    # Each is judged on as many rows as the finalists are.
+    assert {p.n_rows for p in others} == {proposed[n].n_rows for n in end.finalists} == {rows}
+    assert len(others) == (4 if rows == 3000 else 2)
+    # In the default mode it wins.
+    proposed, end = play(shape(screening=3000, final=100_000, refined=4), lucky)
+    assert "refined" in [name_of(proposed[n].candidate) for n in end.finalists]
+    assert not end.others
+
+
+def test_best_too_is_grown_where_capacity_pays() -> None:
+    def larger(trial: Trial) -> Candidate | None:
+        size = int(trial.candidate.params.get("max_bin", 0))
+        if trial.candidate.model != "lightgbm":
+            return None
+        return Candidate(model="lightgbm", params={"num_leaves": 99, "max_bin": size + 1})
+
+    for rows in (3000, 100_000):
+        made = replace(shape(screening=3000, final=rows), larger=larger)
+        proposed, end = play(made, ALL, mode="best", grown={1: 0.6, 2: 0.0})
+        sizes = [proposed[n].candidate.params.get("max_bin") for n in end.finalists]
+        assert sizes == [1], "what is far below it is no finalist"

@@ -18,6 +18,7 @@ from automl.models import catalog
 from automl.sampling.stratified import FINAL_ROWS
 from automl.search import parts
 from automl.search.metrics import average_precision
+from automl.search.parts import trees_of_part
 from automl.search.problem import prepare
 from automl.search.run import search
 from automl.search.validation import (
@@ -138,6 +139,28 @@ def test_folds_are_as_many_as_the_positives_need(n_positive: int, n_parts: int) 
     found = plan_validation(rare(6000, n_positive=n_positive), seed=0)
     assert len(found.parts) == n_parts
     assert found.few_positives == (found.n_positive < FEW_POSITIVES)
+
+
+@pytest.mark.parametrize(("n_positive", "n_parts"), [(2000, 2), (400, 5), (12, 5), (3, 3)])
+def test_more_folds_judge_where_it_is_thorough(n_positive: int, n_parts: int) -> None:
+    dataset = rare(6000, n_positive=n_positive)
+    found = plan_validation(dataset, seed=0, thorough=True)
+    assert len(found.parts) == n_parts
+    # The first are those of a search that is not.
+    own = plan_validation(dataset, seed=0).parts
+    for one, other in zip(own, found.parts, strict=False):
+        assert np.array_equal(one.valid, other.valid)
+    assert len(set(found.rows.tolist())) == len(found.rows)
+
+
+def test_few_rows_are_judged_on_all_of_them_where_it_is_thorough() -> None:
+    dataset = rare(9000, n_positive=90)
+    short, long = prepare(dataset, seed=0), prepare(dataset, seed=0, thorough=True)
+    assert short.screening_rows < long.screening_rows == long.final_rows == 9000
+    assert trees_of_part("final", long) * 5 == 4 * trees_of_part("final", short) * 2
+    many = prepare(rare(12_000, n_positive=90), seed=0, thorough=True)
+    assert many.screening_rows < many.final_rows
+    assert trees_of_part("final", many) * 5 == 60
 
 
 def test_rungs_nest_and_keep_to_the_training_side() -> None:
