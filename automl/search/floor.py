@@ -31,7 +31,7 @@ def least_seconds(
     From the counts alone: categories and dates may make more columns, so it is rather too low.
     """
     n_negative = n_rows - n_positive
-    n_parts = parts_wanted(n_positive, thorough=EFFORTS[mode].thorough)
+    n_parts = parts_wanted(n_positive, n_rows=n_rows, thorough=EFFORTS[mode].thorough)
     in_fold = max(1, n_positive // N_FOLDS)
     n_parts = min(N_FOLDS, max(n_parts, ceil(FEW_POSITIVES / in_fold)))
     judges = min(in_fold, MOST_POSITIVES)

@@ -165,7 +165,7 @@ def work(
     n_positive = min(max(n_positive, 1), n_rows)
     n_negative = n_rows - n_positive
     in_fold = max(1, n_positive // N_FOLDS)
-    n_parts = parts_wanted(n_positive, thorough=EFFORTS[mode].thorough)
+    n_parts = parts_wanted(n_positive, n_rows=n_rows, thorough=EFFORTS[mode].thorough)
     n_parts = min(N_FOLDS, max(n_parts, ceil(FEW_POSITIVES / in_fold)))
     judges = min(in_fold, MOST_POSITIVES)
     n_valid = judges + min(n_negative // N_FOLDS, VALIDATED * judges)

@@ -23,6 +23,8 @@ MANY_POSITIVES = 1500
 # ... and all of them where many candidates are compared, the luckiest of which wins: below so many
 # positives, and from there on (docs/method.md, Best).
 PARTS = {False: (2, 1), True: (N_FOLDS, 2)}
+# On more rows a final fit is most of a search, and five of each would leave a budget no second one.
+THOROUGH_ROWS = 50_000
 # ... as long as this many validation positives are judged by; with fewer in all of the folds the
 # weights of the members are noise and stay equal.
 FEW_POSITIVES = 25
@@ -94,13 +96,13 @@ class Validation:
         return Bootstrap(self.y, self.weight, seed=self.seed)
 
 
-def parts_wanted(n_positive: int, *, thorough: bool = False) -> int:
+def parts_wanted(n_positive: int, *, n_rows: int, thorough: bool = False) -> int:
     """How many folds of `N_FOLDS` judge, as long as they hold enough positives.
 
-    >>> parts_wanted(200), parts_wanted(2000), parts_wanted(200, thorough=True)
-    (2, 1, 5)
+    >>> [parts_wanted(200, n_rows=n, thorough=True) for n in (5_000, 500_000)]
+    [5, 2]
     """
-    return PARTS[thorough][n_positive >= MANY_POSITIVES]
+    return PARTS[thorough and n_rows <= THOROUGH_ROWS][n_positive >= MANY_POSITIVES]
 
 
 def plan_validation(dataset: Dataset, *, seed: int, thorough: bool = False) -> Validation:
@@ -113,7 +115,7 @@ def plan_validation(dataset: Dataset, *, seed: int, thorough: bool = False) -> V
     """
     made = folds(dataset, seed=seed, k=N_FOLDS)
     rng = np.random.default_rng(seed)
-    n_wanted = parts_wanted(dataset.n_positive, thorough=thorough)
+    n_wanted = parts_wanted(dataset.n_positive, n_rows=dataset.n_rows, thorough=thorough)
     parts: list[Part] = []
     n_positive = 0
     for fold in made:

@@ -25,6 +25,7 @@ from automl.search.validation import (
     FEW_POSITIVES,
     MOST_POSITIVES,
     MOST_STOOD_FOR,
+    THOROUGH_ROWS,
     plan_validation,
 )
 from tests.automl.search.problems import rare
@@ -151,6 +152,11 @@ def test_more_folds_judge_where_it_is_thorough(n_positive: int, n_parts: int) ->
     for one, other in zip(own, found.parts, strict=False):
         assert np.array_equal(one.valid, other.valid)
     assert len(set(found.rows.tolist())) == len(found.rows)
+
+
+def test_as_many_folds_as_ever_judge_many_rows() -> None:
+    many = rare(THOROUGH_ROWS + 1, n_positive=400)
+    assert len(plan_validation(many, seed=0, thorough=True).parts) == 2
 
 
 def test_few_rows_are_judged_on_all_of_them_where_it_is_thorough() -> None:
