@@ -5,7 +5,7 @@ the finals, the refit, the encoding and the closing. Nothing is fitted but one w
 
 On 13 tables of 700 to 701,055 rows, 38 splits (`python -m benchmarks.search`, 2026-11-23), 19 of
 20 searches took 0.4 to 3.0 times what is expected, balanced and eco alike, and the middle one 1.0.
-Ten in mode `best`, of up to 34,368 rows, took 0.4 to 1.7 times. What is not foreseen is how long
+Six in mode `best`, of up to 7,828 rows, took 0.5 to 1.3 times. What is not foreseen is how long
 boosting goes on: where larger models and more rows keep gaining, a search takes 3 to 6 times as
 much (hmeq, credit_next_month), once 20 times (eco, credit_next_month_forward).
 """
@@ -18,9 +18,9 @@ from math import ceil, inf
 from types import MappingProxyType
 
 from automl.cost import JOULES_PER_KWH, Speed
-from automl.meta.portfolio import NAMED, portfolio
+from automl.meta.portfolio import FEW_ROWS, NAMED, portfolio
 from automl.models.expected import CostModel, FitShape
-from automl.models.rounds import N_TREES, PATIENCE, default_rounds, patience_on
+from automl.models.rounds import MORE_TREES, N_TREES, PATIENCE, default_rounds, patience_on
 from automl.sampling.stratified import (
     ALL_ROWS_SHARE,
     N_POSITIVE,
@@ -42,9 +42,9 @@ from automl.trial import Candidate
 # balanced alike.
 WEIGHTS: Mapping[str, float] = MappingProxyType({"eco": 1.0, "balanced": 1.35, "best": 1.1})
 P95 = 3.0
-# Work beyond the race in the mode `best`, in trials of the race: the middle of ten tables
-# (2026-11-23). It goes on as long as something is gained.
-REFINED: Mapping[str, int] = MappingProxyType({"eco": 0, "balanced": 0, "best": 17})
+# Work beyond the race in the mode `best`, in trials of the race: refinements end after so many
+# without a gain.
+REFINED: Mapping[str, int] = MappingProxyType({"eco": 0, "balanced": 0, "best": 6})
 # Of the searches above, 19 of 20 took this many times their CPU time by the clock; a probe of
 # 10 ms that was interrupted says more than that.
 MOST_WAITING = 3.5
@@ -171,7 +171,9 @@ def work(
     n_valid = judges + min(n_negative // N_FOLDS, VALIDATED * judges)
     kept = min(n_positive, N_POSITIVE)
     screened = kept + min(n_negative, NEGATIVES_PER_POSITIVE * kept)
-    if screened >= ALL_ROWS_SHARE * n_rows:
+    few = EFFORTS[mode].thorough and n_rows <= FEW_ROWS
+    more_trees = MORE_TREES if few else 1
+    if few or screened >= ALL_ROWS_SHARE * n_rows:
         screened, kept = n_rows, n_positive
     classes = n_positive, n_negative
     if not EFFORTS[mode].whole:
@@ -186,7 +188,7 @@ def work(
             n_positive=max(1, round(fitted * positives / max(rows, 1))),
             n_stopping=min(fitted, n_valid),
             n_valid=n_valid,
-            n_trees=ceil(N_TREES[rung] / n_parts),
+            n_trees=ceil(more_trees * N_TREES[rung] / n_parts),
             patience=patience_on(fitted, PATIENCE[rung]),
         )
 
@@ -206,7 +208,7 @@ def work(
         n_rows=final,
         n_columns=n_columns,
         n_positive=classes[0],
-        n_trees=N_TREES["final"],
+        n_trees=more_trees * N_TREES["final"],
         rounds=default_rounds(NAMED["L15"].params),
     )
     refit = sum(costs.seconds(one, whole) for one in judged)
