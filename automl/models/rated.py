@@ -36,14 +36,15 @@ class RatedBoosting(Boosting):
         """Learn the rates, then grow trees; see `FittableModel.fit`."""
         check_columns(X, len(self.info.kinds))
         self.levels = LevelRates(seed=self.seed)
-        crossed = self.levels.fit_transform(X, y, weight=sample_weight)
-        own, self.info = self.info, _widened(self.info, crossed.shape[1])
+        wide = _beside(X, self.levels.fit_transform(X, y, weight=sample_weight))
+        n_rates = wide.shape[1] - X.shape[1]
+        own, self.info = self.info, _widened(self.info, n_rates)
         try:
             later = None if valid is None else (self._wide(valid[0]), valid[1], valid[2])
-            super().fit(_beside(X, crossed), y, sample_weight=sample_weight, valid=later)
+            super().fit(wide, y, sample_weight=sample_weight, valid=later)
         finally:
             self.info = own
-        self.details |= {"n_read": X.shape[1], "n_rates": crossed.shape[1]}
+        self.details |= {"n_read": X.shape[1], "n_rates": n_rates}
         return self
 
     def decision(self, X: X) -> Floats:

@@ -32,7 +32,9 @@ def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("model", ["lightgbm", "logistic", "extra_trees"])
-def test_a_model_is_the_same_from_blocks_and_from_a_copy(model: str) -> None:
+def test_a_model_is_the_same_from_blocks_and_from_a_copy(
+    model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     matrix, y, own = table()
     judges = np.setdiff1d(np.arange(len(matrix)), own)
 
@@ -42,6 +44,8 @@ def test_a_model_is_the_same_from_blocks_and_from_a_copy(model: str) -> None:
         return made.decision(matrix)
 
     copied = fitted(matrix[own], matrix[judges])
+    monkeypatch.setattr("automl.models.boosting.LEAST_CELLS", 1_000)
+    assert np.array_equal(copied, fitted(matrix[own], matrix[judges]))
     read = fitted(RowsOf(matrix=matrix, rows=own), RowsOf(matrix=matrix, rows=judges))
     assert np.array_equal(copied, read)
 
