@@ -112,7 +112,7 @@ def _assessed(
         drift = {"columns": told[:MOST_TOLD], "n_columns": len(told), "scores": None}
         scores = score_histogram(model.decision(frame), like=training["scores"])
         new["scores"] = scores
-        drift["scores"] = moved({"score": base["scores"]}, {"score": scores})[0]
+        drift["scores"] = next(iter(moved({"score": base["scores"]}, {"score": scores})), None)
         # For `GET /v1/models/{name}/drift`; the training's own counts are kept beside.
         new |= {"moved": told, "score_moved": drift["scores"]}
         new["before"] = {key: base[key] for key in ("columns", "scores")} if judged else None

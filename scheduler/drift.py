@@ -96,13 +96,18 @@ def chance(before: Sequence[float], now: Sequence[float], *, n_columns: int) -> 
 def moved(
     before: Mapping[str, Histogram], now: Mapping[str, Histogram]
 ) -> list[dict[str, float | str]]:
-    """The index of each column beside what chance reaches, the most moved first."""
+    """The index of each column beside what chance reaches, the most moved first.
+
+    Without columns whose cells all lie in one bin, then as now: features that no model uses are
+    missing in every row.
+    """
     names = [name for name in before if name in now]
     found: list[dict[str, float | str]] = []
     for name in names:
         a, b = before[name]["counts"], now[name]["counts"]
         limit = chance(a, b, n_columns=len(names))
-        found.append({"column": name, "psi": psi(a, b), "chance": limit})
+        if np.isfinite(limit):
+            found.append({"column": name, "psi": psi(a, b), "chance": limit})
     return sorted(found, key=lambda one: -float(one["psi"]))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,17 @@ def test_chance_rarely_looks_like_drift_and_a_shift_does() -> None:
     assert told[0]["column"] == "number"
     assert float(told[0]["psi"]) > max(0.2, float(told[0]["chance"]))
     assert chance([10, 0], [10, 0], n_columns=1) == float("inf")  # one bin tells nothing
+
+
+def test_columns_that_are_missing_everywhere_are_left_out() -> None:
+    """Features that no model of the champion uses are; infinity does not cross to the service."""
+    frame = pd.DataFrame({"used": np.arange(40.0), "unused": np.nan, "same": 1.0})
+    before = histograms(frame)
+    told = moved(before, histograms(frame.head(20), like=before))
+    assert [one["column"] for one in told] == ["used"]
+    json.dumps(told, allow_nan=False)
+    scores = score_histogram(np.zeros(30))
+    assert moved({"score": scores}, {"score": score_histogram(np.zeros(9), like=scores)}) == []
 
 
 def test_scores_are_weighted() -> None:
