@@ -10,6 +10,7 @@ from automl.search.finish import Finish
 from automl.search.ledger import Ledger, members_of
 from automl.search.refit import crown, fit_member
 from automl.search.renew import renewed
+from automl.search.spare import SparePart, spare_parts
 from automl.search.start import Relation
 
 
@@ -61,6 +62,11 @@ def crowned(
             )
         ledger.charge(fitting.cost)
         members.append(member)
+    spare: tuple[SparePart, ...] = ()
+    if not old:
+        with measure(ledger.meter) as judging:
+            spare = spare_parts(members, problem, affordable=ledger.affordable)
+        ledger.charge(judging.cost)
     dataset = problem.dataset
     provenance = {
         "trial": picked.number,
@@ -89,4 +95,5 @@ def crowned(
         provenance=provenance,
         judged=old,
         ancestors=relation.start.champion.seen if relation is not None and old else (),
+        spare=spare,
     )

@@ -25,6 +25,7 @@ from automl.search.parts import BOOSTED, fit_parts, like_parts
 from automl.search.problem import Problem
 from automl.search.reasons import typical_row
 from automl.search.seen import Seen, hashes
+from automl.search.spare import SparePart
 from automl.search.threshold import choose
 from automl.trial import Trial
 
@@ -130,13 +131,15 @@ def crown(
     provenance: Mapping[str, Any],
     judged: Mapping[int, Member] | None = None,
     ancestors: Sequence[Seen] = (),
+    spare: Sequence[SparePart] = (),
 ) -> Champion:
     """Calibrate on the members' out-of-fold logits and choose the alert threshold there.
 
     `logits` are those of the members by trial number; `finalists` of all that were finalists,
     kept beside the champion for curves. `judged` are members as the logits came from them, by
     trial number, where that was not the models of the parts; `ancestors` are digests of the rows
-    that models of an older champion have seen, where there are any among the members'.
+    that models of an older champion have seen, where there are any among the members'. `spare`
+    are further folds to read the alert threshold from.
     """
     validation = problem.validation
     weights = {member.trial: member.weight for member in members}
@@ -154,7 +157,13 @@ def crown(
             seed=problem.seed,
         )
     threshold = choose(
-        whole, members, problem, calibration=platt, honest=honest, judged=judged or {}
+        whole,
+        members,
+        problem,
+        calibration=platt,
+        honest=honest,
+        judged=judged or {},
+        spare=spare,
     )
     probability = np.asarray(expit(honest))
     scores: dict[str, Any] = {
@@ -180,7 +189,9 @@ def crown(
         threshold=threshold.probability,
         alert_rate=threshold.share if problem.objective.sets_threshold else problem.alert_rate,
         schema=problem.schema,
-        provenance=provenance,
+        provenance=provenance
+        if threshold.alerts is None
+        else {**provenance, "alerts": threshold.alerts},
         scores=scores,
         out_of_fold=arrays,
         typical=typical_row(problem.matrix, problem.info),

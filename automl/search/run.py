@@ -32,6 +32,7 @@ from automl.search.speed import probed
 from automl.search.start import Relation, Start, relate
 from automl.search.stop import Stop, refused
 from automl.search.strategies import SearchEnd, Strategy
+from automl.search.threshold import tied
 from automl.search.validation import FEW_POSITIVES
 from automl.trial import Trial
 
@@ -201,7 +202,7 @@ def search(
             _stop(ledger, end, brute_seconds=brute, budget=budget),
             brute_joules=expected_seconds(brute).joules,
         ),
-        warnings=(*_warnings(problem, ledger), *_of_start(relation)),
+        warnings=(*_warnings(problem, ledger), *_of_alerts(champion), *_of_start(relation)),
         costs=costs,
         lifetimes=outcome.lifetimes,
         choice={"price": price, "standard_errors": dict(outcome.standard_errors)},
@@ -254,6 +255,13 @@ def _stop(ledger: Ledger, end: SearchEnd, *, brute_seconds: float, budget: Budge
         rate_per_gram=end.stop.rate / grams,
         least_rate_per_gram=end.stop.least_rate / grams,
     )
+
+
+def _of_alerts(champion: Champion) -> list[dict[str, Any]]:
+    """That the share of alerts asked for cannot be kept, since rows tie at the limit."""
+    alerts = champion.provenance.get("alerts")
+    text = None if alerts is None else tied(alerts)
+    return [] if text is None else [{"code": "tied_alerts", "detail": text}]
 
 
 def _of_start(relation: Relation | None) -> list[dict[str, Any]]:

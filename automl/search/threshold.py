@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,16 +13,69 @@ from automl.search.calibration import Platt
 from automl.search.champion import Member
 from automl.search.metrics import alert_threshold, recall_threshold
 from automl.search.problem import Problem
+from automl.search.spare import ENOUGH_ALERTS, SparePart
 
 Floats = npt.NDArray[np.float64]
+Scores = tuple[Floats, Floats]  # logits of rows, and their weights
 
 # Rows of each side on which the averaging's effect is read: 100 of them at an alert rate of 1 %.
 SHIFT_ROWS = 10_000
-# Rows that no model was fitted on, and the fewest alerts among them that a threshold rests on.
-UNSEEN_ROWS, ENOUGH_ALERTS = 40_000, 50
+# Rows that no model was fitted on.
+UNSEEN_ROWS = 40_000
 # The effect is taken as the mean over alert shares around the one asked for, by these factors: at
 # 1 % of 3,000 rows one quantile rests on two neighbours of 30 rows.
 AROUND = np.geomspace(0.5, 2.0, 9)
+# A limit is as sure as this many logits, about a twentieth of the odds: where so little makes half
+# of the alerts more, or fewer, too many rows are alike for the share asked for to be kept.
+SURE_LOGITS, MOST_MOVED = 0.05, 0.5
+# Alerts in a part below which it does not tell whether rows tie.
+LEAST_ALERTS = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limit:
+    """Where the champion's alerts begin on the logit scale, and how well that is known."""
+
+    at: float
+    share: float  # asked for
+    least: float  # shares that may be alerted where rows tie at the limit
+    most: float
+    n_rows: float  # that told it; of unequal weights as many as would tell it as well
+
+
+def told_by(scores: Sequence[Scores], *, share: float, at: float) -> Limit:
+    """A limit with what is known of it, from rows part after part.
+
+    Whether rows tie is asked of each part at its own limit, since the same tie lies at another
+    height in each; of all together at the limit itself where a part has hardly an alert.
+    """
+    whole, weight = (np.concatenate(column) for column in zip(*scores, strict=True))
+    own = [(whole, weight, at)]
+    if min(len(values) for values, _ in scores) * share >= LEAST_ALERTS:
+        own = [(v, w, alert_threshold(v, alert_rate=share, weight=w)) for v, w in scores]
+
+    def alerted(moved: float) -> float:
+        found = sum(float(w[v >= limit + moved].sum()) for v, w, limit in own)
+        return found / float(weight.sum())
+
+    return Limit(
+        at=at,
+        share=share,
+        least=alerted(SURE_LOGITS),
+        most=alerted(-SURE_LOGITS),
+        n_rows=equal_rows(weight, weight[whole >= at]),
+    )
+
+
+def equal_rows(weight: Floats, alerted: Floats) -> float:
+    """How many rows of equal weight tell a share as well as these do (after Kish, 1965).
+
+    >>> equal_rows(np.array([1.0, 1.0, 4.0, 4.0]), np.array([4.0, 4.0]))
+    2.5
+    """
+    if not len(alerted):
+        return float(len(weight))
+    return float(weight.sum() * alerted.sum() / (alerted**2).sum())
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +87,9 @@ class Threshold:
     recall: float  # share of the positives that are alerted
     precision: float  # share of the alerts that are positives; 0 without any
     cost: float | None  # per row, where the objective knows costs
+    # How the limit was read from a share: `asked`, `least` and `most` that may be alerted where
+    # scores near it tie, and how many rows told it; None where a cost or a recall sets it.
+    alerts: Mapping[str, Any] | None = None
 
     def scores(self) -> dict[str, float]:
         """What it means, by name."""
@@ -48,11 +105,12 @@ def choose(
     calibration: Platt,
     honest: Floats,
     judged: Mapping[int, Member],
+    spare: Sequence[SparePart] = (),
 ) -> Threshold:
     """The threshold of a champion, from its members' out-of-fold logits.
 
     What it means is told by `honest`, calibrated logits of the same rows by weights and a
-    calibration that those rows did not choose.
+    calibration that those rows did not choose. `spare` are further folds that tell the limit.
 
     For ``expected_cost`` it is the probability at which alerting costs what not alerting does
     (Elkan, "The foundations of cost-sensitive learning", IJCAI 2001): on 13 tables it saved as
@@ -62,6 +120,7 @@ def choose(
     """
     validation, objective = problem.validation, problem.objective
     y, weight = validation.y, validation.weight
+    alerts: dict[str, Any] | None = None
     if objective.metric == "expected_cost":
         probability = objective.fair_probability
         judged_from = float(np.log(probability) - np.log1p(-probability))
@@ -74,21 +133,43 @@ def choose(
             limit = alert_threshold(logit, alert_rate=share, weight=weight)
         judged_from = float(calibration.log_odds(np.array([limit]))[0])
         recall = float(np.average(logit[y == 1] >= limit, weights=weight[y == 1]))
-        unseen = limit_on_unseen(members, problem, judged, share=share, recall=recall)
-        if unseen is None:
-            limit = limit_of_parts(logit, members, problem, judged, share=share)
-        else:
-            limit = unseen
-        probability = float(calibration.probability(np.array([limit]))[0])
+        found = limit_on_unseen(members, problem, judged, share=share, recall=recall)
+        if found is None:
+            found = limit_of_parts(logit, members, problem, judged, share=share, spare=spare)
+        alerts = {
+            "asked": share,
+            "least": found.least,
+            "most": found.most,
+            "n_rows": round(found.n_rows),
+        }
+        probability = float(calibration.probability(np.array([found.at]))[0])
     alerted = honest >= judged_from
-    found = float((weight * y)[alerted].sum())
+    caught = float((weight * y)[alerted].sum())
     share = float(np.average(alerted, weights=weight))
     return Threshold(
         probability=probability,
         share=share,
-        recall=found / float((weight * y).sum()),
-        precision=found / float(weight[alerted].sum()) if alerted.any() else 0.0,
+        recall=caught / float((weight * y).sum()),
+        precision=caught / float(weight[alerted].sum()) if alerted.any() else 0.0,
         cost=objective.cost(y, alerted, weight),
+        alerts=alerts,
+    )
+
+
+def tied(alerts: Mapping[str, Any]) -> str | None:
+    """A sentence where rows too alike to be told apart lie at the limit; None where they do not.
+
+    >>> tied({"asked": 0.01, "least": 0.009, "most": 0.011, "n_rows": 2000})
+    >>> tied({"asked": 0.01, "least": 0.0004, "most": 0.067, "n_rows": 2000})
+    'alerts for 1 % of the rows were asked for; rows tie at the limit: it may be 0.04 to 6.7 %'
+    """
+    asked, least, most = (float(alerts[name]) for name in ("asked", "least", "most"))
+    if most <= (1 + MOST_MOVED) * asked and least >= MOST_MOVED * asked:
+        return None
+    low, high = f"{100 * least:.2g}", f"{100 * most:.2g}"
+    return (
+        f"alerts for {100 * asked:.2g} % of the rows were asked for; rows tie at the limit: "
+        f"it may be {low if low == high else f'{low} to {high}'} %"
     )
 
 
@@ -99,7 +180,7 @@ def limit_on_unseen(
     *,
     share: float,
     recall: float,
-) -> float | None:
+) -> Limit | None:
     """The limit of a champion read on negatives that none of its models was fitted on.
 
     Above 50,000 rows most negatives are in no fit, and tell the whole champion's false alerts
@@ -120,8 +201,11 @@ def limit_on_unseen(
         return None
     matrix = problem.matrix[left]
     whole = np.sum([member.weight * member.decision(matrix) for member in members], axis=0)
-    weight = None if dataset.weight is None else dataset.weight[left]
-    return alert_threshold(whole, alert_rate=false, weight=weight)
+    weight = np.ones(len(left)) if dataset.weight is None else dataset.weight[left]
+    at = alert_threshold(whole, alert_rate=false, weight=weight)
+    # Ties among positives are not seen here; where only those are alerted, there is no limit.
+    n_rows = equal_rows(weight, weight[whole >= at])
+    return Limit(at=at, share=share, least=share, most=share, n_rows=n_rows)
 
 
 def limit_of_parts(
@@ -131,25 +215,36 @@ def limit_of_parts(
     judged: Mapping[int, Member],
     *,
     share: float,
-) -> float:
+    spare: Sequence[SparePart] = (),
+) -> Limit:
     """The limit of a champion, from the out-of-fold logits of the parts' models.
 
     Out of fold, a row is judged by one model of each member; in use by the mean of several, whose
     extremes are less extreme. How far that moves the limit is read on rows fitted by both, so
-    that what they owe to having seen them cancels. Each part tells its own limit and its own
-    move: pooled, the part whose scores spread most has all the alerts (docs/method.md, Alert
-    threshold). `judged` are members as their logits came from them, where that was not the models
-    of the parts.
+    that what they owe to having seen them cancels.
+
+    With `spare` parts, rows of all parts are moved as their own part tells, and pooled. Without,
+    each part tells its own limit and its own move: of two parts pooled, the one whose scores
+    spread most has all the alerts (docs/method.md, Alert threshold). `judged` are members as
+    their logits came from them, where that was not the models of the parts.
     """
     validation = problem.validation
     moves = averaging_moves(members, problem, judged, share=share)
     ends = np.cumsum([len(part.valid) for part in validation.parts])[:-1]
     own = list(zip(np.split(logit, ends), np.split(validation.weight, ends), strict=True))
+    if spare:
+        scores = [(v + move, w) for (v, w), move in zip(own, moves, strict=True)]
+        scores += spare_scores(members, problem, spare, share=share)
+        whole, weight = (np.concatenate(column) for column in zip(*scores, strict=True))
+        at = alert_threshold(whole, alert_rate=share, weight=weight)
+        return told_by(scores, share=share, at=at)
     if min(len(values) for values, _ in own) * share < 1:
         # Not one alert to read a limit from in the smallest part.
         own = [(logit, validation.weight)]
     limits = [alert_threshold(values, alert_rate=share, weight=w) for values, w in own]
-    return float(np.mean(limits) + np.mean(moves))
+    move = float(np.mean(moves))
+    moved = [(values + move, w) for values, w in own]
+    return told_by(moved, share=share, at=float(np.mean(limits)) + move)
 
 
 def averaging_moves(
@@ -173,6 +268,26 @@ def averaging_moves(
                 own = judged[member.trial].decision(matrix)
             single += member.weight * own
             whole += member.weight * np.mean(logits, axis=0)
-        below = 1 - np.minimum(share * AROUND, 1.0)
-        moves.append(float(np.mean(np.quantile(whole, below) - np.quantile(single, below))))
+        moves.append(_move(single, whole, share=share))
     return moves
+
+
+def spare_scores(
+    members: tuple[Member, ...], problem: Problem, spare: Sequence[SparePart], *, share: float
+) -> list[Scores]:
+    """Logits of each spare fold's rows, moved by what averaging does to the fold's models."""
+    rng, own = np.random.default_rng(problem.seed), problem.dataset.weight
+    scores = []
+    for part in spare:
+        n_rows = min(len(part.train), SHIFT_ROWS // len(spare))
+        matrix = problem.matrix[np.sort(rng.choice(part.train, n_rows, replace=False))]
+        whole = np.sum([member.weight * member.decision(matrix) for member in members], axis=0)
+        move = _move(part.decision(members, matrix), whole, share=share)
+        logit = part.decision(members, problem.matrix[part.valid])
+        scores.append((logit + move, np.ones(len(logit)) if own is None else own[part.valid]))
+    return scores
+
+
+def _move(single: Floats, whole: Floats, *, share: float) -> float:
+    below = 1 - np.minimum(share * AROUND, 1.0)
+    return float(np.mean(np.quantile(whole, below) - np.quantile(single, below)))

@@ -39,6 +39,7 @@ def fit(task: Task) -> Answer:
         details={
             "alert_threshold": float(model.champion_.threshold),
             "alert_rate": float(model.champion_.alert_rate),
+            "limit_rows": model.champion_.provenance.get("alerts", {}).get("n_rows"),
             "phases": {name: round(c.cpu_seconds, 3) for name, c in result.costs.items()},
             "n_trials": len(result.trials),
             "n_failed": sum(trial.error is not None for trial in result.trials),

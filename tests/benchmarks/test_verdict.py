@@ -1,4 +1,8 @@
-from benchmarks.verdict import judgements, overview, per_set, tables
+import numpy as np
+import pytest
+
+from automl.search.metrics import alert_threshold
+from benchmarks.verdict import alert_error, judgements, overview, per_set, tables
 
 SETS = [f"set{i}" for i in range(12)]
 
@@ -53,15 +57,66 @@ def test_calibration_is_judged_by_the_worst_set_with_enough_positives():
     assert verdict(rows, "ECE") is True
 
 
+def shifted(share, *, seeds=(0, 1), **more):
+    rows = results(frugal=(0.5, 2.0, {"details": {"limit_rows": 9000}}))
+    for seed in seeds:
+        rows["set3", seed, "frugal"] = {
+            **rows["set3", seed, "frugal"],
+            "alert_share": share,
+            **more,
+        }
+    return rows
+
+
+WITHIN, CHANCE = "alerts at 1%", "the same, off by more than counting"
+
+
 def test_alerts_are_judged_set_by_set_over_the_mean_of_splits():
-    rows = results(frugal=(0.5, 2.0, {}))
-    rows["set3", 0, "frugal"] = {**rows["set3", 0, "frugal"], "alert_share": 0.013}
-    assert verdict(rows, "alerts") is True  # 1.15 % over both splits
-    rows["set3", 1, "frugal"] = {**rows["set3", 1, "frugal"], "alert_share": 0.013}
-    assert verdict(rows, "alerts") is False
-    for seed in (0, 1):  # 12 alerts where 9 were asked for: chance
-        rows["set3", seed, "frugal"] = {**rows["set3", seed, "frugal"], "n_test": 460}
-    assert verdict(rows, "alerts") is True
+    rows = shifted(0.013, seeds=(0,))  # 1.15 % over both splits
+    assert verdict(rows, WITHIN) is verdict(rows, CHANCE) is True
+    rows = shifted(0.013)
+    assert verdict(rows, WITHIN) is verdict(rows, CHANCE) is False
+
+
+def test_chance_excuses_no_set_from_the_tolerance():
+    rows = shifted(0.013, n_test=460)  # 12 alerts where 9 were asked for
+    assert verdict(rows, WITHIN) is False
+    assert verdict(rows, CHANCE) is True
+    rows = shifted(0.0115, n_test=100_000, details={"limit_rows": 100_000})
+    assert verdict(rows, WITHIN) is True
+    assert verdict(rows, CHANCE) is False
+
+
+def test_chance_is_counted_on_the_rows_that_told_the_limit_too():
+    rows = shifted(0.013, details={"limit_rows": 400})
+    assert verdict(rows, CHANCE) is True
+    rows = shifted(0.013, details={})  # two folds of 21,000 rows
+    assert verdict(rows, CHANCE) is False
+
+
+def test_the_error_of_the_mean_is_that_of_simulated_splits():
+    rng, n_rows, n_splits = np.random.default_rng(0), 4000, 3
+    means = []
+    for _ in range(400):
+        score = rng.normal(size=n_rows)
+        shares = []
+        for _ in range(n_splits):
+            drawn = rng.permutation(n_rows)
+            limit = alert_threshold(score[drawn[:1600]], alert_rate=0.01)
+            shares.append(np.mean(score[drawn[1600:2800]] >= limit))
+        means.append(np.mean(shares))
+    row = {"n_test": 1200, "n_positive": 300, "details": {"limit_rows": 1600}}
+    rows = {("set0", seed, "frugal"): row for seed in range(n_splits)}
+    assert alert_error(rows, "set0") == pytest.approx(np.std(means), rel=0.12)
+
+
+def test_windows_of_one_span_are_not_counted_as_independent():
+    row = {"n_test": 1200, "n_positive": 300, "details": {"limit_rows": 1600}}
+    errors = {
+        name: alert_error({(name, seed, "frugal"): row for seed in range(4)}, name)
+        for name in ("ozone_eighthr", "hypothyroid")
+    }
+    assert errors["ozone_eighthr"] == pytest.approx(2 * errors["hypothyroid"])
 
 
 def test_a_peer_must_be_matched_at_a_tenth_of_its_computing():

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import norm
 
 from automl.data.dataset import Dataset
+from automl.data.split import folds
 from automl.meters.cpu_time import CpuTimeMeter
 from automl.search.calibration import fit_platt
 from automl.search.champion import Member
@@ -20,7 +21,8 @@ from automl.search.metrics import recall_threshold
 from automl.search.objective import Objective
 from automl.search.problem import prepare
 from automl.search.run import SearchResult, search
-from automl.search.threshold import choose, limit_of_parts, limit_on_unseen
+from automl.search.spare import SparePart
+from automl.search.threshold import choose, limit_of_parts, limit_on_unseen, told_by
 from automl.trial import Candidate
 from tests.automl.search.problems import rare
 
@@ -115,10 +117,80 @@ def test_parts_of_different_scales_do_not_move_the_alert_share() -> None:
             for slope, part in zip(slopes, problem.validation.parts, strict=True)
         ]
     )
-    limit = limit_of_parts(logit, (member,), problem, {}, share=0.01) / 1.25
+    limit = limit_of_parts(logit, (member,), problem, {}, share=0.01).at / 1.25
     rate = 1400 / 30_000
     true = (1 - rate) * norm.sf(limit) + rate * norm.sf(limit - 1.2)
     assert true == pytest.approx(0.01, rel=3 / (0.01 * len(logit)) ** 0.5)
+
+
+def test_rows_of_a_spare_fold_are_brought_to_the_champions_scale() -> None:
+    """Three logits higher, its rows alone would have all the alerts, and the champion none."""
+    problem = prepare(rare(30_000, n_positive=1400), seed=0)
+    made = folds(problem.dataset, seed=0, k=5)
+    refitted = Fitted(model=FirstColumn(), n_rows=30_000)  # type: ignore[arg-type]
+    member = Member(
+        trial=0, candidate=Candidate(model="m", params={}), weight=1.0, models=(refitted,)
+    )
+    spare = [
+        SparePart(
+            train=fold.train,
+            valid=fold.valid,
+            models=(Fitted(model=FirstColumn(), shift=3.0),),  # type: ignore[arg-type]
+        )
+        for fold in made[2:4]
+    ]
+    logit = np.asarray(problem.matrix[problem.validation.rows, 0], dtype=np.float64)
+    found = limit_of_parts(logit, (member,), problem, {}, share=0.01, spare=spare)
+    rate = 1400 / 30_000
+    true = (1 - rate) * norm.sf(found.at) + rate * norm.sf(found.at - 1.2)
+    assert found.n_rows == pytest.approx(24_000)
+    assert true == pytest.approx(0.01, rel=3 / 240**0.5)
+
+
+def test_weights_make_rows_count_for_fewer() -> None:
+    logit, weight = np.arange(100.0), np.where(np.arange(100) < 90, 1.0, 4.0)
+    even = told_by([(logit, np.ones(100))], share=0.1, at=89.5)
+    assert even.n_rows == pytest.approx(100)
+    # Ten of four are 160 squared and 40 summed, of 130 in all.
+    uneven = told_by([(logit, weight)], share=0.1, at=89.5)
+    assert uneven.n_rows == pytest.approx(130 * 40 / 160)
+
+
+def test_a_tie_is_one_at_whatever_height_it_lies_in_each_part() -> None:
+    rng = np.random.default_rng(0)
+    parts = []
+    for height in (3.0, 4.0):
+        logit = rng.normal(-2, 0.5, size=1000)
+        logit[:50] = height
+        parts.append((logit, np.ones(1000)))
+    for at in (3.5, 4.0):
+        limit = told_by(parts, share=0.01, at=at)
+        # Above nothing at all: the limit is below the tie, all of which is alerted.
+        assert (limit.least, limit.most) == (pytest.approx(0.05), pytest.approx(0.05))
+    for logit, _ in parts:
+        logit[:5] += 1
+    limit = told_by(parts, share=0.01, at=4.0)
+    assert (limit.least, limit.most) == (pytest.approx(0.005), pytest.approx(0.005))
+    spread = [(rng.normal(size=1000), np.ones(1000)) for _ in range(2)]
+    limit = told_by(spread, share=0.01, at=2.33)
+    assert 0.006 < limit.least <= limit.share <= limit.most < 0.014
+
+
+def test_a_share_that_ties_make_impossible_is_said_with_what_it_may_be() -> None:
+    y = (np.arange(4000) % 20 == 0).astype(np.int8)
+    # The sign tells all, and nothing tells the positives apart.
+    X = pd.DataFrame({"x": np.where(y == 1, 1.0, -1.0)})
+    found = search(Dataset(X=X, y=y), meter=CpuTimeMeter(), mode="eco")
+    warned = [one for one in found.warnings if one["code"] == "tied_alerts"]
+    alerts = found.champion.card()["provenance"]["alerts"]
+    assert len(warned) == 1
+    assert alerts["asked"] == 0.01
+    assert alerts["most"] == pytest.approx(0.05, abs=0.005)
+    assert "1 % of the rows" in warned[0]["detail"]
+    assert f"{100 * alerts['most']:.2g} %" in warned[0]["detail"]
+    realised = found.champion.alert(X).mean()
+    assert alerts["least"] <= realised + 1e-9
+    assert realised <= alerts["most"] + 1e-9
 
 
 def searched(objective: Objective) -> tuple[SearchResult, Dataset]:
