@@ -24,7 +24,6 @@ from scheduler.errors import (
     Conflict,
     Gone,
     StoreUnavailable,
-    UnknownRecord,
     problem,
     problem_of,
 )
@@ -32,7 +31,7 @@ from scheduler.reading import key_of, parts_of
 from scheduler.records import Batch, DatasetState, Model, StoredDataset
 from scheduler.relating import LAYOUT
 from scheduler.settlement import Prices, bill_predictions
-from scheduler.sources import files_of, sources_of, tables_of
+from scheduler.sources import made_of
 from scheduler.store import Store
 
 log = logging.getLogger(__name__)
@@ -228,25 +227,9 @@ class Batches:
             "key": key,
             "form": batch.format,
             "watts": self._settings.watts,
-            "made_of": self._made_of(dataset),
-        }
-
-    def _made_of(self, dataset: StoredDataset) -> dict[str, Any] | None:
-        """What tables that stay where they are were put together from, where it is there."""
-        spec = dataset.spec
-        if spec is None or not any("uri" in one["source"] for one in spec["tables"].values()):
-            return None
-        try:
-            tables = tables_of(
-                sources_of(self._store, dataset.project_id, spec), self._artifacts
-            ) | files_of(spec, self._settings)
-        except (Gone, UnknownRecord):  # the sampled entities can still be predicted
-            return None
-        return {
-            "spec": dict(spec),
-            "tables": tables,
-            "relations": dict((dataset.profile or {})["relations"]),
-            "limits": self._settings.reading_limits,
+            "made_of": made_of(
+                dataset, store=self._store, artifacts=self._artifacts, settings=self._settings
+            ),
         }
 
     def _failed(self, batch: Batch, error: Exception) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scheduler.errors import Gone
+from scheduler.late_index import leading_to
 from scheduler.records import StoredDataset
 from scheduler.relating import LAYOUT
 from scheduler.work import CANCELLED, Work, objective_of
@@ -155,6 +156,8 @@ def featured(
     if part is not None:
         labelled, dataset = labelled[part], sampled(dataset, part)
     with measure(work.meter) as reading:
+        needed = labelled if unlabelled is None else np.concatenate([labelled, others])
+        tables = leading_to(work, stored, tables, needed)
         featurizer, told = _chosen(work, tables, labelled, dataset, budget=budget, start=start)
         columns = computed(tables, featurizer, labelled)
         if unlabelled is not None:

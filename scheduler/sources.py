@@ -13,7 +13,7 @@ from automl.errors import DataError
 from automl.relations.spec import Spec
 from scheduler.artifacts import ArtifactStore
 from scheduler.config import Settings
-from scheduler.errors import Conflict, Gone, TooLarge
+from scheduler.errors import Conflict, Gone, TooLarge, UnknownRecord
 from scheduler.feed import FeedFile, chunks
 from scheduler.objects import fetch, is_object, objects_at, state_of_objects
 from scheduler.reading import parts_of
@@ -180,6 +180,29 @@ def files_of(
             ) from None
         found[name] = {"files": [str(one) for one in paths], "options": options, **about}
     return found
+
+
+def made_of(
+    dataset: StoredDataset, *, store: Store, artifacts: ArtifactStore, settings: Settings
+) -> dict[str, Any] | None:
+    """What tables that stay where they are were put together from; None where it is not there.
+
+    It is `spec`, `tables`, `relations` and `limits` for `scheduler.rewriting`.
+    """
+    spec = dataset.spec
+    if spec is None or not any("uri" in one["source"] for one in spec["tables"].values()):
+        return None
+    try:
+        versions = sources_of(store, dataset.project_id, spec)
+        tables = tables_of(versions, artifacts) | files_of(spec, settings)
+    except (Gone, UnknownRecord):  # what is indexed can still be read
+        return None
+    return {
+        "spec": dict(spec),
+        "tables": tables,
+        "relations": dict((dataset.profile or {})["relations"]),
+        "limits": settings.reading_limits,
+    }
 
 
 def bytes_at(

@@ -224,7 +224,7 @@ def _entity(seen: Sequence[_Table], target: str | None) -> tuple[_Table, str | N
         if not keyed:
             raise DataError(
                 "no table could be that of the entities: none has a column of different values "
-                "that others refer to; say which column is the target",
+                "that others refer to; say which column is the target, or make them by `windows`",
                 code="no_entities",
             )
         return keyed[0], None, f"{keyed[0].name} has one row for each {sorted(keyed[0].unique)[0]}"

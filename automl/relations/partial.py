@@ -90,7 +90,7 @@ def check_subjects(folder: Path, table: TableLayout, wanted: Integers) -> None:
     if n_missing:
         raise DataError(
             f"{n_missing:,} of {len(wanted):,} entities are not among those whose rows of "
-            f"'{table.name}' were looked for beforehand",
+            f"'{table.name}' were looked for beforehand; put the data set together once more",
             code="not_indexed",
             table=table.name,
             details={"n_missing": n_missing, "n_indexed": len(there)},

@@ -93,7 +93,7 @@ def store(
                 folder,
                 files,
                 pieces,
-                table=_described(files, pieces),
+                table=without_files(files, pieces),
                 subjects=pieces.route.of_entities[sample(done)],
                 now=now,
             )
@@ -217,8 +217,8 @@ def _write_held(folder: Path, events: EventTable, *, bucket_rows: int) -> TableL
     )
 
 
-def _described(files: EventFiles, pieces: Pieces) -> TableLayout:
-    """A streamed table's layout without its files."""
+def without_files(files: EventFiles, pieces: Pieces) -> TableLayout:
+    """A streamed table's layout before anything of it is written."""
     about = pieces.spec
     return TableLayout(
         name=about.name,
@@ -256,7 +256,7 @@ def write_streamed(
             counts = counts + found.counts
             yield Rows(subject=found.subject, time=found.time, columns=found.columns)
 
-    table = _described(files, pieces)
+    table = without_files(files, pieces)
     while True:
         try:
             written = write_table(

@@ -14,9 +14,9 @@ from automl.errors import DataError
 from automl.relations import whole
 from automl.relations.spec import Spec
 from automl.relations.stored import Stored
-from automl.relations.whole import not_for_all, written_out
+from automl.relations.whole import looked_for, not_for_all, not_looked_for, written_out
 from tests.automl.relations.test_sidecar import WITHOUT_LOOKUP, registered
-from tests.automl.relations.test_stored import assert_same
+from tests.automl.relations.test_stored import assert_same, only
 from tests.automl.relations.test_storing import N_PEOPLE, SPEC, tables
 
 READ = {"moves": ["kind"], "swipes": ["euros"], "weather": ["rain"]}
@@ -94,3 +94,28 @@ def test_other_entities_are_refused(tmp_path):
     with pytest.raises(DataError) as caught:
         written_out(stored, spec, made_of, tmp_path / "out", columns=READ)
     assert caught.value.code == "source_changed"
+
+
+@pytest.mark.parametrize("kind", ["parquet", "csv"])
+@pytest.mark.parametrize("spec", [WITHOUT_LOOKUP, SPEC], ids=["plain", "with a lookup"])
+def test_others_are_looked_for_beside_those_that_were(tmp_path, kind, spec):
+    stored, expected, sample = registered(tmp_path, kind=kind, spec=spec)
+    others = np.setdiff1d(np.arange(N_PEOPLE), sample)[-3:]
+    assert not_looked_for(stored, sample) == []
+    assert not_looked_for(stored, others) == ["moves", "swipes"]
+    shutil.copy(tmp_path / "moves" / f"0.{kind}", tmp_path / "moves" / f"new.{kind}")  # came later
+    made_of = given(tmp_path, spec)
+    home = tmp_path / "more"
+    found = looked_for(stored, Spec.from_json(spec), made_of, home, positions=others)
+    assert not_looked_for(found, np.append(sample, others)) == []
+    assert found.layout.tables["moves"].is_index == stored.layout.tables["moves"].is_index
+    for chosen in (others, sample, np.append(sample[:2], others)):
+        relations = found.relations(chosen)
+        for name in ("moves", "swipes", "weather"):
+            theirs = expected.relations.tables[name]
+            subjects = expected.relations.subjects[name][chosen]
+            assert relations.subjects[name].tolist() == subjects.tolist()
+            assert_same(relations.tables[name], only(theirs, subjects))
+    with pytest.raises(DataError) as caught:
+        found.relations(np.setdiff1d(np.arange(N_PEOPLE), np.append(sample, others))[:1])
+    assert caught.value.code == "not_indexed"
