@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import random
 import time
+import zipfile
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from sklearn.metrics import roc_auc_score
 
 from automl.search.anomaly import AnomalyRanker
 from scheduler.execution import execute
+from tests.api.pages.test_pages import ask
 from tests.api.parts import Site, build
 from tests.api.relations import assembled, frame_csv, uploaded
 
@@ -190,3 +192,21 @@ def ended(site: Site, location: str) -> dict[str, Any]:
         assert time.monotonic() < end
         time.sleep(0.05)
     return dict(found)
+
+
+def test_what_was_not_tried_is_told_as_such_everywhere(site: Site, ranked: dict[str, Any]) -> None:
+    job = ranked["id"]
+    for path in ("receipt", "leaderboard", "frugality"):
+        found = site.get(f"/v1/jobs/{job}/{path}")
+        assert found.status_code == 200, found.text
+    groups = site.get(f"/v1/jobs/{job}/leaderboard").json["tables"]["feature_groups"]
+    assert "log.sequences" in {one["name"] for one in groups}
+    card = site.get("/v1/models/odd/card").json
+    assert {one["score"] for one in card["feature_groups"]} == {None}
+    content = zipfile.ZipFile(io.BytesIO(site.get("/v1/models/odd/export").data))
+    readme = content.read("README.md").decode()
+    assert "AnomalyRanker.load" in readme
+    assert "champion.anomaly(champion.tables.featured(relations))" in readme
+    for page in (f"/ui/jobs/{job}", f"/ui/jobs/{job}/leaderboard", "/ui/models/odd"):
+        found = ask(site, page)
+        assert found.status_code == 200, page
