@@ -102,3 +102,10 @@ def test_importance_finds_the_columns_that_matter() -> None:
     assert set(names) <= set(X.columns)
     assert found == importance(champion, X, seed=0)
     assert importance(champion, X.head(5), seed=0) is None
+    # What exchanging the cells of one column alone does.
+    matrix = champion.matrix(X.iloc[np.linspace(0, len(X) - 1, 300).astype(np.intp)])
+    own = np.flatnonzero([origin == "a" for origin in champion.encoder.origins])
+    changed = matrix.copy()
+    changed[:, own] = matrix[np.random.default_rng(0).permutation(300)][:, own]
+    moved = np.abs(champion.logit(changed) - champion.logit(matrix)).mean()
+    assert found["columns"][0]["importance"] == pytest.approx(moved, rel=1e-4)
