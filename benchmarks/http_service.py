@@ -57,13 +57,13 @@ class Session:
             raise RuntimeError(f"{path} answered {answer.status_code}: {answer.text[:500]}")
         return answer.content
 
-    def until(self, path: str, states: set[str]) -> dict[str, Any]:
+    def until(self, path: str, states: set[str], *, pause: float = 0.2) -> dict[str, Any]:
         """What is at `path` once its state is one of these."""
         while True:
             found: dict[str, Any] = self.get(path)
             if found["state"] in states:
                 return found
-            time.sleep(0.2)
+            time.sleep(pause)
 
 
 def searched(session: Session, table: Table) -> str:

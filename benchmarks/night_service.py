@@ -20,6 +20,7 @@ from scheduler.store import Store
 from scheduler.tables import models, runs, schedules
 
 Scores: TypeAlias = "pd.Series[float]"
+PAUSE = 3.0  # on a busy machine, to ask more often is a good part of what is measured
 OPEN_RUNS = ("DECIDING", "SUBMITTED")
 
 
@@ -58,7 +59,7 @@ class NightService:
         """A search with every default; the job once it is done."""
         body = {"dataset": dataset, "model": model, "seed": 0, "accept_missing_target": True}
         job = json.loads(self.session.post("/v1/jobs", json=body))["id"]
-        found = self.session.until(f"/v1/jobs/{job}", ENDED)
+        found = self.session.until(f"/v1/jobs/{job}", ENDED, pause=PAUSE)
         if found["state"] != "DONE":
             raise RuntimeError(f"the job ended {found['state']}: {found.get('problem')}")
         return found
@@ -94,13 +95,17 @@ class NightService:
             today = datetime.now(UTC).date().isoformat()
             if items and items[0]["local_date"] >= today and items[0]["state"] not in OPEN_RUNS:
                 return dict(items[0])
-            time.sleep(0.5)
+            time.sleep(PAUSE)
 
-    def predict(self, model: str, dataset: str, *, key: str, version: int | None = None) -> Scores:
-        """Probabilities of all rows of a data set, by the version that answers or by one."""
-        asked = f"/v1/models/{model}/predictions" + (f"?version={version}" if version else "")
+    def serving(self, model: str) -> int:
+        """The version that answers."""
+        return int(self.session.get(f"/v1/models/{model}")["version"])
+
+    def predict(self, model: str, dataset: str, *, key: str, version: int) -> Scores:
+        """Probabilities of all rows of a data set, by one version of a model."""
+        asked = f"/v1/models/{model}/predictions?version={version}"
         made = json.loads(self.session.post(asked, json={"dataset": dataset}))["id"]
-        found = self.session.until(f"/v1/predictions/{made}", {"DONE", "FAILED"})
+        found = self.session.until(f"/v1/predictions/{made}", {"DONE", "FAILED"}, pause=PAUSE)
         if found["state"] != "DONE":
             raise RuntimeError(f"the predictions failed: {found['problem']}")
         rows = pd.read_parquet(io.BytesIO(self.session.content(found["content"])))
@@ -150,7 +155,7 @@ class NightService:
 
     def _ready(self, body: bytes) -> str:
         made = str(json.loads(body)["id"])
-        found = self.session.until(f"/v1/datasets/{made}", {"READY", "INVALID"})
+        found = self.session.until(f"/v1/datasets/{made}", {"READY", "INVALID"}, pause=1.0)
         if found["state"] != "READY":
             raise RuntimeError(f"it was not read: {found['problem']}")
         return made
