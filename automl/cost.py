@@ -135,6 +135,12 @@ class Budget:
                 raise ValueError(f"{name} is a {kind}; a budget is a number")
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; a budget must be above 0")
+        for name in ("grams_per_kwh", "least_gain_per_gram"):
+            given = getattr(self, name)
+            if given is not None and not isinstance(given, Real):
+                raise ValueError(f"{name} is a {type(given).__name__}; it is a number")
+        if self.grams_per_kwh is not None and not 0 <= self.grams_per_kwh < inf:
+            raise ValueError(f"grams_per_kwh is {self.grams_per_kwh}; it is at least 0")
         if self.gco2e < inf and self.grams_per_kwh is None:
             raise ValueError("a budget in gco2e needs grams_per_kwh, the carbon intensity to use")
         if self.least_gain_per_gram is not None:

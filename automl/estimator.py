@@ -18,7 +18,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from automl.cost import Budget, Cost
 from automl.data.dataset import Dataset
-from automl.data.labels import checked_labels, one_kind
+from automl.data.given import given_gap, given_times, given_values, given_weights
+from automl.data.given_tables import given_table, is_number, plain_numbers, refused_array
+from automl.data.labels import check_present, checked_labels, one_kind
 from automl.errors import DataError
 from automl.meta.knowledge import Knowledge
 from automl.meters.cpu_time import CpuTimeMeter
@@ -149,13 +151,14 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         y : array of shape (n_rows,)
             Two labels of any kind.
         time : array of shape (n_rows,), optional
-            When each row was known: validation is then later than training.
+            When each row was known: validation is then later than training. Dates, numbers, or
+            texts that begin with the year.
         groups : array of shape (n_rows,), optional
             The entity of each row: no entity is then on both sides of a split.
         weights : array of shape (n_rows,), optional
-            Importance of rows, above 0. It is not called `sample_weight`, since scikit-learn
-            asks of that name that a weight of 2 equals two copies of the row, which no method
-            that splits rows into folds can promise.
+            Importance of rows, above 0; only their ratios count. It is not called
+            `sample_weight`, since scikit-learn asks of that name that a weight of 2 equals two
+            copies of the row, which no method that splits rows into folds can promise.
         gap : float or timedelta
             How long after its time the label of a row is known, in units of `time`, days where
             these are dates: rows whose label was not known yet when validation begins do not train.
@@ -188,11 +191,11 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         dataset = Dataset(
             X=table,
             y=(codes == self._event).astype(np.int8),
-            time=None if time is None else np.asarray(time),
-            group=None if groups is None else np.asarray(groups),
-            weight=None if weights is None else np.asarray(weights, dtype=np.float64),
+            time=given_times(time),
+            group=given_values(groups),
+            weight=given_weights(weights),
             monotone=self._monotone(),
-            gap=gap / timedelta(days=1) if isinstance(gap, timedelta) else float(gap),
+            gap=given_gap(gap),
             unlabelled=None
             if unlabelled is None
             else self._table(unlabelled, y=None, reset=False)[0],
@@ -204,7 +207,7 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             seed=self._seed(),
             mode=self.mode,
             objective=self._objective(),
-            knowledge=self.knowledge,
+            knowledge=self._knowledge(),
             start=self._start(),
         )
         return self
@@ -295,7 +298,20 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             given = given.champion_
         if isinstance(given, Champion):
             return Start(champion=given)
+        if not isinstance(given, str | Path):
+            raise ValueError(
+                f"warm_start_from is a {type(given).__name__}; it is a fitted model, or the "
+                "folder of a saved champion"
+            )
         return Start(champion=Champion.load(given), parent={"folder": Path(given).name})
+
+    def _knowledge(self) -> Knowledge | None:
+        given: Any = self.knowledge
+        if given is not None and not isinstance(given, Knowledge):
+            raise ValueError(
+                f"knowledge is a {type(given).__name__}; it is an automl.meta.knowledge.Knowledge"
+            )
+        return given
 
     def _objective(self) -> Objective:
         if isinstance(self.objective, Objective):
@@ -338,14 +354,13 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def _table(self, X: Any, *, y: Any, reset: bool) -> tuple[pd.DataFrame, Any]:
         """Any table as pandas with text names, checked as scikit-learn checks arrays."""
-        frame = _as_pandas(X)
+        frame = given_table(X)
         if y is not None:
             y = one_kind(y)
+            check_present(y)
         if frame is not None and reset and not frame.shape[1]:
             raise DataError("the table has no column", code="no_features")
-        if frame is not None and reset:
-            _check_finite(frame)
-        if frame is not None and not all(_is_number(dtype) for dtype in frame.dtypes):
+        if frame is not None and not all(is_number(dtype) for dtype in frame.dtypes):
             validate_data(self, frame, reset=reset, skip_check_array=True)
             if y is not None:
                 y = checked_labels(y, n_rows=len(frame))
@@ -353,42 +368,13 @@ class FrugalClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         options: dict[str, Any] = {"ensure_all_finite": "allow-nan", "reset": reset}
         options["dtype"] = "numeric"
         source = X if frame is None else frame
-        if y is None:
-            values = validate_data(self, source, **options)
-        else:
-            values, y = validate_data(self, source, y, **options)
+        try:
+            if y is None:
+                values = validate_data(self, source, **options)
+            else:
+                values, y = validate_data(self, source, y, **options)
+        except ValueError as error:
+            # Not chained: what scikit-learn says may repeat cells.
+            raise refused_array(error, source) from None
         names = getattr(self, "feature_names_in_", [f"x{i}" for i in range(values.shape[1])])
-        return pd.DataFrame(values, columns=list(names)), y
-
-
-def _as_pandas(X: Any) -> pd.DataFrame | None:
-    """A pandas, polars or Arrow table as pandas; None for anything else."""
-    if isinstance(X, pd.DataFrame):
-        return X
-    if hasattr(X, "__arrow_c_stream__") or hasattr(X, "__dataframe__"):
-        import narwhals as nw
-
-        frame: pd.DataFrame = nw.from_native(X, eager_only=True).to_pandas()
-        return frame
-    return None
-
-
-def _is_number(dtype: Any) -> bool:
-    """Whether scikit-learn's own conversion to an array keeps the column's meaning."""
-    return isinstance(dtype, np.dtype) and dtype.kind in "biuf"
-
-
-def _check_finite(frame: pd.DataFrame) -> None:
-    """Raise DataError where a table of numbers only has an infinite cell, as of an array."""
-    if not all(_is_number(dtype) for dtype in frame.dtypes):
-        return
-    for at in range(frame.shape[1]):
-        infinite = np.isinf(frame.iloc[:, at].to_numpy())
-        if infinite.any():
-            name, row = str(frame.columns[at]), int(np.argmax(infinite)) + 1
-            raise DataError(
-                f"row {row:,} of column {name!r} is infinity; a missing cell is NaN",
-                code="non_finite",
-                column=name,
-                row=row,
-            )
+        return pd.DataFrame(plain_numbers(values), columns=list(names)), y

@@ -128,11 +128,19 @@ def check_cells(values: pd.Series[Any]) -> None:
 
 
 def first_nested(values: Iterable[Any]) -> int | None:
-    """Row, from 1, of the first cell that is a list, a mapping, a set or an array."""
+    """Row, from 1, of the first cell that is a list, a mapping, a set, an array, or nameless.
+
+    Nameless is an object whose text is its address in memory, which is another each time.
+    """
     for row, value in enumerate(values, start=1):
-        if isinstance(value, NESTED):
+        if isinstance(value, NESTED) or _is_nameless(type(value)):
             return row
     return None
+
+
+def _is_nameless(kind: Any) -> bool:
+    own: Any = object
+    return bool(kind.__str__ is own.__str__ and kind.__repr__ is own.__repr__)
 
 
 def _text(value: Any) -> str:

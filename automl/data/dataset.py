@@ -14,6 +14,8 @@ import pandas as pd
 from automl.errors import DataError
 
 HASHED_ROWS = 65_536  # at a time, by the fingerprint
+# The largest weight over the smallest: models have them as float32.
+MOST_WEIGHT_RATIO = 1e30
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +34,7 @@ class Dataset:
     group : array of shape (n_rows,), optional
         The entity; if given, no entity is on both sides of a split.
     weight : array of shape (n_rows,), optional
-        Importance of the row, finite and above 0.
+        Importance of the row, finite and above 0; `relative_weights` makes their mean 1.
     gap : float
         How long after its time the label of a row is known, in units of `time`; days where these
         are dates. Rows whose label was not known yet when a fold's validation begins do not train.
@@ -119,9 +121,48 @@ class Dataset:
             digest.update(f"{name}:{dtype};".encode())
         for start in range(0, len(self.X), HASHED_ROWS):  # a row's hash is its own
             rows = self.X.iloc[start : start + HASHED_ROWS]
-            digest.update(pd.util.hash_pandas_object(rows, index=False).to_numpy().tobytes())
+            try:
+                hashed = pd.util.hash_pandas_object(rows, index=False)
+            except UnicodeEncodeError:
+                raise _no_unicode(rows, start) from None
+            digest.update(hashed.to_numpy().tobytes())
         digest.update(np.ascontiguousarray(self.y).tobytes())
         return digest.hexdigest()
+
+
+def _no_unicode(rows: pd.DataFrame, start: int) -> DataError:
+    """Where a text is half of a pair of surrogates, which no file can hold."""
+    for position, name in enumerate(rows.columns):
+        for row, cell in enumerate(rows.iloc[:, position].tolist(), start=start + 1):
+            if isinstance(cell, str) and not cell.isascii():
+                try:
+                    cell.encode()
+                except UnicodeEncodeError:
+                    return DataError(
+                        f"row {row:,} of column {str(name)!r} is a text that is not Unicode",
+                        code="encoding",
+                        column=str(name),
+                        row=row,
+                    )
+    return DataError("a text of the table is not Unicode", code="encoding")
+
+
+def relative_weights(weight: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """The weights of people with a mean of 1: only their ratios are meant to count.
+
+    Models do not see it so: to LightGBM rows of weight 0.0001 are next to no evidence, and an
+    average precision of 0.65 became one of 0.31 when all weights of a table were that.
+
+    Raises
+    ------
+    DataError
+        ``bad_weight``.
+
+    >>> relative_weights(np.array([0.001, 0.003])).tolist()
+    [0.5, 1.5]
+    """
+    _check_weight(weight)
+    return weight / weight.mean() if len(weight) else weight
 
 
 def _check_weight(weight: npt.NDArray[np.float64]) -> None:
@@ -134,5 +175,14 @@ def _check_weight(weight: npt.NDArray[np.float64]) -> None:
             row=int(bad[0]) + 1,
             details={"n_bad": len(bad)},
         )
-    if not np.isfinite(weight.sum()):
+    with np.errstate(over="ignore"):
+        total = weight.sum()
+    if not np.isfinite(total):
         raise DataError("the weights are so large that their sum is infinite", code="bad_weight")
+    if len(weight) and weight.max() > MOST_WEIGHT_RATIO * weight.min():
+        raise DataError(
+            f"the largest weight is more than {MOST_WEIGHT_RATIO:g} times the smallest, which then "
+            "counts for nothing",
+            code="bad_weight",
+            row=int(np.argmax(weight)) + 1,
+        )

@@ -50,7 +50,36 @@ def one_kind(y: Any) -> Any:
             code="unsupported_type",
             column="y",
         )
-    return labels.infer_objects().to_numpy() if isinstance(y, np.ndarray | pd.Series) else y
+    if not isinstance(y, np.ndarray | pd.Series):
+        return y
+    found = labels.infer_objects()
+    if found.dtype == "O" and numbers == {True} and not labels.isna().any():
+        found = pd.to_numeric(labels)  # numbers and truth values together, or decimal ones
+    return found.to_numpy()
+
+
+def check_present(y: Any) -> None:
+    """Raise DataError where a label is missing, with its row, or they are complex numbers."""
+    labels = np.asarray(y) if hasattr(y, "__array__") or isinstance(y, list | tuple) else None
+    if labels is not None and labels.dtype.kind == "c":
+        # As scikit-learn begins it, which goes on with the labels themselves.
+        raise DataError(
+            "Complex data not supported: a label is a number, a text or a truth value",
+            code="unsupported_type",
+            column="y",
+        )
+    if labels is None or labels.ndim != 1 or labels.dtype.kind not in "fOmM":
+        return
+    missing = pd.isna(labels)
+    if missing.any():
+        row = int(np.argmax(missing)) + 1
+        raise DataError(
+            f"the label of row {row:,} is missing, {int(missing.sum()):,} of {len(labels):,} in "
+            "all; leave such rows out of X and y, or hand them over as `unlabelled`",
+            code="target_missing",
+            column="y",
+            row=row,
+        )
 
 
 def checked_labels(y: Any, *, n_rows: int) -> Array:
@@ -59,10 +88,8 @@ def checked_labels(y: Any, *, n_rows: int) -> Array:
     Raises
     ------
     ValueError
-        Some are missing, or there are more or fewer than rows.
+        There are more or fewer than rows, or they are no column.
     """
     labels = column_or_1d(y, warn=True)
-    if pd.isna(labels).any():
-        raise ValueError("y has missing labels")
     check_consistent_length(np.empty(n_rows), labels)
     return np.asarray(labels)

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from automl.data.bodies import read_rows
-from automl.data.dataset import Dataset
+from automl.data.dataset import Dataset, relative_weights
 from automl.data.freed import give_back
 from automl.data.series import to_series
 from automl.data.stored import StoredColumns
@@ -169,4 +169,6 @@ def _codes(series: dict[str, Any], name: str | None) -> npt.NDArray[Any] | None:
 
 
 def _weights(series: dict[str, Any], name: str | None) -> npt.NDArray[np.float64] | None:
-    return None if name is None else np.asarray(series[name].to_numpy(), dtype=np.float64)
+    if name is None:
+        return None
+    return relative_weights(np.asarray(series[name].to_numpy(), dtype=np.float64))

@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from automl.data.dataset import MOST_WEIGHT_RATIO
 from automl.data.positives import N_FOLDS, Labels
 from automl.errors import DataError
 
@@ -151,4 +152,12 @@ def check_weight(weight: pa.Array, y: Labels, name: str) -> None:
             column=name,
             row=int(bad[0]) + 1,
             details={"n_bad": len(bad)},
+        )
+    labelled = values[y >= 0]
+    if len(labelled) and labelled.max() > MOST_WEIGHT_RATIO * labelled.min():
+        raise DataError(
+            f"the largest weight in '{name}' is more than {MOST_WEIGHT_RATIO:g} times the smallest",
+            code="bad_weight",
+            column=name,
+            row=int(np.flatnonzero(values == labelled.max())[0]) + 1,
         )

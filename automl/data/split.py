@@ -110,6 +110,9 @@ def _codes(values: npt.NDArray[Any], role: str) -> Rows:
                 "times are of several kinds, such as numbers and texts, and have no order",
                 code="unsupported_type",
             )
+    if role == "time" and series.dtype.kind == "f" and np.isinf(series).any():
+        row = int(np.argmax(np.isinf(series))) + 1
+        raise DataError(f"the time of row {row:,} is infinity", code="missing_time", row=row)
     codes, _ = pd.factorize(series, sort=True)
     n_missing = int((codes < 0).sum())
     if n_missing:

@@ -193,6 +193,11 @@ def test_costs_that_are_far_apart_still_score(costs: tuple[float, float]) -> Non
         ({"random_state": -1}, "random_state"),
         ({"joules": "many"}, "a budget is a number"),
         ({"cpu_seconds": np.nan}, "above 0"),
+        ({"gco2e": 1.0, "grams_per_kwh": -1.0}, "grams_per_kwh is -1.0"),
+        ({"gco2e": 1.0, "grams_per_kwh": "56"}, "grams_per_kwh is a str"),
+        ({"least_gain_per_gram": "1", "grams_per_kwh": 56.0}, "least_gain_per_gram is a str"),
+        ({"knowledge": "off"}, "knowledge is a str"),
+        ({"warm_start_from": 5}, "it is a fitted model"),
     ],
 )
 def test_clumsy_options_say_what_they_should_be(options: dict[str, Any], said: str) -> None:
@@ -226,3 +231,42 @@ def test_a_budget_that_fits_nothing() -> None:
     for budget in (Budget(joules=1e-12), Budget(wall_seconds=1e-9)):
         with pytest.raises(BudgetExhausted, match="before one candidate was scored"):
             search(dataset, meter=CpuTimeMeter(), budget=budget)
+
+
+def test_weights_of_any_scale_find_the_same_model() -> None:
+    """Weights that sum to 1 are as good as any; to LightGBM they would be next to no rows."""
+    X, y = table(), labels(40)
+    weights = RNG.uniform(1, 3, N)
+    boards = [
+        FrugalClassifier(mode="eco").fit(X, y, weights=scale * weights).leaderboard_
+        for scale in (1.0, 2.0**-30)
+    ]
+    assert boards[0]["model"].tolist() == boards[1]["model"].tolist()
+    np.testing.assert_allclose(boards[0]["score"], boards[1]["score"])
+
+
+def test_times_that_never_come() -> None:
+    days = np.arange(N, dtype=float)
+    days[4] = np.inf
+    with pytest.raises(DataError, match="time of row 5 is infinity"):
+        small().fit(table(), labels(40), time=days)
+
+
+def test_cells_without_a_text_of_their_own() -> None:
+    """Their text is an address in memory, another one each time."""
+    nameless = pd.Series([object() for _ in range(N)], dtype=object)
+    with pytest.raises(DataError, match="row 1 of column 'odd' holds a object"):
+        small().fit(table().assign(odd=nameless), labels(40))
+
+
+def test_numbers_of_more_than_eight_bytes() -> None:
+    X, y = table()[["a", "b"]], labels(40)
+    wide = small().fit(X.astype(np.longdouble), y)
+    np.testing.assert_array_equal(wide.predict_proba(X), small().fit(X, y).predict_proba(X))
+
+
+@pytest.mark.slow  # LightGBM bins ten thousand columns a few times
+def test_ten_thousand_columns() -> None:
+    X = pd.DataFrame(RNG.normal(size=(60, 10_000)))
+    model = small().fit(X, np.arange(60) % 6 == 0)
+    assert np.isfinite(model.predict_proba(X[:2])).all()
