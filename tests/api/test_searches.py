@@ -3,6 +3,7 @@ on the way from the JSON of a request to the rows that judge a model."""
 
 from __future__ import annotations
 
+import io
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -10,11 +11,13 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from sklearn.metrics import average_precision_score
 
 from api.card import COMPARED
+from automl.estimator import FrugalClassifier
 from automl.models import catalog
 from automl.models.boosting import Boosting
 from automl.search.champion import Champion
@@ -175,7 +178,7 @@ def test_weights_reach_fits_and_scores(
     weights = column(site, dataset, "weight").astype(float)
     (validation,) = planned
     part = validation.parts[0]
-    assert given[0].tolist() == weights[part.train].tolist()
+    assert given[0].tolist() == (weights / weights.mean())[part.train].tolist()
     y = column(site, dataset, "y").astype(float)
     assert np.average(validation.y, weights=validation.weight) == pytest.approx(
         np.average(y[validation.rows], weights=weights[validation.rows])
@@ -385,3 +388,40 @@ def test_rows_to_predict_are_read_as_those_of_training(site: Site, dataset: str)
         assert answer.status_code == 200, answer.text
         found.append(answer.json["predictions"])
     assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("roles", [(), ("time", "weight")], ids=["plain", "roles"])
+def test_the_library_finds_what_the_service_finds(
+    site: Site, dataset: str, roles: tuple[str, ...]
+) -> None:
+    """The same rows and seed in Python and over HTTP: the same trials, scores and champion."""
+    asked: dict[str, Any] = {"exclude": ["customer"], "seed": 5, "limits": {"trials": 4}}
+    asked |= {"time_column": "day"} if "time" in roles else {"exclude": ["customer", "day"]}
+    if "weight" in roles:
+        asked["weight_column"] = "weight"
+    else:
+        asked["exclude"] = [*asked["exclude"], "weight"]
+    model = f"same-{len(roles)}"
+    job = searched(site, dataset, mode="balanced", model=model, **asked)
+    assert job["state"] == "DONE", job["problem"]
+
+    frame = pd.read_csv(io.BytesIO(tables.csv(panel())))
+    given = {
+        name: values
+        for name, values in {
+            "time": pd.to_datetime(frame.pop("day"), format="%d/%m/%Y"),
+            "weight": frame.pop("weight"),
+        }.items()
+        if name in roles
+    }
+    X, y = frame.drop(columns=["customer", "y"]), frame["y"]
+    found = FrugalClassifier(mode="balanced", trials=4, random_state=5).fit(
+        X, y, time=given.get("time"), weights=given.get("weight")
+    )
+    here = [(t.candidate.model, t.proposal.rung, t.score) for t in found.result_.trials]
+    there = [(one["model"], one["rung"], one["score"]) for one in board(site, job)]
+    assert sorted(here, key=str) == sorted(there, key=str)
+    rows = X.head(40)
+    answer = site.post(f"/v1/models/{model}/predict", json={"rows": rows.to_dict("records")})
+    probability = [one["probability"] for one in answer.json["predictions"]]
+    np.testing.assert_allclose(probability, found.predict_proba(rows)[:, 1], rtol=1e-6)
