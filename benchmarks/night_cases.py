@@ -135,7 +135,7 @@ def credit_card_approval() -> Case:
 
 
 def berka() -> Case:
-    """Loans quarter by quarter; the tables around as far as they are known."""
+    """Loans by half-years; the tables around as far as they are known."""
     folder = shared_data() / "berka"
     spec = _spec("berka")
     frames = {
@@ -157,13 +157,13 @@ def berka() -> Case:
         clock=tuple(
             float(one)
             for one in _days(
-                pd.date_range("1996-01-01", "1999-01-01", freq="QS").to_series(),
+                pd.date_range("1996-01-01", "1999-01-01", freq="6MS").to_series(),
                 origin="1993-01-01",
             )
         ),
-        step="quarter",
+        step="half-year",
         delay="a year (made up: the real terms are one to five years)",
-        days=91,
+        days=182,
     )
 
 
