@@ -16,6 +16,7 @@ import pyarrow as pa
 from pyarrow import fs
 
 from automl.errors import DataError
+from automl.relations.kept import Identity, Kept
 
 SCHEME = "s3://"
 # A server that is silent for so long is asked again, and given up after so many times; whoever
@@ -23,8 +24,11 @@ SCHEME = "s3://"
 CONNECT_SECONDS, SILENT_SECONDS, ATTEMPTS = 5.0, 10.0, 3
 LIST_SECONDS, LIST_ATTEMPTS = 5.0, 2
 # Bytes of the first request where a file is read from its beginning, and of the largest: each is
-# for twice as many as the one before, so that a look at the first line takes no more than that.
+# for three times as many as came before, so that a look at the first line takes no more than that.
 FIRST_BYTES, STREAM_BYTES = 2**16, 8 * 2**20
+# Its format, its columns and how many rows it may have are each read from its first bytes.
+BEGINNING_BYTES = 4 * 2**20
+BEGINNINGS = Kept[bytes](most_bytes=16 * BEGINNING_BYTES)
 # As the AWS tools have them; the library reads the names of key and region by itself, not these.
 ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 # What the library calls an answer of the storage, in its errors.
@@ -54,6 +58,11 @@ class ObjectFile:
     def name(self) -> str:
         """The last part of its key."""
         return self.uri.rpartition("/")[2]
+
+    @property
+    def identity(self) -> Identity:
+        """What tells it from others, as far as a list knows."""
+        return self.uri, self.n_bytes, self.modified
 
     def open(self, mode: Literal["rb"] = "rb") -> io.BufferedReader:
         """Its bytes from the first on. Raises DataError as `told` does."""
@@ -213,24 +222,37 @@ def etag_of(head: Any) -> str:
 
 
 class _Bytes(io.RawIOBase):
-    """The bytes of an object, asked for as they are read."""
+    """The bytes of an object, asked for as they are read; its beginning only once."""
 
     def __init__(self, file: ObjectFile) -> None:
-        self._uri = file.uri
-        self._file = file.at_random()
-        self._came, self._next = memoryview(b""), FIRST_BYTES
+        self._of, self._file = file, file.at_random()
+        self._etag = etag_of(self._file.metadata())
+        known = BEGINNINGS.of(file.identity, etag=self._etag) if self._etag else None
+        self._begun = b"" if known is None else known[1]
+        self._came, self._n_bytes = memoryview(self._begun), len(self._begun)
+        self._file.seek(self._n_bytes)
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
         if not self._came:
-            with told(self._uri):
-                self._came = memoryview(self._file.read(self._next))
-            self._next = min(2 * self._next, STREAM_BYTES)
+            self._came = memoryview(self._more())
         n = min(len(buffer), len(self._came))
         buffer[:n], self._came = self._came[:n], self._came[n:]
         return n
+
+    def _more(self) -> bytes:
+        if self._n_bytes == self._of.n_bytes:
+            return b""
+        with told(self._of.uri):
+            came: bytes = self._file.read(min(max(3 * self._n_bytes, FIRST_BYTES), STREAM_BYTES))
+        self._n_bytes += len(came)
+        if self._n_bytes <= BEGINNING_BYTES and self._etag:
+            self._begun += came
+            identity = self._of.identity
+            BEGINNINGS.keep(identity, self._etag, self._begun, n_bytes=self._n_bytes)
+        return came
 
     def close(self) -> None:
         if not self.closed:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from automl.errors import DataError
+from automl.relations.kept import Kept
 from automl.relations.objects import File, ObjectFile, changed, etag_of, told
 
 TEXTS = pa.dictionary(pa.int32(), pa.string())
@@ -20,32 +19,8 @@ FROM_STORAGE = "AWS Error"  # in what the storage is said to have answered
 FOOTER_BYTES = 64 * 2**20  # of objects' footers that are kept, so that each is asked for once
 
 
-class _Footers:
-    """What the last objects said of themselves at their end, by uri, length and time."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[ObjectFile, tuple[str, Any]] = OrderedDict()
-        self._n_bytes = 0
-
-    def of(self, path: ObjectFile) -> tuple[str, Any] | None:
-        """The checksum of the content and its footer; None where it was not read."""
-        found = self._kept.get(replace(path, etag=""))
-        return found if found is None or path.etag in ("", found[0]) else None
-
-    def keep(self, path: ObjectFile, etag: str, footer: Any) -> None:
-        self.forget(path)
-        self._kept[replace(path, etag="")] = etag, footer
-        self._n_bytes += footer.serialized_size
-        while self._n_bytes > FOOTER_BYTES:
-            self._n_bytes -= self._kept.popitem(last=False)[1][1].serialized_size
-
-    def forget(self, path: ObjectFile) -> None:
-        gone = self._kept.pop(replace(path, etag=""), None)
-        if gone is not None:
-            self._n_bytes -= gone[1].serialized_size
-
-
-FOOTERS = _Footers()
+# By object, what it says of itself at its end.
+FOOTERS = Kept[pq.FileMetaData](most_bytes=FOOTER_BYTES)
 
 
 def said_by(path: File) -> tuple[pa.Schema, pq.FileMetaData]:
@@ -56,7 +31,7 @@ def said_by(path: File) -> tuple[pa.Schema, pq.FileMetaData]:
     DataError
         As `opened` does.
     """
-    known = FOOTERS.of(path) if isinstance(path, ObjectFile) else None
+    known = FOOTERS.of(path.identity, etag=path.etag) if isinstance(path, ObjectFile) else None
     if known is None:
         with opened(path) as file:
             return file.schema_arrow, file.metadata
@@ -73,7 +48,7 @@ def with_checksum(path: ObjectFile) -> ObjectFile:
     DataError
         As `opened` does.
     """
-    known = FOOTERS.of(path)
+    known = FOOTERS.of(path.identity)
     return path.known_better() if known is None else replace(path, etag=known[0])
 
 
@@ -95,14 +70,15 @@ def opened(path: File, *, schema: pa.Schema | None = None) -> Iterator[pq.Parque
             yield file
         return
     with path.at_random() as found, told(path.uri):
-        known, etag = FOOTERS.of(path), etag_of(found.metadata())
+        known, etag = FOOTERS.of(path.identity), etag_of(found.metadata())
         if known is not None and known[0] != etag:
-            FOOTERS.forget(path)
+            FOOTERS.forget(path.identity)
             raise changed(path.uri)
         footer = None if known is None else known[1]
         with _parquet_file(found, path.name, schema, ahead=True, footer=footer) as file:
-            if known is None:
-                FOOTERS.keep(path, etag, file.metadata)
+            if known is None and etag:
+                about = file.metadata
+                FOOTERS.keep(path.identity, etag, about, n_bytes=about.serialized_size)
             yield file
 
 

@@ -14,6 +14,7 @@ import pytest
 from automl.data.options import ReadingOptions
 from automl.errors import DataError
 from automl.relations import objects, parquet
+from automl.relations.kept import Kept
 from automl.relations.objects import ObjectFile, as_they_are, objects_below
 from automl.relations.parquet import opened, said_by
 from automl.relations.sampled import first_and_positive
@@ -127,7 +128,7 @@ def folder_of(storage: Bucketed, folder: Path, *, n_files: int, n: int) -> pa.Ta
 def test_an_object_is_asked_little_of(
     storage: Bucketed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parquet, "FOOTERS", parquet._Footers())
+    monkeypatch.setattr(parquet, "FOOTERS", Kept(most_bytes=2**20))
     n_files = 3
     folder_of(storage, tmp_path, n_files=n_files, n=40_000)
     listed = objects_below("s3://bank/x", most=10)
@@ -159,7 +160,7 @@ def test_an_object_is_asked_little_of(
 def test_what_was_kept_of_an_object_holds_for_its_content(
     storage: Bucketed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parquet, "FOOTERS", parquet._Footers())
+    monkeypatch.setattr(parquet, "FOOTERS", Kept(most_bytes=2**20))
     whole = folder_of(storage, tmp_path, n_files=1, n=1_000)
     (file,) = objects_below("s3://bank/x", most=10)
     assert said_by(file)[0].equals(whole.schema)
@@ -178,15 +179,37 @@ def test_what_was_kept_of_an_object_holds_for_its_content(
 
 
 def test_few_footers_are_kept(storage: Bucketed, tmp_path: Path, monkeypatch) -> None:
-    kept = parquet._Footers()
-    monkeypatch.setattr(parquet, "FOOTERS", kept)
     folder_of(storage, tmp_path, n_files=3, n=1_000)
     files = objects_below("s3://bank/x", most=10)
     size = said_by(files[0])[1].serialized_size
-    monkeypatch.setattr(parquet, "FOOTER_BYTES", int(2.5 * size))
+    kept = Kept(most_bytes=int(2.5 * size))
+    monkeypatch.setattr(parquet, "FOOTERS", kept)
     for one in files:
         said_by(one)
-    assert [kept.of(one) is not None for one in files] == [False, True, True]
+    assert [kept.of(one.identity) is not None for one in files] == [False, True, True]
+
+
+def test_the_beginning_of_a_text_is_asked_for_once(
+    storage: Bucketed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(objects, "BEGINNINGS", Kept(most_bytes=2**22))
+    monkeypatch.setattr(objects, "BEGINNING_BYTES", 2**20)
+    body = b"a,b\n" + b"1,2\n" * 300_000
+    storage.put("bank", "x.csv", body)
+    listed = objects_below("s3://bank/x.csv", most=10)
+    storage.asked.clear()
+    EventFiles(listed, table="x")
+    spans = [one for _, _, one in storage.asked if one]
+    assert len(set(spans)) == len(spans), "nothing is read twice"
+    storage.asked.clear()
+    assert EventFiles(listed, table="x").table().num_rows == 300_000
+    # three looks and one reading, each with its head, and what lies behind the beginning
+    ranges = [one for _, _, one in storage.asked if one]
+    assert all(int(one[6:].split("-")[0]) >= 2**20 for one in ranges)
+    assert len(storage.asked) - len(ranges) == 4
+    storage.put("bank", "x.csv", b"c" + body[1:])
+    with listed[0].open() as file:
+        assert file.read() == b"c" + body[1:], "another content is read anew"
 
 
 def test_a_name_proves_nothing(storage: Bucketed) -> None:
