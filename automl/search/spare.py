@@ -10,7 +10,6 @@ import numpy.typing as npt
 
 from automl.data.split import folds
 from automl.models.catalog import CATALOG, build, family, rows_for
-from automl.models.rounds import N_TREES
 from automl.search.champion import Member
 from automl.search.evaluate import refit_seconds
 from automl.search.fitted import Fitted
@@ -89,14 +88,18 @@ def _seconds(member: Member, problem: Problem, *, n_rows: int) -> float:
 
 
 def _fitted(member: Member, problem: Problem, *, rows: Rows) -> Fitted:
-    """The member's refit on those rows alone; its forest is that of a part, half the trees."""
+    """The member's refit on those rows alone.
+
+    With as many trees: half of them scatter more on rows they did not see, which rows that were
+    fitted cannot tell, and the share of alerts fell to 0.8 of that asked for.
+    """
     dataset, refit = problem.dataset, member.models[-1]
     model = build(
         member.candidate,
         encoder_info=problem.info,
         seed=problem.seed,
         rounds=_rounds(member),
-        n_trees=N_TREES["final"] // 2,
+        n_trees=refit.model.details.get("n_trees"),
         unlabelled=problem.unlabelled_for(member.candidate, len(rows)),
     )
     model.fit(

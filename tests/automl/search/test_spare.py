@@ -9,6 +9,7 @@ import pytest
 
 from automl.data.dataset import Dataset
 from automl.models.boosting import Boosting
+from automl.models.trees import ExtraTrees
 from automl.search.champion import Member
 from automl.search.fitted import Fitted
 from automl.search.objective import Objective
@@ -56,6 +57,20 @@ def test_spare_folds_hold_rows_that_nobody_judged_and_their_models_did_not_see(
             for logit in [part.decision([member], problem.matrix[rows])]
         ]
         assert gaps[1] < gaps[0]
+
+
+def test_a_spare_forest_has_as_many_trees_as_the_refit(table: Dataset) -> None:
+    problem = prepare(table, seed=0)
+    forest = ExtraTrees(params={}, info=problem.info, seed=0, n_trees=7)
+    forest.fit(problem.matrix, table.y)
+    member = Member(
+        trial=0,
+        candidate=Candidate(model="extra_trees", params={}),
+        weight=1.0,
+        models=(Fitted(model=forest, n_rows=table.n_rows),),
+    )
+    spare = spare_parts([member], problem, affordable=lambda seconds: True)
+    assert [part.models[0].model.details["n_trees"] for part in spare] == [7, 7]
 
 
 def test_where_alerts_are_enough_no_fold_is_fitted(table: Dataset) -> None:
