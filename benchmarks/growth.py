@@ -1,6 +1,6 @@
 """How the cost of a search grows with the rows: by phase, at 10,000, 100,000 and 1,000,000.
 
-    python -m benchmarks.growth [--rows 10000,100000] [--table]
+    python -m benchmarks.growth [--sets credit_next_month] [--rows 10000,100000] [--table]
 
 Two tables: `credit_next_month`, whole clients by chance, and `give_me_some_credit`, rows by chance
 and, above its 150,000, repeated with noise (1 % of each column's deviation, so that no two rows
@@ -131,6 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, judge."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__)
     parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("--sets", default=",".join(NAMES))
     parser.add_argument("--rows", default=",".join(map(str, ROWS)))
     parser.add_argument("--one", nargs=2, metavar=("SET", "ROWS"), help=argparse.SUPPRESS)
     parser.add_argument("--table", action="store_true", help="print the last results")
@@ -147,7 +148,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         rows = list(kept.values())
     else:
         rows = []
-        for name in NAMES:
+        for name in options.sets.split(","):
             for n_rows in map(int, options.rows.split(",")):
                 command = [sys.executable, "-m", "benchmarks.growth", "--one", name, str(n_rows)]
                 answer = subprocess.run(
