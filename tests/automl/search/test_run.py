@@ -16,11 +16,13 @@ import pytest
 from automl.cost import Budget, Cost
 from automl.data.dataset import Dataset
 from automl.errors import BudgetExhausted, DataError, FrugalError
+from automl.meta.portfolio import portfolio
 from automl.meters.cpu_time import CpuTimeMeter
 from automl.models import catalog
 from automl.search import evaluate, ledger, refit
 from automl.search.evaluate import Outcome
 from automl.search.journal import Arrays, MemoryJournal
+from automl.search.race import entrants
 from automl.search.run import SearchResult, search
 from automl.trial import Proposal, Trial
 from tests.automl.search.problems import rare, seen_by
@@ -187,6 +189,24 @@ def test_refinements_are_proposed_the_same_after_a_resume(evaluated: list[Propos
     assert gist(resumed) == gist(whole)
     assert len(evaluated) == 9
     assert seen_by(resumed.champion, dataset.X) == seen_by(whole.champion, dataset.X)
+
+
+def test_best_picks_no_refinement_alone_and_repeats() -> None:
+    dataset = rare(500, n_positive=50, with_category=False)
+    whole = run(dataset, mode="best")
+    raced = {candidate.id for candidate in entrants(portfolio("best", n_rows=500))}
+    alone = {t.number for t in whole.trials if t.candidate.model != "ensemble"}
+    refined = {n for n in alone if whole.trial(n).candidate.id not in raced}
+    assert refined, "some were tried"
+    assert not refined & {*whole.picks.values(), *whole.front}
+    assert whole.champion.provenance["validation"]["n_parts"] == 5
+    trees = [
+        member.models[-1].model.details["n_trees"]
+        for member in whole.champion.members
+        if member.candidate.model == "extra_trees"
+    ]
+    assert set(trees) <= {240}
+    assert gist(run(dataset, mode="best")) == gist(whole)
 
 
 def test_a_finished_search_is_replayed_without_a_single_fit(evaluated: list[Proposal]) -> None:
