@@ -106,8 +106,8 @@ def search(
     objective : what a good model is; average precision, alerts for 1 % of the rows by default
     budget : a hard limit over search and refit; no limit by default
     seed : of folds, samples, models and proposals
-    mode : ``eco`` (a few models, no search), ``balanced``, or ``best`` (spends its
-        budget, or goes on until nothing is gained)
+    mode : ``eco`` (a few models, no search), ``balanced``, or ``best`` (more
+        folds judge, larger forests, refinements until nothing is gained)
     pick : which of the three picks becomes the champion
     journal : where trials are written before the next begins; in memory by default
     stop : asked before each trial; a text ends the search with what it has so far
