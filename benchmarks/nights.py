@@ -25,11 +25,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from api.local_service import LocalService
+from automl.search.metrics import Bootstrap, interval
+from automl.search.objective import Objective
 from benchmarks import results
 from benchmarks.end_to_end import Watch
 from benchmarks.night_cases import CASES, Case
@@ -40,6 +40,7 @@ from benchmarks.search import into_readme
 RESULTS = results.FOLDER / "nights.jsonl"
 SETTINGS = {"FRUGAL_TICK_SECONDS": "5", "FRUGAL_REQUESTS_PER_MINUTE": "1000000"}
 SYSTEMS = ("followed", "frozen", "anew")
+METRICS = ("average_precision", "roc_auc")
 N_REPLICATES = 2000
 Row = dict[str, Any]
 
@@ -176,50 +177,47 @@ def _night(run: Mapping[str, Any]) -> Row:
 def judged(scored: Sequence[pd.DataFrame]) -> Row:
     """Average precision and area under the curve of each system over all periods.
 
-    The differences have the 95 % interval of a paired bootstrap within the periods.
+    The differences have the 95 % interval of a paired bootstrap over the entities.
     """
     table = pd.concat(scored, ignore_index=True)
-    y = table["y"].to_numpy()
+    y = table["y"].to_numpy(dtype=np.int8)
     systems = [name for name in SYSTEMS if name in table]
-    scores = {name: table[name].to_numpy() for name in systems}
-    metrics = {"average_precision": average_precision_score, "roc_auc": roc_auc_score}
-    places = [np.flatnonzero(table["period"] == one) for one in table["period"].unique()]
-    rng = np.random.default_rng(0)
-    drawn: list[npt.NDArray[np.int64]] = []
-    while len(drawn) < N_REPLICATES:
-        chosen = np.concatenate([rng.choice(one, len(one)) for one in places])
-        if 0 < y[chosen].sum() < len(chosen):
-            drawn.append(chosen)
-    found: Row = {"n_rows": len(y), "n_positive": int(y.sum()), "n_periods": len(places)}
-    for name, metric in metrics.items():
-        found[name] = {one: round(float(metric(y, scores[one])), 4) for one in systems}
+    bootstrap = Bootstrap(y, np.ones(len(y)), seed=0, n=N_REPLICATES)
+    found: Row = {
+        "n_rows": len(y),
+        "n_positive": int(y.sum()),
+        "n_periods": int(table["period"].nunique()),
+    }
+    for name in METRICS:
+        objective = Objective(metric=name)
+        score = {one: objective.score(y, table[one].to_numpy()) for one in systems}
+        drawn = {one: objective.replicates(bootstrap, table[one].to_numpy()) for one in systems}
+        found[name] = {one: round(score[one], 4) for one in systems}
         for other in systems[1:]:
-            spread = [
-                metric(y[at], scores["followed"][at]) - metric(y[at], scores[other][at])
-                for at in drawn
-            ]
-            low, high = np.quantile(spread, [0.025, 0.975])
-            difference = found[name]["followed"] - found[name][other]
-            found[f"{name}_over_{other}"] = [round(float(x), 4) for x in (difference, low, high)]
+            spread = interval(drawn["followed"] - drawn[other], level=0.95) or (np.nan, np.nan)
+            difference = score["followed"] - score[other]
+            found[f"{name}_over_{other}"] = [round(float(x), 4) for x in (difference, *spread)]
     return found
 
 
 def table(rows: Sequence[Row]) -> str:
-    """One line for each set."""
+    """One line for each set; CPU-seconds of the whole service, in brackets by the job's bill."""
     lines = [
-        "| set | first CPU-s | nights | skipped | trained | promoted | CPU-s skipped | trained "
-        "| anew | new positives | followed | over frozen | over anew |",
-        "|---|" + "---:|" * 12,
+        "| set, a night every | first search | nights skipped | trained | promoted | searched anew "
+        "| a version | average precision followed | over frozen | over anew |",
+        "|---|" + "---:|" * 7 + "---|---|",
     ]
     for row in rows:
         nights = row["nights"]
         skipped = [one for one in nights if one["state"] == "SKIPPED"]
         trained = [one for one in nights if one["state"] == "DONE"]
+        kept = nights[-1]["bytes"]
         lines.append(
-            f"| {row['set']} | {row['first_cpu_seconds']:.0f} | {len(nights)} | {len(skipped)} "
-            f"| {len(trained)} | {sum(one['promoted'] for one in nights)} "
-            f"| {_mean(skipped, 'cpu_seconds')} | {_mean(trained, 'cpu_seconds')} "
-            f"| {_mean(nights, 'anew_cpu_seconds')} | {row['n_positive']} "
+            f"| {row['set']}, {row['step']} | {row['first_cpu_seconds']:.1f} "
+            f"({_own(row['first_bill']):.1f}) | {_each(skipped)} | {_each(trained)} "
+            f"| {sum(one['promoted'] for one in nights)} "
+            f"| {_mean([one['anew_cpu_seconds'] for one in nights if 'anew_cpu_seconds' in one])} "
+            f"| {kept['kept'] / kept['versions'] / 1000:.0f} kB "
             f"| {row['average_precision']['followed']:.3f} "
             f"| {_spread(row, 'average_precision_over_frozen')} "
             f"| {_spread(row, 'average_precision_over_anew')} |"
@@ -227,9 +225,22 @@ def table(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def _mean(nights: Sequence[Row], name: str) -> str:
-    found = [one[name] for one in nights if name in one]
-    return f"{np.mean(found):.1f}" if found else "-"
+def _each(nights: Sequence[Row]) -> str:
+    """How many, and what one takes."""
+    if not nights:
+        return "0"
+    own = [_own(one["bill"]) for one in nights if one["bill"]]
+    bill = f" ({_mean(own)})" if own else ""
+    return f"{len(nights)}: {_mean([one['cpu_seconds'] for one in nights])}{bill}"
+
+
+def _own(bill: Mapping[str, float]) -> float:
+    """What a job bills beside the reading of its data."""
+    return sum(seconds for phase, seconds in bill.items() if phase != "ingest")
+
+
+def _mean(values: Sequence[float]) -> str:
+    return f"{np.mean(values):.1f}" if len(values) else "-"
 
 
 def _spread(row: Row, name: str) -> str:

@@ -68,20 +68,29 @@ def test_models_are_compared_on_the_same_rows() -> None:
 
 
 def test_the_table_says_what_nights_took() -> None:
+    kept = {"versions": 3, "kept": 6000}
     nights = [
-        {"state": "SKIPPED", "promoted": False, "cpu_seconds": 2.0},
-        {"state": "DONE", "promoted": True, "cpu_seconds": 8.0, "anew_cpu_seconds": 20.0},
+        {"state": "SKIPPED", "promoted": False, "cpu_seconds": 2.0, "bill": {}, "bytes": kept},
+        {
+            "state": "DONE",
+            "promoted": True,
+            "cpu_seconds": 8.0,
+            "anew_cpu_seconds": 20.0,
+            "bill": {"ingest": 1.0, "search": 3.0},
+            "bytes": kept,
+        },
     ]
     row = {
         "set": "made",
+        "step": "day",
         "first_cpu_seconds": 20.0,
+        "first_bill": {"search": 9.0},
         "nights": nights,
-        "n_positive": 60,
         "average_precision": {"followed": 0.5},
         "average_precision_over_frozen": [0.1, 0.02, 0.2],
     }
     last = table([row]).splitlines()[-1]
-    assert "| 2 | 1 | 1 | 1 |" in last
+    assert "| 20.0 (9.0) | 1: 2.0 | 1: 8.0 (3.0) | 1 | 20.0 | 2 kB | 0.500 |" in last
     assert "+0.100 [+0.020, +0.200] | - |" in last
 
 
