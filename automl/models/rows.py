@@ -15,6 +15,8 @@ Rows = npt.NDArray[np.intp]
 # Up to here a copy of the rows is small, and quicker to fit on.
 MANY_ROWS = 200_000
 BLOCK_ROWS = 32_768
+# Learning medians takes eight copies of what they are learnt from.
+SPREAD_ROWS = 65_536
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +52,8 @@ class RowsOf:
             yield where, self[where]
 
     def spread(self) -> X:
-        """At most `MANY_ROWS` of the rows, evenly spread: enough for medians and levels."""
-        n_rows = min(len(self.rows), MANY_ROWS)
+        """At most `SPREAD_ROWS` of the rows, evenly spread: enough for medians and levels."""
+        n_rows = min(len(self.rows), SPREAD_ROWS)
         return self.matrix[self.rows[np.linspace(0, len(self.rows) - 1, n_rows).astype(np.intp)]]
 
 

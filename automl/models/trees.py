@@ -18,13 +18,14 @@ from automl.models.base import Floats, Labels, SklearnModel, Valid, X, log_odds
 from automl.models.columns import for_trees, tree_numbers
 from automl.models.rows import rows_at
 
-# A leaf has at least this share of the rows. Full-grown trees on many rows are larger than the
-# table (60 on 1.2 million rows of 25 columns: several GB beside 120 MB), and as slow to use.
+# A leaf has at least this share of the rows, those included that are left out. Full-grown trees on
+# many rows are larger than the table (60 on 1.2 million rows of 25 columns: several GB beside
+# 120 MB), and as slow to use.
 MOST_LEAVES = 30_000
-# Rows that a forest is grown on: more only deepens trees whose leaves are bounded, for a copy of
-# the table (of 1.5 million rows its trial raised the peak from 398 to 639 MB and was the longest;
-# python -m benchmarks.memory).
-MOST_ROWS = 300_000
+# Rows that a forest is grown on: more only deepens trees whose leaves are bounded. On 300,000 of
+# 25 columns (30 MB) 60 trees were 113 MB and a trial's peak 235 above what it began with; on
+# 1.5 million it was the longest trial (python -m benchmarks.memory).
+MOST_ROWS = 210_000
 
 
 class Forest(SklearnModel):
@@ -66,13 +67,13 @@ class Forest(SklearnModel):
         sample_weight: Floats | None = None,
         valid: Valid | None = None,
     ) -> Self:
-        """Fit on X, or on 300,000 of its rows by chance; `valid` is not used."""
+        """Fit on X, or on 210,000 of its rows by chance; `valid` is not used."""
+        least = max(self.pipeline[-1].min_samples_leaf, ceil(len(X) / MOST_LEAVES))
         if len(X) > MOST_ROWS:
             seed = self.pipeline[-1].random_state
             rows = np.sort(np.random.default_rng(seed).permutation(len(X))[:MOST_ROWS])
             X, y = rows_at(X, rows), y[rows]
             sample_weight = None if sample_weight is None else sample_weight[rows]
-        least = max(self.pipeline[-1].min_samples_leaf, ceil(len(X) / MOST_LEAVES))
         self.pipeline[-1].set_params(min_samples_leaf=least)
         if self._info.monotone:
             # How many columns there are for the trees is known once the levels are.

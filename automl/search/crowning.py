@@ -37,6 +37,10 @@ def crowned(
         for number in weights
         if (member := ledger.recalled(by_number[number].proposal)) is not None
     }
+    if not any(by_number[number].candidate.model == STUDENT for number in weights):
+        # Nothing asks for the others any more.
+        for number in set(ledger.models) - set(weights):
+            del ledger.models[number]
     members: list[Member] = []
     for number in sorted(weights):
         with measure(ledger.meter) as fitting:
@@ -47,7 +51,7 @@ def crowned(
                     by_number[number],
                     problem,
                     weight=weights[number],
-                    at_hand=ledger.models.get(number, ()),
+                    at_hand=ledger.models.pop(number, ()),
                     meter=ledger.meter,
                     affordable=ledger.affordable,
                 )

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
+from automl.data.freed import give_back
 from automl.meters.base import Meter
 from automl.models.catalog import build, family, rows_for
 from automl.models.rounds import N_TREES, default_rounds, most_rounds
@@ -71,17 +72,20 @@ def fit_member(
     """
     kind = family(trial.candidate)
 
-    def parts_models() -> tuple[Fitted, ...]:
-        return at_hand or fit_parts(trial.proposal, problem, meter=meter)[0]
-
     n_rows = refit_rows(trial, problem)
     rounds = refit_rounds(trial) if kind in BOOSTED else None
     seconds = refit_seconds(trial.candidate, problem, rounds=rounds, n_rows=n_rows)
-    refitted: tuple[Fitted, ...] = (
-        (fit_all(trial, problem, n_rows=n_rows),) if affordable(seconds) else ()
-    )
-    averaged = parts_models() if kind in BOOSTED or not refitted else ()
-    if averaged:
+    refits = affordable(seconds)
+    averages = kind in BOOSTED or not refits
+    if not averages:
+        at_hand = ()  # a forest of the parts is as large as the one that is grown now
+        give_back(problem.matrix.nbytes)
+    refitted: tuple[Fitted, ...] = ()
+    if refits:
+        refitted = (fit_all(trial, problem, n_rows=n_rows),)
+    averaged: tuple[Fitted, ...] = ()
+    if averages:
+        averaged = at_hand or fit_parts(trial.proposal, problem, meter=meter)[0]
         refitted = tuple(like_parts(fitted, averaged, problem) for fitted in refitted)
     return Member(
         trial=trial.number,
