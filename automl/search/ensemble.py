@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from math import log, sqrt
 
@@ -16,8 +16,6 @@ Floats = npt.NDArray[np.float64]
 N_ADDITIONS = 6
 # More members cost at each prediction; beyond six none gained (docs/method.md, Best).
 MOST_ADMITTED = 3
-# Shares that each starts with where few positives tell them apart (docs/method.md, Few positives).
-SHARES_OF_FEW = 2
 
 
 def greedy_weights(
@@ -25,9 +23,8 @@ def greedy_weights(
     *,
     score: Callable[[Floats], float],
     n_additions: int = N_ADDITIONS,
-    n_shares: int = 1,
 ) -> dict[int, float]:
-    """`n_shares` each, then `n_additions` times one more to the member that helps most.
+    """One share each, then `n_additions` times one more to the member that helps most.
 
     Caruana et al., "Ensemble selection from libraries of models", ICML 2004, started from equal
     weights, which shrinks the choice towards the mean: with few positives the shares of a free
@@ -43,9 +40,9 @@ def greedy_weights(
     Weight by trial number; they sum to 1.
     """
     numbers = sorted(logits)
-    shares = dict.fromkeys(numbers, n_shares)
+    shares = dict.fromkeys(numbers, 1)
     if len(numbers) > 1:
-        total = n_shares * np.sum([logits[n] for n in numbers], axis=0)
+        total = np.sum([logits[n] for n in numbers], axis=0)
         for _ in range(n_additions):
             # The ranking by the sum is the ranking by the mean.
             winner = max(numbers, key=lambda n: (score(total + logits[n]), -n))
@@ -104,51 +101,13 @@ def admitted(
     return mixed
 
 
-def shrunk_weights(
-    logits: Mapping[int, Floats], *, score: Callable[[Floats], float]
-) -> dict[int, float]:
-    """Weights near those that let every member move the mean as far: for few positives.
+def equal_weights(numbers: Sequence[int]) -> dict[int, float]:
+    """The same weight for each: what too few positives leave.
 
-    On few rows a linear model of many columns is sure of every row, its logits spreading five
-    times as far as those of boosting that stopped after ten rounds: one share each would leave it
-    alone. So shares are of logits of one spread, which needs no label, and several to start with,
-    since the scores that add to them are mostly noise.
-
-    Parameters
-    ----------
-    logits, score : as for `greedy_weights`
-
-    Returns
-    -------
-    Weight by trial number, of the logits as they are; they sum to 1.
+    >>> equal_weights([4, 2])
+    {2: 0.5, 4: 0.5}
     """
-    alike = equal_weights(logits)
-    scaled = {number: alike[number] * logits[number] for number in alike}
-    shares = greedy_weights(scaled, score=score, n_shares=SHARES_OF_FEW)
-    whole = sum(shares[number] * alike[number] for number in alike)
-    return {number: shares[number] * alike[number] / whole for number in alike}
-
-
-def equal_weights(logits: Mapping[int, Floats]) -> dict[int, float]:
-    """Weights by which each member spreads the rows as far: what too few positives leave.
-
-    Parameters
-    ----------
-    logits : out-of-fold logits by trial number, each of shape (n_rows,)
-
-    Returns
-    -------
-    Weight by trial number; they sum to 1.
-
-    >>> equal_weights({4: np.array([-1.0, 1.0]), 2: np.array([-3.0, 3.0])})
-    {2: 0.25, 4: 0.75}
-    """
-    spread = {number: float(np.std(logits[number])) for number in sorted(logits)}
-    # One that ranks nothing changes no ranking at any weight.
-    least = min((one for one in spread.values() if one > 0), default=1.0)
-    inverse = {number: 1 / max(one, least) for number, one in spread.items()}
-    whole = sum(inverse.values())
-    return {number: one / whole for number, one in inverse.items()}
+    return {number: 1 / len(numbers) for number in sorted(numbers)}
 
 
 def mean_logit(logits: Mapping[int, Floats], weights: Mapping[int, float]) -> Floats:

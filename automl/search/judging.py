@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from automl.search.calibration import fit_platt
-from automl.search.ensemble import mean_logit
+from automl.search.ensemble import greedy_weights, mean_logit
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
@@ -21,7 +21,7 @@ def cross_fitted(
     y: npt.NDArray[np.int8],
     row_weight: Floats,
     score: Callable[[npt.NDArray[np.int8], Floats, Floats], float],
-    weigh: Callable[..., dict[int, float]] | None,
+    weighed: bool,
     seed: int,
 ) -> Floats:
     """Calibrated logits of each half of the rows, by what the other half alone would fit.
@@ -34,7 +34,7 @@ def cross_fitted(
     ----------
     logits, weights : out-of-fold logits, shape (n_rows,), and shares by trial number
     score : the objective of labels, logits and row weights
-    weigh : what fitted the shares to these rows; None: they are taken as they are
+    weighed : whether the shares were fitted to these rows; else they are taken as they are
 
     Returns
     -------
@@ -44,13 +44,13 @@ def cross_fitted(
     for own in _halves(y, seed=seed):
         other = ~own
         shares = dict(weights)
-        if weigh is not None and len(logits) > 1:
+        if weighed and len(logits) > 1:
             labels, counts = y[other], row_weight[other]
             theirs = {number: values[other] for number, values in logits.items()}
-            shares = weigh(
+            shares = greedy_weights(
                 theirs,
                 # Bound now: the loop goes on to the other half.
-                score=lambda values, y=labels, w=counts: score(y, values, w),
+                score=lambda values, y=labels, w=counts: score(y, values, w),  # type: ignore[misc]
             )
         whole = mean_logit({number: logits[number] for number in shares}, shares)
         platt = fit_platt(y[other], whole[other], row_weight[other])

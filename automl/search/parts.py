@@ -45,12 +45,10 @@ def fit_parts(
         with measure(meter) as reading:
             logit = fitted.decisions(problem.matrix, part.valid)
         predicting += reading.cost
-        if family(proposal.candidate) in BOOSTED and _tell_scale(problem):
+        if family(proposal.candidate) in BOOSTED:
             fitted, logit = _at_scale(fitted, logit, problem, part=part)
         models.append(fitted)
         logits.append(logit)
-    if family(proposal.candidate) in BOOSTED and not _tell_scale(problem):
-        models, logits = _alike(models, logits, problem)
     return tuple(models), np.concatenate(logits), predicting
 
 
@@ -90,47 +88,16 @@ def _at_scale(
     and another's after 80 rank alike, but 8 rounds have hardly left the prevalence. Side by side
     the logits of the first would all rank below the second's.
     """
-    if not np.isfinite(logit).all():
+    y = problem.dataset.y[part.valid]
+    if int(y.sum()) < FEW_POSITIVES or not np.isfinite(logit).all():
         return fitted, logit
-    platt = fit_platt(problem.dataset.y[part.valid], logit, part.weight)
+    platt = fit_platt(y, logit, part.weight)
     scaled = replace(
         fitted,
         slope=platt.slope * fitted.slope,
         shift=platt.slope * fitted.shift + platt.intercept,
     )
     return scaled, platt.log_odds(logit)
-
-
-def _tell_scale(problem: Problem) -> bool:
-    """Whether each part has positives enough to fit two parameters to."""
-    y = problem.dataset.y
-    return all(int(y[part.valid].sum()) >= FEW_POSITIVES for part in problem.validation.parts)
-
-
-def _alike(
-    models: list[Fitted], logits: list[Floats], problem: Problem
-) -> tuple[list[Fitted], list[Floats]]:
-    """Bring parts of few positives to one scale by mean and spread, which need no label.
-
-    Their validation rows are draws from the same rows, so that what differs is how many rounds
-    each was given. Left as they are, boosting is scored far below families that have one scale.
-    """
-    weights = [part.weight for part in problem.validation.parts]
-    means = np.array([np.average(one, weights=w) for one, w in zip(logits, weights, strict=True)])
-    squares = [
-        np.average((one - mean) ** 2, weights=w)
-        for one, mean, w in zip(logits, means, weights, strict=True)
-    ]
-    spreads = np.sqrt(squares)
-    if len(models) < 2 or not np.isfinite(spreads).all() or spreads.min() <= 0:
-        return models, logits
-    slopes = spreads.mean() / spreads
-    shifts = means.mean() - slopes * means
-    scaled = [
-        replace(fitted, slope=a * fitted.slope, shift=a * fitted.shift + b)
-        for fitted, a, b in zip(models, slopes.tolist(), shifts.tolist(), strict=True)
-    ]
-    return scaled, [a * one + b for one, a, b in zip(logits, slopes, shifts, strict=True)]
 
 
 def like_parts(fitted: Fitted, parts: tuple[Fitted, ...], problem: Problem) -> Fitted:

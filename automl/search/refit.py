@@ -16,7 +16,7 @@ from automl.models.catalog import build, family, rows_for
 from automl.models.rounds import N_TREES, default_rounds, most_rounds
 from automl.search.calibration import expected_calibration_error, fit_platt
 from automl.search.champion import Champion, Member
-from automl.search.ensemble import greedy_weights, mean_logit, shrunk_weights
+from automl.search.ensemble import mean_logit
 from automl.search.evaluate import expected_seconds, refit_seconds, score_logit
 from automl.search.fitted import Fitted
 from automl.search.judging import cross_fitted
@@ -157,7 +157,7 @@ def crown(
             y=validation.y,
             row_weight=validation.weight,
             score=problem.objective.score,
-            weigh=None if judged else greedy_weights if validation.weighs else shrunk_weights,
+            weighed=not judged,
             seed=problem.seed,
         )
     threshold = choose(

@@ -28,9 +28,6 @@ THOROUGH_ROWS = 50_000
 # ... as long as this many validation positives are judged by; with fewer in all of the folds the
 # weights of the members are noise and stay equal.
 FEW_POSITIVES = 25
-# Members are weighed by their scores alone where at least so many validation positives tell them
-# apart; below, weights stay near equal, on one scale (docs/method.md, Few positives).
-WEIGHING_POSITIVES = 50
 # More negatives than this per positive do not make an average precision any steadier, as long as
 # one that is kept stands for few: where it stood for forty, the same model's score had a standard
 # deviation of half of itself (docs/method.md, Validation). The last is a limit on what it costs.
@@ -89,11 +86,6 @@ class Validation:
     @property
     def few_positives(self) -> bool:
         return self.n_positive < FEW_POSITIVES
-
-    @property
-    def weighs(self) -> bool:
-        """Whether the positives are enough to weigh members by what they score alone."""
-        return self.n_positive >= WEIGHING_POSITIVES
 
     @property
     def prevalence(self) -> float:

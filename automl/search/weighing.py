@@ -9,13 +9,7 @@ import numpy.typing as npt
 
 from automl.cost import Cost
 from automl.meters.base import measure
-from automl.search.ensemble import (
-    admitted,
-    equal_weights,
-    greedy_weights,
-    mean_logit,
-    shrunk_weights,
-)
+from automl.search.ensemble import admitted, equal_weights, greedy_weights, mean_logit
 from automl.search.evaluate import score_logit
 from automl.search.ledger import ENSEMBLE, Ledger
 from automl.trial import Candidate, Proposal, Trial
@@ -52,11 +46,10 @@ def weigh(
         if known is not None:
             weights = dict(known)
         elif problem.validation.few_positives:
-            weights = equal_weights({number: logits[number] for number in finalists})
+            weights = equal_weights(list(finalists))
         else:
             own = {number: logits[number] for number in finalists}
-            fitted = greedy_weights if problem.validation.weighs else shrunk_weights
-            weights = fitted(own, score=score)
+            weights = greedy_weights(own, score=score)
             weights = admitted(
                 weights,
                 {**own, **{number: logits[number] for number in others or {}}},

@@ -33,7 +33,7 @@ def test_luck_is_not_reported() -> None:
             y=y,
             row_weight=ones,
             score=average_precision,
-            weigh=greedy_weights,
+            weighed=True,
             seed=seed,
         )
         honest.append(average_precision(y, logit))
@@ -55,7 +55,7 @@ def test_weights_that_were_known_stay() -> None:
         y=y,
         row_weight=np.ones(300),
         score=average_precision,
-        weigh=None,
+        weighed=False,
         seed=0,
     )
     whole = mean_logit(logits, {4: 0.75, 7: 0.25})

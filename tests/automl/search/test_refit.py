@@ -20,7 +20,6 @@ from automl.search.objective import Objective
 from automl.search.parts import fit_parts, like_parts
 from automl.search.problem import Problem, prepare
 from automl.search.refit import expected_predict_joules, fit_member, refit_rounds
-from automl.search.validation import FEW_POSITIVES
 from automl.trial import Proposal, Trial
 from tests.automl.search.problems import rare
 
@@ -131,25 +130,6 @@ def test_parts_of_boosting_are_each_calibrated(problem: Problem) -> None:
         assert platt.slope == pytest.approx(1, abs=0.05)
         observed = np.average(problem.dataset.y[part.valid], weights=part.weight)
         assert np.average(expit(own), weights=part.weight) == pytest.approx(observed, abs=0.01)
-
-
-def test_parts_of_few_positives_are_on_one_scale() -> None:
-    """Eight positives tell no calibration, and parts that stopped early and late must compare."""
-    few = prepare(rare(800, n_positive=40), objective=Objective(), seed=0)
-    proposal = Proposal(candidate=NAMED["L15"], rung="final", n_rows=few.final_rows)
-    models, logit, _ = fit_parts(proposal, few, meter=CpuTimeMeter())
-    assert len({fitted.model.details["best_iteration"] for fitted in models}) > 1
-    start, means, spreads = 0, [], []
-    for fitted, part in zip(models, few.validation.parts, strict=True):
-        own = logit[start : start + len(part.valid)]
-        start += len(part.valid)
-        np.testing.assert_allclose(fitted.decision(few.matrix[part.valid]), own, atol=1e-9)
-        assert (few.dataset.y[part.valid] == 1).sum() < FEW_POSITIVES
-        mean = np.average(own, weights=part.weight)
-        means.append(mean)
-        spreads.append(np.sqrt(np.average((own - mean) ** 2, weights=part.weight)))
-    assert means == pytest.approx([means[0]] * len(means))
-    assert spreads == pytest.approx([spreads[0]] * len(spreads))
 
 
 def test_use_is_expected_to_cost_more_with_more_trees(problem: Problem) -> None:

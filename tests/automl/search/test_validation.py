@@ -26,7 +26,6 @@ from automl.search.validation import (
     MOST_POSITIVES,
     MOST_STOOD_FOR,
     THOROUGH_ROWS,
-    WEIGHING_POSITIVES,
     plan_validation,
 )
 from tests.automl.search.problems import rare
@@ -141,7 +140,6 @@ def test_folds_are_as_many_as_the_positives_need(n_positive: int, n_parts: int) 
     found = plan_validation(rare(6000, n_positive=n_positive), seed=0)
     assert len(found.parts) == n_parts
     assert found.few_positives == (found.n_positive < FEW_POSITIVES)
-    assert found.weighs == (found.n_positive >= WEIGHING_POSITIVES)
 
 
 @pytest.mark.parametrize(("n_positive", "n_parts"), [(2000, 2), (400, 5), (12, 5), (3, 3)])
