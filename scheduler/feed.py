@@ -27,12 +27,8 @@ class FeedFile:
 
 @dataclass(frozen=True, kw_only=True)
 class ByTable:
-    """Files to append by table, in the order of their names; and how many may not be whole yet.
+    """Files to append by table, in the order of their names; and how many may not be whole yet."""
 
-    `tables` are all that rows can be appended to.
-    """
-
-    tables: tuple[str, ...]
     files: Mapping[str, list[FeedFile]]
     n_unsettled: int
 
@@ -131,7 +127,7 @@ def files_by_table(
                 found.setdefault(table, []).append(FeedFile(path=file, name=name))
             else:
                 n_unsettled += 1
-    return ByTable(tables=tuple(known), files=found, n_unsettled=n_unsettled)
+    return ByTable(files=found, n_unsettled=n_unsettled)
 
 
 def _no_such(
@@ -150,10 +146,21 @@ def _no_such(
 
 
 def _in_it(folder: Path) -> list[Path]:
-    """What is in a folder by name, without what is hidden or called unfinished."""
+    """What is in a folder by name, without what is hidden or called unfinished.
+
+    Raises DataError ``feed_not_allowed`` where the service may not look into it.
+    """
+    try:
+        found = sorted(folder.iterdir())
+    except OSError:
+        raise DataError(
+            f"the folder {folder.name!r} cannot be read",
+            code="feed_not_allowed",
+            details={"field": "feed.folder"},
+        ) from None
     return [
         path
-        for path in sorted(folder.iterdir())
+        for path in found
         if not path.name.startswith(".") and path.suffix not in (".part", ".tmp")
     ]
 

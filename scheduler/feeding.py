@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from scheduler.store import Store
 
 # A table that is still being read, or a file that is still being written to, is waited for so long.
 PATIENCE = timedelta(minutes=15)
+LIVE = (DatasetState.INGESTING, DatasetState.READY)
 _WAITED_FOR = ("dataset_not_ready", "not_settled")
 
 
@@ -102,6 +103,7 @@ def _appended(
     *,
     reader: Reader,
     now: datetime,
+    table: str | None = None,
 ) -> bool:
     """Append the next file that is not there yet; whether there was none.
 
@@ -111,24 +113,42 @@ def _appended(
     for file in files:
         if file.name in told:
             raise _unreadable(told[file.name], f"{file.name} cannot be read")
-        _, created = reader.accept(
-            newest.project_id,
-            stream_chunks=chunks(file),
-            name=file.name,
-            options={},
-            now=now,
-            base_id=newest.id,
-        )
+        try:
+            _, created = reader.accept(
+                newest.project_id,
+                stream_chunks=chunks(file),
+                name=file.name,
+                options={},
+                now=now,
+                base_id=newest.id,
+            )
+        except DataError as error:
+            error.table = error.table or table
+            error.args = (f"{file.name} cannot be read: {error}",)
+            raise
         if created:  # one after the other: each is appended to the one before
             return False
     return True
 
 
 def check_folder(
+    text: str, dataset: StoredDataset, *, store: Store, settings: Settings, now: datetime
+) -> None:
+    """Raise where a folder cannot feed the tables of a data set.
+
+    Raises
+    ------
+    DataError
+        As `files_by_table`; ``table_in_place``: all tables are in folders of their own.
+    """
+    _by_table(text, dataset, _versions(dataset, store=store), settings=settings, now=now)
+
+
+def _by_table(
     text: str,
     dataset: StoredDataset,
+    versions: Mapping[str, Sequence[StoredDataset]],
     *,
-    store: Store,
     settings: Settings,
     now: datetime,
     run: Run | None = None,
@@ -136,15 +156,9 @@ def check_folder(
     """The files of a folder that are new to the tables of a data set.
 
     Among them are those that a run could not read in; but never those whose rows were deleted.
-
-    Raises
-    ------
-    DataError
-        As `files_by_table`; ``table_in_place``: all tables are in folders of their own.
     """
-    tables = (dataset.spec or {})["tables"]
-    in_place = [name for name, one in tables.items() if "dataset" not in one["source"]]
-    if len(in_place) == len(tables):
+    in_place = [name for name in (dataset.spec or {})["tables"] if name not in versions]
+    if not versions:
         raise DataError(
             "all tables of the data set are read where they lie: put new files into their folders; "
             "they are looked at every night without being named here",
@@ -154,9 +168,7 @@ def check_folder(
     known = {
         name: {one.name for one in series}
         - {one.name for one in (() if run is None else _spoilt(run, series))}
-        for name in tables
-        if name not in in_place
-        for series in [_versions(dataset, name, store=store)]
+        for name, series in versions.items()
     }
     return files_by_table(text, settings.feed_roots, known=known, in_place=in_place, now=now)
 
@@ -172,26 +184,30 @@ def _tables_fed(
     now: datetime,
 ) -> bool:
     """Append the next file of each table; whether there is nothing to append or to wait for."""
-    found = check_folder(folder, newest, store=store, settings=settings, now=now, run=run)
+    # Looked at once: what is being read now may have turned out unreadable a moment later.
+    versions = _versions(newest, store=store)
+    found = _by_table(folder, newest, versions, settings=settings, now=now, run=run)
     whole = True
-    for name in found.tables:
-        series = _versions(newest, name, store=store)
-        base = store.newest_version(newest.project_id, series[-1].id)
-        if base.state is DatasetState.INGESTING:
-            whole = False
-        elif base.state is not DatasetState.READY:
+    for name, series in versions.items():
+        live = [one for one in series if one.state in LIVE]
+        if not live:
             raise Gone(f"the data set of the table {name!r} was deleted")
-        else:
-            files = found.files.get(name, ())
-            whole &= _appended(base, files, _spoilt(run, series), reader=reader, now=now)
+        if live[-1].state is DatasetState.INGESTING:
+            whole = False
+            continue
+        files, spoilt = found.files.get(name, ()), _spoilt(run, series)
+        whole &= _appended(live[-1], files, spoilt, reader=reader, now=now, table=name)
     # Rows of one table belong to those of another: what is still being written is waited for.
     return whole and (not found.n_unsettled or now - run.due_at >= PATIENCE)
 
 
-def _versions(dataset: StoredDataset, table: str, *, store: Store) -> list[StoredDataset]:
-    """The series of a table's data set, also what of it was deleted."""
-    source = (dataset.spec or {})["tables"][table]["source"]["dataset"]
-    return store.series(dataset.project_id, source)
+def _versions(dataset: StoredDataset, *, store: Store) -> dict[str, list[StoredDataset]]:
+    """By table that rows can be appended to, its data set's series, also what was deleted."""
+    return {
+        name: store.series(dataset.project_id, table["source"]["dataset"])
+        for name, table in (dataset.spec or {})["tables"].items()
+        if "dataset" in table["source"]
+    }
 
 
 def _spoilt(run: Run, series: Iterable[StoredDataset]) -> list[StoredDataset]:

@@ -113,7 +113,7 @@ def test_files_of_several_tables_are_told_by_folder_and_name(root: Path) -> None
         "people": ["tables/people/2.csv"],
         "visits": ["tables/visits.2026.csv.gz", "tables/visits.csv"],
     }
-    assert (found().tables, found().n_unsettled) == (("people", "visits", "calls"), 0)
+    assert found().n_unsettled == 0
     assert (found(NOW).files, found(NOW).n_unsettled) == ({}, 3)  # perhaps still being written
     for name, code in (("lake", "table_in_place"), ("other", "unknown_table")):
         (daily / name).mkdir()
@@ -124,3 +124,15 @@ def test_files_of_several_tables_are_told_by_folder_and_name(root: Path) -> None
     with pytest.raises(DataError) as caught:
         files_by_table(str(daily / "visits.csv"), [root], known=known, in_place=(), now=LATER)
     assert caught.value.code == "not_a_folder"
+
+
+def test_a_folder_that_may_not_be_looked_into_is_said(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: Path) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(Path, "iterdir", refused)
+    with pytest.raises(DataError) as caught:
+        new_files(str(root / "daily"), [root], known=(), now=LATER)
+    assert caught.value.code == "feed_not_allowed"
