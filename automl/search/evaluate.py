@@ -16,13 +16,14 @@ from automl.cost import Cost
 from automl.data.freed import give_back
 from automl.meters.base import Meter, measure
 from automl.meters.cpu_time import WATTS_PER_CORE
+from automl.models.catalog import family
 from automl.models.expected import FitShape
 from automl.models.rounds import N_TREES, PATIENCE, patience_on
 from automl.search.champion import Member
 from automl.search.fitted import Fitted, in_blocks
 from automl.search.journal import Arrays
 from automl.search.lifetime import n_trees, predict_seconds
-from automl.search.parts import fit_parts, trees_of_part
+from automl.search.parts import BOOSTED, fit_parts, trees_of_part
 from automl.search.problem import Problem
 from automl.trial import Candidate, Proposal, Trial
 
@@ -196,6 +197,25 @@ def refit_seconds(
             problem.costs.expected_rounds(candidate, replace(shape, n_stopping=shape.n_rows // 4))
         )
     return problem.costs.seconds(candidate, replace(shape, rounds=rounds))
+
+
+# Rows of each side on which the averaging's effect on the alert limit is read
+# (`automl.search.threshold`): 100 of them at an alert rate of 1 %.
+SHIFT_ROWS = 10_000
+
+
+def shift_seconds(candidate: Candidate, problem: Problem) -> float:
+    """Expected CPU-seconds of reading what averaging a candidate's models does to the limit.
+
+    Each part's rows are predicted by the models of all parts.
+    """
+    parts = problem.validation.parts
+    n_rows = sum(min(len(part.train), SHIFT_ROWS // len(parts)) for part in parts)
+    trees = float(trees_of_part("final", problem))
+    if family(candidate) in BOOSTED:
+        shape = _final(problem)
+        trees = problem.costs.expected_rounds(candidate, replace(shape, n_stopping=n_rows))
+    return n_rows / 1000 * predict_seconds(candidate, trees=[ceil(trees)] * len(parts))
 
 
 def closing_seconds(problem: Problem) -> float:

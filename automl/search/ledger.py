@@ -18,6 +18,7 @@ from automl.search.evaluate import (
     expected_cost,
     recall_cost,
     refit_seconds,
+    shift_seconds,
 )
 from automl.search.fitted import Fitted
 from automl.search.journal import Arrays, Journal, all_ended
@@ -156,7 +157,7 @@ class Ledger:
         self._stored[_key(trial.proposal)] = trial
 
     def _reserve(self, candidate: Candidate) -> float:
-        """Expected CPU-seconds of the end, which must be affordable: refit and closing.
+        """Expected CPU-seconds of the end, which must be affordable: refit, limit and closing.
 
         Without any room for a refit the models of the parts become the champion, so the first
         candidate needs none.
@@ -164,7 +165,8 @@ class Ledger:
         closing = closing_seconds(self.problem)
         if all(trial.score is None for trial in self.trials):
             return closing
-        return closing + refit_seconds(candidate, self.problem)
+        in_use = shift_seconds(candidate, self.problem)
+        return closing + in_use + refit_seconds(candidate, self.problem)
 
     @property
     def speed(self) -> Speed:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from automl.data.split import folds
 from automl.models.catalog import CATALOG, build, family, rows_for
 from automl.search.champion import Member
-from automl.search.evaluate import refit_seconds
+from automl.search.evaluate import refit_seconds, shift_seconds
 from automl.search.fitted import Fitted
 from automl.search.parts import BOOSTED
 from automl.search.problem import Problem
@@ -65,10 +65,13 @@ def spare_parts(
         return ()
     parts: list[SparePart] = []
     n_rows = len(validation.rows)
+    # Averaging is read on rows of the judged parts in any case, and then on those of these.
+    seconds = 2 * sum(shift_seconds(member.candidate, problem) for member in members)
     for fold in left[n_judged:MOST_FOLDS]:
         if problem.alert_rate * n_rows >= ENOUGH_ALERTS:
             break
-        seconds = sum(_seconds(member, problem, n_rows=len(fold.train)) for member in members)
+        # Of all of them: what the ones before took is not on the bill yet.
+        seconds += sum(_seconds(member, problem, n_rows=len(fold.train)) for member in members)
         if not affordable(seconds):
             break
         models = tuple(_fitted(member, problem, rows=fold.train) for member in members)

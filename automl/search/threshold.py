@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from automl.search.calibration import Platt
 from automl.search.champion import Member
+from automl.search.evaluate import SHIFT_ROWS
 from automl.search.metrics import alert_threshold, recall_threshold
 from automl.search.problem import Problem
 from automl.search.spare import ENOUGH_ALERTS, SparePart
@@ -18,8 +19,6 @@ from automl.search.spare import ENOUGH_ALERTS, SparePart
 Floats = npt.NDArray[np.float64]
 Scores = tuple[Floats, Floats]  # logits of rows, and their weights
 
-# Rows of each side on which the averaging's effect is read: 100 of them at an alert rate of 1 %.
-SHIFT_ROWS = 10_000
 # Rows that no model was fitted on.
 UNSEEN_ROWS = 40_000
 # The effect is taken as the mean over alert shares around the one asked for, by these factors: at

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -10,7 +11,10 @@ from automl.cost import Cost
 from automl.errors import BudgetExhausted
 from automl.estimator import FrugalClassifier
 from automl.meters.base import cpu_seconds
+from automl.search.evaluate import shift_seconds
 from automl.search.objective import Objective
+from automl.search.problem import prepare
+from automl.trial import Candidate
 from tests.automl.search.problems import rare
 
 # Of the CPU-seconds of a process that has imported everything, at least this share is billed.
@@ -68,3 +72,16 @@ def test_half_of_what_it_takes_is_kept_to_within_a_trial(unit: str, warm: Frugal
     largest = max(taken(trial.cost, 1) for trial in trials)
     assert f"budget: {unit}" in model.stop_reason_
     assert taken(model.cost_, len(trials)) <= limit + largest
+
+
+def test_room_is_kept_for_the_limit_of_alerts_too() -> None:
+    """Each part's rows go through all parts' models: of a forest that is more than its refit."""
+    problem = prepare(rare(900, n_positive=60), seed=0)
+    took = {
+        name: shift_seconds(Candidate(model=name), problem)
+        for name in ("logistic", "lightgbm", "extra_trees")
+    }
+    assert 0 < took["logistic"] < took["lightgbm"] < took["extra_trees"]
+    grown = replace(problem, more_trees=2 * problem.more_trees)
+    forest = Candidate(model="extra_trees")
+    assert shift_seconds(forest, grown) == pytest.approx(2 * took["extra_trees"], rel=0.1)

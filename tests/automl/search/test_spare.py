@@ -11,6 +11,7 @@ from automl.data.dataset import Dataset
 from automl.models.boosting import Boosting
 from automl.models.trees import ExtraTrees
 from automl.search.champion import Member
+from automl.search.evaluate import shift_seconds
 from automl.search.fitted import Fitted
 from automl.search.objective import Objective
 from automl.search.problem import Problem, prepare
@@ -101,3 +102,18 @@ def test_no_spare_folds_where_they_tell_nothing_or_cost_too_much(table: Dataset)
     # Another validation than the folds' own, as after a start from a champion.
     other = replace(problem, validation=prepare(table, seed=1).validation)
     assert made(member, other) == 0
+
+
+def test_what_all_of_them_take_must_be_affordable(table: Dataset) -> None:
+    """Fits of the folds before are not on the bill yet when the next is asked about."""
+    asked: list[float] = []
+
+    def affordable(seconds: float) -> bool:
+        asked.append(seconds)
+        return True
+
+    problem = prepare(table, seed=0)
+    spare_parts([member_of(problem)], problem, affordable=affordable)
+    reading = 2 * shift_seconds(Candidate(model="lightgbm", params=PARAMS), problem)
+    assert len(asked) == 2
+    assert asked[1] - reading == pytest.approx(2 * (asked[0] - reading), rel=0.01)
