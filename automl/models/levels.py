@@ -16,6 +16,8 @@ import numpy.typing as npt
 from automl.models.base import Floats, Labels, X
 
 Codes = npt.NDArray[np.int64]
+# Of each column they are kept while the others are looked at.
+Places = npt.NDArray[np.int32]
 
 N_FOLDS = 5
 # A level is believed as if this many rows of the prevalence had been seen besides: the
@@ -158,12 +160,12 @@ class _Fitting:
         self.y = np.asarray(y, dtype=np.float64)
         self.prior = float(np.average(self.y, weights=self.weight))
         self.fold = _dealt(self.y, seed=seed)
-        self.codes: dict[int, tuple[npt.NDArray[np.float32], Codes]] = {}
+        self.codes: dict[int, tuple[npt.NDArray[np.float32], Places]] = {}
 
-    def coded(self, column: int) -> tuple[npt.NDArray[np.float32], Codes]:
+    def coded(self, column: int) -> tuple[npt.NDArray[np.float32], Places]:
         if column not in self.codes:
             values, codes = np.unique(self.X[:, column], return_inverse=True)
-            self.codes[column] = values, codes.astype(np.int64)
+            self.codes[column] = values, codes.astype(np.int32)
         return self.codes[column]
 
     def eligible(self) -> list[int]:

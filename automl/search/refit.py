@@ -79,7 +79,7 @@ def fit_member(
     averages = kind in BOOSTED or not refits
     if not averages:
         at_hand = ()  # a forest of the parts is as large as the one that is grown now
-        give_back(problem.matrix.nbytes)
+    give_back(problem.matrix.nbytes)
     refitted: tuple[Fitted, ...] = ()
     if refits:
         refitted = (fit_all(trial, problem, n_rows=n_rows),)
