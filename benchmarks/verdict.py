@@ -25,6 +25,7 @@ from benchmarks.systems import SIX_SETS, SYSTEMS, answers
 # Ratios of fewer sets are printed and not judged.
 LEAST_SETS = 10
 LARGE = 100_000
+LEAST_BILLED = 0.95
 MOST_ECE, ECE_POSITIVES = 0.03, 500
 ALERT_RATE, ALERT_TOLERANCE = 0.01, 0.2
 # Standard errors that chance explains; from so many positives on, one fold validates.
@@ -152,7 +153,7 @@ def judgements(rows: Mapping[Key, Row], sets: Sequence[str]) -> list[Judgement]:
         compared = pairs(rows, best, peer, sets)
         asks = f"best mode, given its CPU / {peer}: AP > 1"
         judged.append(_score_floor(asks, compared, 1.0, n_least=len(SIX_SETS)))
-    return [*judged, *_calibration(rows, sets), *_alerts(rows, sets)]
+    return [*judged, *_billed(rows, sets), *_calibration(rows, sets), *_alerts(rows, sets)]
 
 
 def _gain_over(rows: Mapping[Key, Row], sets: Sequence[str], floor: str) -> list[Judgement]:
@@ -236,6 +237,24 @@ def _peer(
         f"CPU 1/{1 / cpu:.1f}, {len(compared)} sets"
     )
     return [Judgement(asks=asks, found=found, holds=ours >= least * theirs and cpu <= most_cpu)]
+
+
+def _billed(rows: Mapping[Key, Row], sets: Sequence[str]) -> list[Judgement]:
+    """What a search's own bill has of its process's CPU-seconds, summed over all of them."""
+    asks = "the search's bill / its process's CPU after imports: >= 95 %"
+    shares = [
+        (sum(phases.values()), float(row["cpu_seconds"]))
+        for (name, _, system), row in rows.items()
+        if name in sets and system.startswith("frugal")
+        for phases in [row.get("details", {}).get("phases")]
+        if phases
+    ]
+    if not shares:
+        return [Judgement(asks=asks, found="no results", holds=None)]
+    billed, whole = (sum(column) for column in zip(*shares, strict=True))
+    least = min(one / of for one, of in shares)
+    found = f"{100 * billed / whole:.1f} %, {len(shares)} searches, the least {100 * least:.1f} %"
+    return [Judgement(asks=asks, found=found, holds=billed >= LEAST_BILLED * whole)]
 
 
 def _calibration(rows: Mapping[Key, Row], sets: Sequence[str]) -> list[Judgement]:

@@ -147,3 +147,10 @@ def test_failed_runs_are_in_no_table():
     rows["set0", 0, "frugal"] = {"error": "exit 1"}
     assert "frugal`" not in overview({k: r for k, r in rows.items() if "error" not in r}, SETS)
     assert "| `frugal`" not in tables(rows, SETS)
+
+
+def test_fits_outside_the_bill_fail_the_command():
+    billed = {"phases": {"features": 0.1, "search": 1.5, "refit": 0.35}}
+    assert verdict(results(frugal=(0.5, 2.0, {"details": billed})), "the search's bill") is True
+    assert verdict(results(frugal=(0.5, 2.2, {"details": billed})), "the search's bill") is False
+    assert verdict(results(frugal=(0.5, 2.2, {})), "the search's bill") is None
