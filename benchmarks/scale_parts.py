@@ -36,7 +36,7 @@ CHAMPION = (
 )  # fmt: skip
 SCREENED_POSITIVES, FINAL_POSITIVES, NEGATIVES = 600, 20_000, 20
 BLOCK_ENTITIES = 10_000
-COPIED_ROWS = 131_072
+COPIED_ROWS, LABELS = 131_072, 65_536
 # At most so many files are copied: the speed of a copy does not depend on their number.
 COPIED_FILES = 20
 
@@ -84,7 +84,7 @@ def ingest(folder: Path) -> dict:
 
 def screen(folder: Path) -> dict:
     """Screening and selection: at most 600 positives, the first negatives, every cheap group."""
-    reader, bad = Stored(folder / "relations"), _bad(folder)
+    reader, bad = Stored(folder / "relations"), _bad(folder, most=SCREENED_POSITIVES)
     positions = _sample(bad, SCREENED_POSITIVES)
     began = time.process_time()
     relations = reader.relations(positions)
@@ -173,9 +173,18 @@ def _champion(folder: Path) -> Featurizer:
     return Featurizer.from_json(json.loads(text)).only(CHAMPION)
 
 
-def _bad(folder: Path) -> np.ndarray:
-    column = pq.read_table(folder / "rows.parquet", columns=["bad"], use_threads=False)["bad"]
-    return column.to_numpy() == 1
+def _bad(folder: Path, *, most: int | None = None) -> np.ndarray:
+    """Who is positive, of all rows; or of so many first ones as `_sample` needs of them."""
+    found = [np.zeros(0, dtype=bool)]
+    n_bad = n_good = 0
+    with pq.ParquetFile(folder / "rows.parquet") as file:
+        for batch in file.iter_batches(LABELS, columns=["bad"], use_threads=False):
+            found.append(batch["bad"].to_numpy() == 1)
+            n_bad += int(found[-1].sum())
+            n_good += int((~found[-1]).sum())
+            if most is not None and n_bad >= most and n_good >= NEGATIVES * most:
+                break
+    return np.concatenate(found)
 
 
 def _sample(bad: np.ndarray, most: int) -> np.ndarray:
