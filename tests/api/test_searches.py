@@ -279,9 +279,9 @@ def test_curves_are_those_of_the_search(site: Site, dataset: str) -> None:
 @pytest.mark.parametrize(
     ("limit", "value", "figure"),
     [
-        ("gco2e", 0.0003, "gco2e"),
-        ("joules", 2.0, "joules"),
-        ("cpu_seconds", 0.5, "cpu_seconds"),
+        ("gco2e", 0.0006, "gco2e"),
+        ("joules", 4.0, "joules"),
+        ("cpu_seconds", 1.0, "cpu_seconds"),
         ("trials", 2, None),
     ],
 )
