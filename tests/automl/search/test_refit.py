@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
 from dataclasses import replace
 from typing import Any
 
@@ -13,6 +15,7 @@ from automl.cost import ZERO
 from automl.meta.portfolio import NAMED
 from automl.meters.cpu_time import CpuTimeMeter
 from automl.models.expected import FitShape
+from automl.search import refit
 from automl.search.calibration import fit_platt
 from automl.search.evaluate import expected_cost
 from automl.search.fitted import Fitted
@@ -88,6 +91,33 @@ def test_models_at_hand_are_used_and_fitted_again_alike(problem: Problem) -> Non
     again = fit_member(made, problem, at_hand=(), **options)
     assert kept.models[0] is at_hand[0]
     np.testing.assert_array_equal(kept.decision(problem.matrix), again.decision(problem.matrix))
+
+
+def test_a_forest_of_the_parts_is_gone_before_that_of_all_rows_is_grown(
+    problem: Problem, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each is as large as the other: a search on 1.5 million rows would hold both."""
+    made = trial(problem, "ETs")
+    hand = {0: fit_parts(made.proposal, problem, meter=CpuTimeMeter())[0]}
+    older = weakref.ref(hand[0][0].model)
+    alive: list[bool] = []
+    fit_all = refit.fit_all
+
+    def noted(*arguments: Any, **named: Any) -> Fitted:
+        gc.collect()
+        alive.append(older() is not None)
+        return fit_all(*arguments, **named)
+
+    monkeypatch.setattr(refit, "fit_all", noted)
+    fit_member(
+        made,
+        problem,
+        weight=1.0,
+        at_hand=hand.pop(0),
+        meter=CpuTimeMeter(),
+        affordable=lambda seconds: True,
+    )
+    assert alive == [False]
 
 
 class Scaled:
