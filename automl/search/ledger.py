@@ -11,6 +11,7 @@ import numpy.typing as npt
 from automl.cost import ZERO, Budget, Cost, Refusal, Speed
 from automl.meters.base import Meter
 from automl.meters.cpu_time import WATTS_PER_CORE
+from automl.models.catalog import family
 from automl.search.champion import Member
 from automl.search.evaluate import (
     closing_seconds,
@@ -22,6 +23,7 @@ from automl.search.evaluate import (
 )
 from automl.search.fitted import Fitted
 from automl.search.journal import Arrays, Journal, all_ended
+from automl.search.parts import BOOSTED
 from automl.search.problem import Problem
 from automl.search.speed import speed_of
 from automl.trial import Candidate, Proposal, Trial
@@ -147,7 +149,11 @@ class Ledger:
             recalled=member,
         )
         self._journal.end(outcome.trial, outcome.out_of_fold)
-        self.models[number] = outcome.models
+        # Boosting's models of the parts are the champion's, others' only where a budget refuses the
+        # refit; and a student learns from them. A forest's are as large as a table.
+        use = self.problem.objective.predictions_per_day
+        if family(proposal.candidate) in BOOSTED or self._budget.is_limited or use:
+            self.models[number] = outcome.models
         self.spent += outcome.trial.cost
         self._keep(outcome.trial)
         return outcome.trial
