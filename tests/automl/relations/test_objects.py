@@ -182,7 +182,7 @@ def test_few_footers_are_kept(storage: Bucketed, tmp_path: Path, monkeypatch) ->
     folder_of(storage, tmp_path, n_files=3, n=1_000)
     files = objects_below("s3://bank/x", most=10)
     size = said_by(files[0])[1].serialized_size
-    kept = Kept(most_bytes=int(2.5 * size))
+    kept = Kept[pq.FileMetaData](most_bytes=int(2.5 * size))
     monkeypatch.setattr(parquet, "FOOTERS", kept)
     for one in files:
         said_by(one)

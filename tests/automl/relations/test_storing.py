@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from automl.errors import DataError
-from automl.relations import assembling
+from automl.relations import assembling, relating
 from automl.relations.assembling import assemble
 from automl.relations.spec import Spec
 from automl.relations.stored import Stored
@@ -208,7 +208,8 @@ def test_once_it_is_in_order_the_entity_table_is_held_once(tmp_path, monkeypatch
                       "time_format": "number"},
         },
     })  # fmt: skip
-    held, n_bytes, own = [], people.nbytes, assembling.related
+    held: list[int] = []
+    n_bytes, own = people.nbytes, relating.related
 
     def looked(*arguments, **options):
         held.append(pa.total_allocated_bytes() - before)

@@ -59,7 +59,7 @@ def test_what_is_left_and_what_is_the_same_for_all_is_told():
     told = {one.name: one for one in found.decisions}
     assert (told["paid.categories"].kept, told["paid.categories"].why) == (False, LEFT)
     assert told["paid.aggregates"].n_columns == sum(
-        name.startswith("paid.") and "amount" in name for name in found.columns
+        str(name).startswith("paid.") and "amount" in str(name) for name in found.columns
     )
     assert all(one.score is None for one in found.decisions), "nothing was tried"
     assert list(found.columns) == found.featurizer.columns

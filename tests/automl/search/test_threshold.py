@@ -166,11 +166,11 @@ def test_a_tie_is_one_at_whatever_height_it_lies_in_each_part() -> None:
     for at in (3.5, 4.0):
         limit = told_by(parts, share=0.01, at=at)
         # Above nothing at all: the limit is below the tie, all of which is alerted.
-        assert (limit.least, limit.most) == (pytest.approx(0.05), pytest.approx(0.05))
+        assert [limit.least, limit.most] == pytest.approx([0.05, 0.05])
     for logit, _ in parts:
         logit[:5] += 1
     limit = told_by(parts, share=0.01, at=4.0)
-    assert (limit.least, limit.most) == (pytest.approx(0.005), pytest.approx(0.005))
+    assert [limit.least, limit.most] == pytest.approx([0.005, 0.005])
     spread = [(rng.normal(size=1000), np.ones(1000)) for _ in range(2)]
     limit = told_by(spread, share=0.01, at=2.33)
     assert 0.006 < limit.least <= limit.share <= limit.most < 0.014
