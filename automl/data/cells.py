@@ -1,4 +1,4 @@
-"""Cells of a column as numbers or moments, whatever type they came in."""
+"""Cells of a column as numbers or moments, whatever type they came in; names of columns."""
 
 from __future__ import annotations
 
@@ -10,6 +10,17 @@ import numpy.typing as npt
 import pandas as pd
 
 from automl.errors import DataError
+
+
+def check_unique(names: list[str]) -> None:
+    """Raises DataError ``duplicate_column`` where two columns share a name."""
+    if len(set(names)) < len(names):
+        twice = sorted({name for name in names if names.count(name) > 1})
+        raise DataError(
+            f"{len(twice)} column names occur more than once, the first is {twice[0]!r}",
+            code="duplicate_column",
+            column=twice[0],
+        )
 
 
 def column_kind(values: pd.Series[Any]) -> str:

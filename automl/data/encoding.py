@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from automl.data.cells import as_micros, as_numbers, column_kind
+from automl.data.cells import as_micros, as_numbers, check_unique, column_kind
 from automl.data.codes import DATE_PARTS, Levels, date_part
 from automl.errors import DataError
 
@@ -93,13 +93,7 @@ class TableEncoder:
             value (``unsupported_type``).
         """
         names = [str(name) for name in X.columns]
-        if len(set(names)) < len(names):
-            twice = sorted({name for name in names if names.count(name) > 1})
-            raise DataError(
-                f"{len(twice)} column names occur more than once, the first is {twice[0]!r}",
-                code="duplicate_column",
-                column=twice[0],
-            )
+        check_unique(names)
         self.columns, self.dropped, self._levels = [], [], {}
         for position, name in enumerate(names):
             spec = self._learn(name, X.iloc[:, position])

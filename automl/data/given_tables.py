@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from automl.data.cells import check_unique
 from automl.errors import DataError
 
 # What scikit-learn writes of an array that it refuses, cells included.
@@ -26,14 +27,14 @@ def given_table(X: Any) -> pd.DataFrame | None:
         (``unsupported_type``).
     """
     if isinstance(X, pd.DataFrame):
-        _check_names([str(name) for name in X.columns])
+        check_unique([str(name) for name in X.columns])
         return X
     if hasattr(X, "__arrow_c_stream__") or hasattr(X, "__dataframe__"):
         import narwhals as nw
 
         names = getattr(getattr(X, "schema", None), "names", None)
         if isinstance(names, list):  # of Arrow, where two columns may share one
-            _check_names(names)
+            check_unique(names)
         try:
             frame: pd.DataFrame = nw.from_native(X, eager_only=True).to_pandas()
         except TypeError:
@@ -68,16 +69,6 @@ def refused_array(error: ValueError, X: Any) -> ValueError:
     if said.startswith(COMPLEX):
         return ValueError(COMPLEX)
     return ValueError(REPEATED_CELLS.sub(".", said))
-
-
-def _check_names(names: list[str]) -> None:
-    if len(set(names)) < len(names):
-        twice = sorted({name for name in names if names.count(name) > 1})
-        raise DataError(
-            f"{len(twice)} column names occur more than once, the first is {twice[0]!r}",
-            code="duplicate_column",
-            column=twice[0],
-        )
 
 
 def _no_table(X: Any, advice: str) -> DataError:

@@ -13,8 +13,9 @@ from automl.search.effort import Effort
 from automl.search.evaluate import default_fit_seconds, expected_cost
 from automl.search.probes import probes
 from automl.search.refine import propose
+from automl.search.standing import Shape
 from automl.search.start import Relation
-from automl.search.strategies import Shape, Strategy, successive_halving
+from automl.search.strategies import Strategy, successive_halving
 from automl.search.unlabelled import gain_with_unlabelled, with_unlabelled
 from automl.trial import Candidate, Proposal, Trial
 

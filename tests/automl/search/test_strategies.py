@@ -13,7 +13,8 @@ from automl.meta.portfolio import NAMED, portfolio
 from automl.models.catalog import family
 from automl.search.effort import EFFORTS
 from automl.search.probes import Probe
-from automl.search.strategies import SearchEnd, Shape, successive_halving
+from automl.search.standing import Shape
+from automl.search.strategies import SearchEnd, successive_halving
 from automl.trial import Candidate, Proposal, Trial
 
 
