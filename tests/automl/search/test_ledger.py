@@ -16,7 +16,13 @@ from automl.cost import ZERO, Budget, Cost, Speed
 from automl.meta.portfolio import NAMED
 from automl.meters.cpu_time import CpuTimeMeter
 from automl.search import ledger as module
-from automl.search.evaluate import Outcome, closing_seconds, expected_cost, refit_seconds
+from automl.search.evaluate import (
+    Outcome,
+    closing_seconds,
+    expected_cost,
+    refit_seconds,
+    shift_seconds,
+)
 from automl.search.journal import MemoryJournal
 from automl.search.ledger import Ledger
 from automl.search.problem import Problem, prepare
@@ -117,7 +123,9 @@ def test_a_limit_is_overrun_by_one_estimate_at_most(
 def test_the_first_trial_leaves_room_for_the_closing_and_later_ones_for_a_refit() -> None:
     shared, proposal = problem(), Proposal(candidate=NAMED["L15"], rung="final", n_rows=600)
     trial = expected_cost(proposal, shared).cpu_seconds
-    closing, refit = closing_seconds(shared), refit_seconds(NAMED["L15"], shared)
+    closing = closing_seconds(shared)
+    # The refit, and what reading its alert limit takes.
+    refit = refit_seconds(NAMED["L15"], shared) + shift_seconds(NAMED["L15"], shared)
     machine = Machine(seconds=1.0, watts=4.0, wall=1.0, errors=[1.0] * 9)
 
     def n_run(limit: float, n_proposals: int) -> int:
