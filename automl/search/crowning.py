@@ -12,6 +12,7 @@ from automl.search.refit import crown, fit_member
 from automl.search.renew import renewed
 from automl.search.spare import SparePart, spare_parts
 from automl.search.start import Relation
+from automl.search.threshold import rows_affordable
 
 
 def crowned(
@@ -100,4 +101,5 @@ def crowned(
         judged=old,
         ancestors=relation.start.champion.seen if relation is not None and old else (),
         spare=spare,
+        shift_rows=rows_affordable(members, problem, ledger.affordable),
     )

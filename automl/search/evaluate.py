@@ -215,7 +215,8 @@ def shift_seconds(candidate: Candidate, problem: Problem) -> float:
     if family(candidate) in BOOSTED:
         shape = _final(problem)
         trees = problem.costs.expected_rounds(candidate, replace(shape, n_stopping=n_rows))
-    return n_rows / 1000 * predict_seconds(candidate, trees=[ceil(trees)] * len(parts))
+    # Each model has what is fixed, such as a kernel's, anew.
+    return n_rows / 1000 * len(parts) * predict_seconds(candidate, trees=[ceil(trees)])
 
 
 def closing_seconds(problem: Problem) -> float:

@@ -17,7 +17,7 @@ from automl.models.rounds import N_TREES, default_rounds, most_rounds
 from automl.search.calibration import expected_calibration_error, fit_platt
 from automl.search.champion import Champion, Member
 from automl.search.ensemble import mean_logit
-from automl.search.evaluate import expected_seconds, refit_seconds, score_logit
+from automl.search.evaluate import SHIFT_ROWS, expected_seconds, refit_seconds, score_logit
 from automl.search.fitted import Fitted
 from automl.search.judging import cross_fitted
 from automl.search.lifetime import n_trees as trees_of
@@ -136,6 +136,7 @@ def crown(
     judged: Mapping[int, Member] | None = None,
     ancestors: Sequence[Seen] = (),
     spare: Sequence[SparePart] = (),
+    shift_rows: int = SHIFT_ROWS,
 ) -> Champion:
     """Calibrate on the members' out-of-fold logits and choose the alert threshold there.
 
@@ -143,7 +144,8 @@ def crown(
     kept beside the champion for curves. `judged` are members as the logits came from them, by
     trial number, where that was not the models of the parts; `ancestors` are digests of the rows
     that models of an older champion have seen, where there are any among the members'. `spare`
-    are further folds to read the alert threshold from.
+    are further folds to read the alert threshold from, `shift_rows` rows to read what averaging
+    does to it.
     """
     validation = problem.validation
     weights = {member.trial: member.weight for member in members}
@@ -168,6 +170,7 @@ def crown(
         honest=honest,
         judged=judged or {},
         spare=spare,
+        shift_rows=shift_rows,
     )
     probability = np.asarray(expit(honest))
     scores: dict[str, Any] = {

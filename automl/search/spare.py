@@ -63,21 +63,35 @@ def spare_parts(
     same = zip(left, validation.parts, strict=False)
     if len(left) <= n_judged or not all(np.array_equal(a.train, b.train) for a, b in same):
         return ()
+    n_spare = folds_wanted(
+        n_judged, n_judging=len(validation.rows), n_rows=dataset.n_rows, rate=problem.alert_rate
+    )
     parts: list[SparePart] = []
-    n_rows = len(validation.rows)
     # Averaging is read on rows of the judged parts in any case, and then on those of these.
     seconds = 2 * sum(shift_seconds(member.candidate, problem) for member in members)
-    for fold in left[n_judged:MOST_FOLDS]:
-        if problem.alert_rate * n_rows >= ENOUGH_ALERTS:
-            break
+    for fold in left[n_judged : n_judged + n_spare]:
         # Of all of them: what the ones before took is not on the bill yet.
         seconds += sum(_seconds(member, problem, n_rows=len(fold.train)) for member in members)
         if not affordable(seconds):
             break
         models = tuple(_fitted(member, problem, rows=fold.train) for member in members)
         parts.append(SparePart(train=fold.train, valid=fold.valid, models=models))
-        n_rows += len(fold.valid)
     return tuple(parts)
+
+
+def folds_wanted(n_judged: int, *, n_judging: int, n_rows: int, rate: float) -> int:
+    """Further folds until enough alerts are expected on rows that judge; `n_judged` have folds.
+
+    >>> folds_wanted(2, n_judging=800, n_rows=2_000, rate=0.01)
+    2
+    >>> folds_wanted(2, n_judging=8_000, n_rows=20_000, rate=0.01)
+    0
+    """
+    n_spare = 0
+    while n_judged + n_spare < MOST_FOLDS and rate * n_judging < ENOUGH_ALERTS:
+        n_spare += 1
+        n_judging += n_rows // N_FOLDS
+    return n_spare
 
 
 def _rounds(member: Member) -> int | None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from automl.models.catalog import CATALOG
 from automl.search.calibration import Platt
 from automl.search.champion import Member
-from automl.search.evaluate import SHIFT_ROWS
+from automl.search.evaluate import SHIFT_ROWS, shift_seconds
 from automl.search.metrics import alert_threshold, recall_threshold
 from automl.search.problem import Problem
 from automl.search.spare import ENOUGH_ALERTS, SparePart
@@ -105,11 +106,13 @@ def choose(
     honest: Floats,
     judged: Mapping[int, Member],
     spare: Sequence[SparePart] = (),
+    shift_rows: int = SHIFT_ROWS,
 ) -> Threshold:
     """The threshold of a champion, from its members' out-of-fold logits.
 
     What it means is told by `honest`, calibrated logits of the same rows by weights and a
-    calibration that those rows did not choose. `spare` are further folds that tell the limit.
+    calibration that those rows did not choose. `spare` are further folds that tell the limit,
+    `shift_rows` how many rows may tell what averaging the models does to it (`rows_affordable`).
 
     For ``expected_cost`` it is the probability at which alerting costs what not alerting does
     (Elkan, "The foundations of cost-sensitive learning", IJCAI 2001): on 13 tables it saved as
@@ -134,7 +137,15 @@ def choose(
         recall = float(np.average(logit[y == 1] >= limit, weights=weight[y == 1]))
         found = limit_on_unseen(members, problem, judged, share=share, recall=recall)
         if found is None:
-            found = limit_of_parts(logit, members, problem, judged, share=share, spare=spare)
+            found = limit_of_parts(
+                logit,
+                members,
+                problem,
+                judged,
+                share=share,
+                spare=spare,
+                shift_rows=shift_rows,
+            )
         alerts = {
             "asked": share,
             "least": found.least,
@@ -215,6 +226,7 @@ def limit_of_parts(
     *,
     share: float,
     spare: Sequence[SparePart] = (),
+    shift_rows: int = SHIFT_ROWS,
 ) -> Limit:
     """The limit of a champion, from the out-of-fold logits of the parts' models.
 
@@ -228,7 +240,7 @@ def limit_of_parts(
     their logits came from them, where that was not the models of the parts.
     """
     validation = problem.validation
-    moves = averaging_moves(members, problem, judged, share=share)
+    moves = averaging_moves(members, problem, judged, share=share, n_rows=shift_rows)
     ends = np.cumsum([len(part.valid) for part in validation.parts])[:-1]
     own = list(zip(np.split(logit, ends), np.split(validation.weight, ends), strict=True))
     if spare:
@@ -246,19 +258,43 @@ def limit_of_parts(
     return told_by(moved, share=share, at=float(np.mean(limits)) + move)
 
 
+def rows_affordable(
+    members: Sequence[Member], problem: Problem, affordable: Callable[[float], bool]
+) -> int:
+    """On how many rows averaging's effect may be read: 10,000, or what a limit leaves room for.
+
+    None where an eighth of them is too much: the limit of alerts is then that of the parts.
+    """
+    # A student, which is in no race, predicts for next to nothing.
+    raced = [member.candidate for member in members if member.candidate.model in CATALOG]
+    seconds = sum(shift_seconds(candidate, problem) for candidate in raced)
+    for part in (1, 2, 4, 8):
+        if affordable(seconds / part):
+            return SHIFT_ROWS // part
+    return 0
+
+
 def averaging_moves(
-    members: tuple[Member, ...], problem: Problem, judged: Mapping[int, Member], *, share: float
+    members: tuple[Member, ...],
+    problem: Problem,
+    judged: Mapping[int, Member],
+    *,
+    share: float,
+    n_rows: int = SHIFT_ROWS,
 ) -> list[float]:
-    """By how much averaging moves the limit of `share` alerts, seen from each part's models."""
-    if all(member.trial in judged for member in members):
-        return [0.0]  # as many models judged as are in use
+    """By how much averaging moves the limit of `share` alerts, seen from each part's models.
+
+    Read on `n_rows` rows of all parts together; not at all on none.
+    """
     parts = problem.validation.parts
+    if not n_rows or all(member.trial in judged for member in members):
+        return [0.0] * len(parts)  # as many models judged as are in use
     rng = np.random.default_rng(problem.seed)
     moves = []
     for i, part in enumerate(parts):
-        n_rows = min(len(part.train), SHIFT_ROWS // len(parts))
-        matrix = problem.matrix[np.sort(rng.choice(part.train, n_rows, replace=False))]
-        single, whole = np.zeros(n_rows), np.zeros(n_rows)
+        n_own = min(len(part.train), n_rows // len(parts))
+        matrix = problem.matrix[np.sort(rng.choice(part.train, n_own, replace=False))]
+        single, whole = np.zeros(n_own), np.zeros(n_own)
         for member in members:
             logits = [fitted.decision(matrix) for fitted in member.models]
             # A member without models of its parts is its refit, in use as here.

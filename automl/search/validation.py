@@ -108,6 +108,9 @@ def parts_wanted(n_positive: int, *, n_rows: int, thorough: bool = False) -> int
 def plan_validation(dataset: Dataset, *, seed: int, thorough: bool = False) -> Validation:
     """Choose folds by the number of positives, thin their negatives, weight them back.
 
+    `thorough` asks for more of them; not forward in time, where further folds are older ones, whose
+    models learnt from fewer rows and would stay in the mean.
+
     Raises
     ------
     DataError
@@ -115,6 +118,7 @@ def plan_validation(dataset: Dataset, *, seed: int, thorough: bool = False) -> V
     """
     made = folds(dataset, seed=seed, k=N_FOLDS)
     rng = np.random.default_rng(seed)
+    thorough = thorough and dataset.time is None
     n_wanted = parts_wanted(dataset.n_positive, n_rows=dataset.n_rows, thorough=thorough)
     parts: list[Part] = []
     n_positive = 0

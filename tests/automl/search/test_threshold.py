@@ -13,16 +13,24 @@ from scipy.stats import norm
 
 from automl.data.dataset import Dataset
 from automl.data.split import folds
+from automl.meta.portfolio import NAMED
 from automl.meters.cpu_time import CpuTimeMeter
 from automl.search.calibration import fit_platt
 from automl.search.champion import Member
+from automl.search.evaluate import shift_seconds
 from automl.search.fitted import Fitted
 from automl.search.metrics import recall_threshold
 from automl.search.objective import Objective
 from automl.search.problem import prepare
 from automl.search.run import SearchResult, search
 from automl.search.spare import SparePart
-from automl.search.threshold import choose, limit_of_parts, limit_on_unseen, told_by
+from automl.search.threshold import (
+    choose,
+    limit_of_parts,
+    limit_on_unseen,
+    rows_affordable,
+    told_by,
+)
 from automl.trial import Candidate
 from tests.automl.search.problems import rare
 
@@ -248,3 +256,17 @@ def test_where_nothing_tells_the_rows_apart_nobody_is_alerted() -> None:
     assert not found.champion.alert(X).any()
     assert found.champion.scores["precision_at_threshold"] == 0
     assert found.champion.scores["cost_at_threshold"] == pytest.approx(0.1)
+
+
+def test_averaging_is_read_on_as_many_rows_as_a_limit_leaves_room_for() -> None:
+    problem = prepare(rare(2000, n_positive=100), seed=0)
+    candidate = NAMED["L15"]
+    seconds = shift_seconds(candidate, problem)
+    member = Member(trial=0, candidate=candidate, weight=1.0, models=())
+
+    def rows(room: float) -> int:
+        return rows_affordable([member], problem, lambda asked: asked <= room * seconds)
+
+    assert [rows(room) for room in (1.0, 0.6, 0.2, 0.1)] == [10_000, 5_000, 1_250, 0]
+    student = Member(trial=1, candidate=Candidate(model="distilled"), weight=1.0, models=())
+    assert rows_affordable([student], problem, lambda s: s <= 0) == 10_000

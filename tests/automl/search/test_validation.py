@@ -154,6 +154,13 @@ def test_more_folds_judge_where_it_is_thorough(n_positive: int, n_parts: int) ->
     assert len(set(found.rows.tolist())) == len(found.rows)
 
 
+def test_no_further_folds_judge_forward_in_time() -> None:
+    plain = rare(6000, n_positive=400)
+    dataset = Dataset(X=plain.X, y=plain.y, time=np.arange(6000))
+    usual, found = (plan_validation(dataset, seed=0, thorough=one) for one in (False, True))
+    assert len(found.parts) == len(usual.parts) < 5
+
+
 def test_as_many_folds_as_ever_judge_many_rows() -> None:
     many = rare(THOROUGH_ROWS + 1, n_positive=400)
     assert len(plan_validation(many, seed=0, thorough=True).parts) == 2
