@@ -26,7 +26,7 @@ from sklearn.metrics import average_precision_score
 from benchmarks import ratios, results
 from benchmarks.sets import SETS, Table, load, split
 from benchmarks.systems.frugal import fit
-from benchmarks.systems.task import Task
+from benchmarks.systems.task import task_on
 
 LIMITS: Mapping[str, float | None] = {"balanced": None, "best": 20.0}
 SEEDS = (103, 104)
@@ -82,12 +82,9 @@ def _run(names: Sequence[str], seeds: Sequence[int], path: Path) -> None:
 def judged(table: Table, mode: str, *, seed: int) -> results.Row:
     """One search and its test average precision, as a row of the results."""
     train, test = split(table, seed)
-    task = Task(
-        name=table.name,
-        X=table.X.iloc[train].reset_index(drop=True),
-        y=table.y[train],
-        time=None if table.time is None else table.time[train],
-        group=None if table.group is None else table.group[train],
+    task = task_on(
+        table,
+        train,
         seed=seed,
         options={"mode": mode, "cpu_seconds": LIMITS[mode], "system": mode},
     )

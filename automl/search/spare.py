@@ -20,8 +20,9 @@ from automl.search.validation import N_FOLDS
 Rows = npt.NDArray[np.intp]
 Floats = npt.NDArray[np.float64]
 
-# A limit rests on so many alerts, or on so many of the five folds: with the last one a share of
-# 1 % of 700 to 7,800 rows was off by 0.315 instead of 0.315 (docs/method.md, Alert threshold).
+# A limit rests on so many alerts, or on so many of the five folds. The last one gained nothing: a
+# share of 1 % of 700 to 7,800 rows was off by 0.315 with and without it (docs/method.md, Alert
+# threshold).
 ENOUGH_ALERTS, MOST_FOLDS = 50, 4
 
 

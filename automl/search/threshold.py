@@ -263,7 +263,7 @@ def rows_affordable(
 ) -> int:
     """On how many rows averaging's effect may be read: 10,000, or what a limit leaves room for.
 
-    None where an eighth of them is too much: the limit of alerts is then that of the parts.
+    0 where an eighth of them is too much: the limit of alerts is then that of the parts.
     """
     # A student, which is in no race, predicts for next to nothing.
     raced = [member.candidate for member in members if member.candidate.model in CATALOG]

@@ -21,7 +21,7 @@ import numpy as np
 
 from benchmarks.sets import load, split
 from benchmarks.systems.clock import count_cpu, cpu_seconds, peak_mb
-from benchmarks.systems.task import Task
+from benchmarks.systems.task import task_on
 
 
 def main() -> None:
@@ -29,12 +29,9 @@ def main() -> None:
     request = json.loads(Path(sys.argv[1]).read_text("utf-8"))
     table = load(request["set"])
     train, test = split(table, request["seed"])
-    task = Task(
-        name=table.name,
-        X=table.X.iloc[train].reset_index(drop=True),
-        y=table.y[train],
-        time=None if table.time is None else table.time[train],
-        group=None if table.group is None else table.group[train],
+    task = task_on(
+        table,
+        train,
         seed=request["seed"],
         options={**request["options"], "n_rows": table.n_rows},
         folder=Path(request["folder"]),

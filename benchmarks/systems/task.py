@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+
+if TYPE_CHECKING:
+    from benchmarks.sets import Table
 
 Floats = npt.NDArray[np.float64]
 Predict = Callable[[pd.DataFrame], Floats]
@@ -31,6 +34,18 @@ class Task:
     options: Mapping[str, Any] = field(default_factory=dict)
     folder: Path = Path()  # scratch, thrown away
     trials: Path | None = None  # where a system may keep trials from one run to the next
+
+
+def task_on(table: Table, rows: npt.NDArray[np.intp], **how: Any) -> Task:
+    """A task on these rows of a table; `how` are the task's other fields."""
+    return Task(
+        name=table.name,
+        X=table.X.iloc[rows].reset_index(drop=True),
+        y=table.y[rows],
+        time=None if table.time is None else table.time[rows],
+        group=None if table.group is None else table.group[rows],
+        **how,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
