@@ -101,6 +101,7 @@ class Service:
         self._clock = clock
         self._owner = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
         self._running: dict[str, _Run] = {}  # by job
+        self._n_ending = 0  # processes that ended, whose jobs are being given back
         self._lock = threading.RLock()
         self._ticking = threading.Lock()
         self._waking = threading.Event()
@@ -286,6 +287,7 @@ class Service:
         error = future.exception()
         with self._lock:
             self._running.pop(job_id, None)
+            self._n_ending += 1
         try:
             if error is None:
                 log.info("job %s: its process ended, %s", job_id, future.result()["state"])
@@ -297,6 +299,8 @@ class Service:
             else:
                 self._give_back(job_id, epoch, died=False)
         finally:
+            with self._lock:
+                self._n_ending -= 1
             self.wake()
 
     def _give_back(self, job_id: str, epoch: int, *, died: bool = True) -> None:
@@ -359,6 +363,12 @@ class Service:
         while job_id in self.running() and time.monotonic() < end:
             time.sleep(0.02)
 
+    def _wait_for_ends(self, seconds: float) -> None:
+        """Wait until no job runs here, and those that ended are given back."""
+        end = time.monotonic() + seconds
+        while (self.running() or self._n_ending) and time.monotonic() < end:
+            time.sleep(0.02)
+
     def _sweep(self, now: datetime) -> None:
         self._uploads.expire(now)
         if time.monotonic() - self._swept < SWEEP_SECONDS:
@@ -392,10 +402,9 @@ class Service:
             pass
         for job_id in self.running():
             self._executor.interrupt(job_id)
-        end = time.monotonic() + STOP_SECONDS
-        while self.running() and time.monotonic() < end:
-            time.sleep(0.02)
+        self._wait_for_ends(STOP_SECONDS)
         self._executor.shutdown(cancel_futures=True)
+        self._wait_for_ends(STOP_SECONDS)  # of the killed ones, whose jobs are given back here
         self._ingestor.stop()
         self._batches.stop()
         self._clerk.stop()

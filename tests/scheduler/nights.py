@@ -67,8 +67,7 @@ class Nights:
         wait_until(
             lambda: (
                 self.store.get_dataset(self.project, dataset_id).state is not DatasetState.INGESTING
-            ),
-            60,
+            )
         )
 
     def train(self, dataset: StoredDataset, **request: Any) -> Model:

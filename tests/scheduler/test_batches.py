@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from scheduler.records import Batch, JobState
 from scheduler.settlement import Prices, bill_predictions
 from scheduler.store import Store
 from tests.contracts.records import a_model, a_tenant, claim, submit
+from tests.scheduler.test_child import wait_until
 from tests.scheduler.test_emissions import HOUR, NOON, daily
 
 SECOND = timedelta(seconds=1)
@@ -81,10 +81,7 @@ def test_predictions_that_are_done_are_billed(
     made = Batches(store, artifacts, settings, clock=lambda: end)
     dataset = store.get_dataset(tenant.project_id, tenant.dataset_id)
     batch = made.begin(model, dataset, form="csv", now=NOON)
-    for _ in range(100):
-        if store.get_batch(tenant.project_id, batch.id).state != "RUNNING":
-            break
-        time.sleep(0.02)
+    wait_until(lambda: store.get_batch(tenant.project_id, batch.id).state != "RUNNING")
     made.stop()
     done = store.get_batch(tenant.project_id, batch.id)
     assert (done.state, done.problem) == ("DONE", None)

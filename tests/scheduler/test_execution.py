@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import uuid
 from collections.abc import Callable
@@ -50,7 +51,7 @@ def dataset(
     found, _ = ingestor.accept(
         project, stream_chunks=[table()], name="bank", options={}, now=utc_now()
     )
-    wait_until(lambda: store.get_dataset(project, found.id).state is not DatasetState.INGESTING, 60)
+    wait_until(lambda: store.get_dataset(project, found.id).state is not DatasetState.INGESTING)
     return store.get_dataset(project, found.id)
 
 
@@ -247,7 +248,8 @@ def test_a_cancelled_job_keeps_the_best_so_far(
     def end_and_cancel(job_id: str, **values: Any) -> None:
         end_trial(job_id, **values)
         store.request_cancel(job.project_id, job_id, now=utc_now())
-        time.sleep(0.5)
+        (heart,) = [one for one in threading.enumerate() if isinstance(one, Heartbeat)]
+        assert heart.cancel_requested.wait(timeout=120)
 
     monkeypatch.setattr(store, "end_trial", end_and_cancel)
     monkeypatch.setattr("scheduler.heartbeat.MOST_SECONDS_BETWEEN_BEATS", 0.1)
@@ -297,7 +299,7 @@ def test_the_heartbeat_leaves_when_the_job_is_lost(store: Store, start: Start) -
     store.release_job(job.id, epoch=job.epoch, now=utc_now())
     heart = heartbeat(store, job, left, Progress())
     heart.start()
-    heart.join(timeout=20)
+    heart.join(timeout=120)
     assert left == [EXIT_LOST]
 
 
@@ -323,10 +325,10 @@ def test_the_heartbeat_leaves_when_a_trial_runs_away(
     progress.enter(7, 0.01)
     heart = heartbeat(store, job, left, progress)
     heart.start()
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while not left and time.monotonic() < end:
         sum(range(100_000))
-    heart.join(timeout=20)
+    heart.join(timeout=120)
     assert left == [EXIT_STUCK]
     assert "trial 7 took" in str(progress.overrun())
 

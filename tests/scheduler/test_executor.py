@@ -28,7 +28,7 @@ def test_a_job_has_its_own_group_niceness_and_no_secret(
     executor: ForkserverExecutor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FRUGAL_DATABASE_URL", "postgresql://user:password@host/db")
-    facts = executor.submit(children.job_facts, "a").result(timeout=30)
+    facts = executor.submit(children.job_facts, "a").result(timeout=120)
     assert facts["group"] == facts["pid"] != os.getpid()
     assert facts["nice"] == min(19, os.nice(0) + 7)
     assert facts["environment"]["OMP_WAIT_POLICY"] == "PASSIVE"
@@ -43,7 +43,7 @@ def test_jobs_know_the_storage_only_where_it_may_be_read(monkeypatch: pytest.Mon
         passed = Settings(s3_roots=roots).storage_variables
         made = make_executor("processes", passed=passed)
         try:
-            facts = made.submit(children.job_facts, "a").result(timeout=60)
+            facts = made.submit(children.job_facts, "a").result(timeout=120)
         finally:
             made.shutdown(cancel_futures=True)
         assert facts["environment"].get("AWS_SECRET_ACCESS_KEY") == key
@@ -52,7 +52,7 @@ def test_jobs_know_the_storage_only_where_it_may_be_read(monkeypatch: pytest.Mon
 
 def test_jobs_are_forked_from_one_warm_server(executor: ForkserverExecutor) -> None:
     assert executor.server_pid() is None
-    pids = {executor.submit(children.job_facts, "a").result(timeout=30)["pid"] for _ in range(3)}
+    pids = {executor.submit(children.job_facts, "a").result(timeout=120)["pid"] for _ in range(3)}
     assert len(pids) == 3
     server = executor.server_pid()
     assert server is not None
@@ -60,7 +60,7 @@ def test_jobs_are_forked_from_one_warm_server(executor: ForkserverExecutor) -> N
     assert not executor.release_idle(idle_seconds=60)
     assert executor.release_idle(idle_seconds=0)
     assert not is_running(server)
-    assert executor.submit(children.job_add, "a", 1, 1).result(timeout=30) == 2
+    assert executor.submit(children.job_add, "a", 1, 1).result(timeout=120) == 2
 
 
 def test_a_server_with_a_job_is_not_idle(executor: ForkserverExecutor, tmp_path: Path) -> None:
@@ -69,11 +69,11 @@ def test_a_server_with_a_job_is_not_idle(executor: ForkserverExecutor, tmp_path:
     wait_until(marker.exists)
     assert not executor.release_idle(idle_seconds=0)
     executor.kill("a")
-    future.exception(timeout=30)
+    future.exception(timeout=120)
 
 
 def test_an_unexpected_error_shows_no_value(executor: ForkserverExecutor) -> None:
-    error = executor.submit(children.job_fail, "a").exception(timeout=30)
+    error = executor.submit(children.job_fail, "a").exception(timeout=120)
     assert isinstance(error, ChildDied)
     assert "RuntimeError at children.py:" in str(error)
     assert "FR7612345" not in str(error)
@@ -81,7 +81,7 @@ def test_an_unexpected_error_shows_no_value(executor: ForkserverExecutor) -> Non
 
 def test_a_crash_is_known_at_once(executor: ForkserverExecutor) -> None:
     with pytest.raises(ChildDied, match="SIGSEGV") as died:
-        executor.submit(children.job_crash, "a").result(timeout=30)
+        executor.submit(children.job_crash, "a").result(timeout=120)
     assert died.value.status == -signal.SIGSEGV
 
 
@@ -98,7 +98,7 @@ def test_kill_takes_the_whole_group(
         os.kill(pids[0], signal.SIGSTOP)
     executor.kill("a")
     with pytest.raises(ChildDied, match="SIGKILL"):
-        future.result(timeout=30)
+        future.result(timeout=120)
     wait_until(lambda: not any(map(is_running, pids)))
 
 
@@ -108,7 +108,7 @@ def test_the_same_job_does_not_run_twice(executor: ForkserverExecutor, tmp_path:
     with pytest.raises(Conflict):
         executor.submit(children.job_add, "a", 1, 1)
     executor.kill("a")
-    future.exception(timeout=30)
+    future.exception(timeout=120)
 
 
 def test_a_killed_server_is_replaced(executor: ForkserverExecutor, tmp_path: Path) -> None:
@@ -119,10 +119,10 @@ def test_a_killed_server_is_replaced(executor: ForkserverExecutor, tmp_path: Pat
     assert server is not None
     os.kill(server, signal.SIGKILL)
     wait_until(lambda: not is_running(server))
-    assert executor.submit(children.job_add, "b", 1, 1).result(timeout=30) == 2
+    assert executor.submit(children.job_add, "b", 1, 1).result(timeout=120) == 2
     executor.kill("a")  # the new server does not know it
     with pytest.raises(ChildDied, match="server of job processes"):
-        future.result(timeout=30)
+        future.result(timeout=120)
 
 
 def test_shutdown_leaves_no_process(tmp_path: Path) -> None:

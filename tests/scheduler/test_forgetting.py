@@ -51,7 +51,7 @@ class Series:
         def state() -> DatasetState:
             return self.store.get_dataset(self.project, made.id).state
 
-        wait_until(lambda: state() is not DatasetState.INGESTING, 60)
+        wait_until(lambda: state() is not DatasetState.INGESTING)
         self.versions.append(self.store.get_dataset(self.project, made.id))
         assert state() is DatasetState.READY, self.versions[-1].problem
 

@@ -43,7 +43,8 @@ def accept(ingestor: Ingestor, project: str, body: bytes, **options: Any) -> Sto
 
 def stored(artifacts: ArtifactStore) -> list[str]:
     """Path of every file that was stored, from the root."""
-    files = [path for path in artifacts.root.rglob("*") if path.is_file()]
+    # os.walk passes over folders that are deleted while it looks, which rglob does not.
+    files = [Path(at, name) for at, _, names in os.walk(artifacts.root) for name in names]
     paths = [path.relative_to(artifacts.root).as_posix() for path in files]
     return sorted(path for path in paths if not path.startswith("tmp/"))
 
@@ -53,7 +54,7 @@ def settled(store: Store, dataset: StoredDataset) -> StoredDataset:
         found = store.get_dataset(dataset.project_id, dataset.id)
         return found.state is not DatasetState.INGESTING
 
-    wait_until(done, 60)
+    wait_until(done)
     return store.get_dataset(dataset.project_id, dataset.id)
 
 

@@ -16,6 +16,7 @@ from scheduler.child import Channel, Child
 from scheduler.config import Settings
 from scheduler.errors import ChildDied
 from scheduler.late_reader import LateReader
+from tests.scheduler.test_child import wait_until
 
 
 def echo(channel: Channel) -> None:
@@ -34,7 +35,7 @@ def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[LateRead
             super().__init__("tests.scheduler.test_late_reader:echo", arguments, **limits)
 
     monkeypatch.setattr(late_reader, "Child", Echo)
-    made = LateReader(Settings(data_dir=tmp_path, idle_seconds=0.5))
+    made = LateReader(Settings(data_dir=tmp_path, idle_seconds=5))
     yield made
     made.stop()
 
@@ -57,10 +58,7 @@ def test_it_is_kept_and_ends_when_idle(reader: LateReader) -> None:
         reader.read({"line": {"error": refused}})
     assert (error.value.row, error.value.details) == (3, {"field": "at"})
     assert reader.pids() == pids
-    end = time.monotonic() + 10
-    while reader.pids() and time.monotonic() < end:
-        time.sleep(0.05)
-    assert reader.pids() == []
+    wait_until(lambda: reader.pids() == [])
     assert reader.read(OK) == {"n_labels": 1}
 
 

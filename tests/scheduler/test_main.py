@@ -32,7 +32,7 @@ def test_a_signal_that_another_thread_receives_ends_the_wait() -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == b"ready\n"
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=20) == 7
+        assert process.wait(timeout=120) == 7
     finally:
         process.kill()
         process.communicate()

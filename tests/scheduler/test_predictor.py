@@ -228,7 +228,7 @@ def test_one_child_stays_warm_and_is_replaced_when_it_died(
 def test_an_idle_child_is_released(
     artifacts: ArtifactStore, settings: Settings, model: Model
 ) -> None:
-    predictor = Predictor(artifacts, settings.model_copy(update={"idle_seconds": 0.3}))
+    predictor = Predictor(artifacts, settings.model_copy(update={"idle_seconds": 3}))
     ask(predictor, model, ROW)
     (pid,) = predictor.pids()
     wait_until(lambda: predictor.pids() == [] and not is_running(pid))
@@ -266,7 +266,7 @@ def test_waiting_for_others_is_bounded(
         assert caught.value.code == "predictor_busy"
     finally:
         os.kill(pid, signal.SIGCONT)
-        slow.join(timeout=60)
+        slow.join(timeout=120)
     predictor.stop()
 
 
@@ -282,7 +282,7 @@ def test_requests_at_once_get_their_own_answers(predictor: Predictor, model: Mod
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join(timeout=120)
     assert [answers[i] for i in range(4)] == alone
 
 

@@ -29,9 +29,10 @@ from scheduler.store import Store
 from scheduler.tables import jobs
 from tests.scheduler.test_child import is_running, wait_until
 
-pytestmark = [pytest.mark.server, pytest.mark.slow]
+pytestmark = [pytest.mark.server, pytest.mark.slow, pytest.mark.timeout(900)]
 
-LEASE_SECONDS = 3.0
+# A heartbeat that a busy machine holds up for longer is a death that no test here means.
+LEASE_SECONDS = 8.0
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
@@ -71,9 +72,7 @@ def submit(
         options={},
         now=utc_now(),
     )
-    wait_until(
-        lambda: store.get_dataset(project, dataset.id).state is not DatasetState.INGESTING, 60
-    )
+    wait_until(lambda: store.get_dataset(project, dataset.id).state is not DatasetState.INGESTING)
     assert store.get_dataset(project, dataset.id).state is DatasetState.READY
 
     def add() -> Job:
@@ -185,12 +184,12 @@ def test_a_job_survives_kill_9_of_its_process_and_of_the_service(
     job = submit()
     snapshots = []
     with scheduler(settings) as service:
-        wait_until(mid_trial(store, job, after=2), 90)
+        wait_until(mid_trial(store, job, after=2))
         process = job_process(service)
         assert process is not None
         process.kill()
         snapshots.append(kept(store.trials(job.id)))
-        wait_until(mid_trial(store, job, after=len(snapshots[0]) + 2), 90)
+        wait_until(mid_trial(store, job, after=len(snapshots[0]) + 2))
         assert store.job(job.id).epoch == 2
         process = job_process(service)
         assert process is not None
@@ -200,7 +199,7 @@ def test_a_job_survives_kill_9_of_its_process_and_of_the_service(
         snapshots.append(kept(store.trials(job.id)))
     assert store.job(job.id).state is JobState.RUNNING
     with scheduler(settings):
-        wait_until(lambda: store.job(job.id).state.is_final, 120)
+        wait_until(lambda: store.job(job.id).state.is_final, 300)
         # What it kept is deleted after its end is written, by a process that is killed below.
         wait_until(lambda: not artifacts.exists(f"jobs/{job.id}"))
     found = store.job(job.id)
@@ -219,7 +218,7 @@ def test_a_worker_frozen_beyond_its_lease_writes_nothing(
 ) -> None:
     job = submit()
     with scheduler(settings) as service:
-        wait_until(mid_trial(store, job, after=1), 90)
+        wait_until(mid_trial(store, job, after=1))
         process = job_process(service)
         assert process is not None
         # The whole of the first host stops for longer than the lease, then comes back to life.
@@ -233,7 +232,7 @@ def test_a_worker_frozen_beyond_its_lease_writes_nothing(
         trials, events = store.trials(job.id), store.events(job.id, limit=10_000)
         for pid in (process.pid, *reversed(everything)):
             os.kill(pid, signal.SIGCONT)
-        wait_until(lambda: not is_running(process.pid), 60)
+        wait_until(lambda: not is_running(process.pid))
         time.sleep(1.0)
         assert store.trials(job.id) == trials
         assert store.events(job.id, limit=10_000) == events
@@ -247,17 +246,17 @@ def test_a_clean_stop_costs_no_death_and_no_trial(
 ) -> None:
     job = submit()
     with scheduler(settings) as service:
-        wait_until(mid_trial(store, job, after=2), 90)
+        wait_until(mid_trial(store, job, after=2))
         process = job_process(service)
         assert process is not None
         service.send_signal(signal.SIGTERM)
-        assert service.wait(timeout=20) == 0
+        assert service.wait(timeout=120) == 0
         assert not is_running(process.pid)
     stopped = store.job(job.id)
     assert (stopped.state, stopped.deaths) == (JobState.SUBMITTED, 0)
     snapshot = kept(store.trials(job.id))
     with scheduler(settings):
-        wait_until(lambda: store.job(job.id).state.is_final, 120)
+        wait_until(lambda: store.job(job.id).state.is_final, 300)
     found = store.job(job.id)
     assert (found.state, found.deaths) == (JobState.DONE, 0)
     check_each_once(store, job, [snapshot], died=0)

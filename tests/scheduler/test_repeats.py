@@ -26,7 +26,7 @@ def test_inline_and_in_worker_processes(case: str, executor: ForkserverExecutor)
     n_runs = 3 if case == "plain" else 1
     here = {digest(case) for _ in range(n_runs)}
     there = {
-        executor.submit(children.job_search, f"{case} {k}", case, 3).result(timeout=120)
+        executor.submit(children.job_search, f"{case} {k}", case, 3).result(timeout=240)
         for k in range(max(n_runs, 2))
     }
     assert here == there

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 import uuid
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -20,6 +19,7 @@ from scheduler.records import Job, JobState
 from scheduler.service import Service
 from scheduler.store import Store
 from tests.scheduler.conftest import NOW, add_ready_dataset
+from tests.scheduler.test_child import wait_until
 
 
 class ManualExecutor:
@@ -263,10 +263,7 @@ def test_waking_starts_a_job_without_waiting_for_the_tick(
     try:
         job = submit()
         service.wake()
-        end = time.monotonic() + 20
-        while not executor.started:
-            assert time.monotonic() < end
-            time.sleep(0.01)
+        wait_until(lambda: executor.started)
         assert executor.started == [(job.id, 1)]
     finally:
         service.stop()

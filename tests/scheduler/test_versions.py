@@ -45,7 +45,7 @@ def sent(
     made, _ = ingestor.accept(
         project, stream_chunks=[body], name="x.csv", options=options, now=utc_now(), base_id=base
     )
-    wait_until(lambda: store.get_dataset(project, made.id).state is not DatasetState.INGESTING, 60)
+    wait_until(lambda: store.get_dataset(project, made.id).state is not DatasetState.INGESTING)
     return store.get_dataset(project, made.id)
 
 
