@@ -79,7 +79,7 @@ def client(script: Script, monkeypatch: pytest.MonkeyPatch) -> Iterator[FrugalCl
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler(script))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
-    with FrugalClient(f"http://127.0.0.1:{server.server_port}/", "secret", timeout=5) as made:
+    with FrugalClient(f"http://127.0.0.1:{server.server_port}/", "secret", timeout=60) as made:
         yield made
     server.shutdown()
     thread.join()

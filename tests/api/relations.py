@@ -25,7 +25,7 @@ def bank() -> Bank:
 
 def ready(site: Site, dataset_id: str) -> dict[str, Any]:
     """The data set once it is not INGESTING."""
-    end = time.monotonic() + 120
+    end = time.monotonic() + 240
     while time.monotonic() < end:
         found: dict[str, Any] = site.get(f"/v1/datasets/{dataset_id}").json
         if found["state"] != "INGESTING":

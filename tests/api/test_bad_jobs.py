@@ -16,7 +16,7 @@ from tests.api.tables import changed, csv, rows
 
 pytestmark = pytest.mark.slow  # two interpreters each
 
-WAIT_SECONDS = 60.0
+WAIT_SECONDS = 240.0
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def site(tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]]) -
     sent = made.post(
         "/v1/datasets?name=branches.csv", data=tables.csv(rows), content_type="text/csv"
     )
-    end = time.monotonic() + 60
+    end = time.monotonic() + 240
     while made.get(sent.headers["Location"]).json["state"] == "INGESTING":
         assert time.monotonic() < end
         time.sleep(0.05)

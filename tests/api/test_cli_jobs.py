@@ -266,7 +266,7 @@ def test_who_stops_reading_ends_it_quietly(url: str, site: Site) -> None:
         stdout=writer,
         stderr=subprocess.PIPE,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     os.close(writer)
     assert (done.returncode, done.stderr) == (1, "")
@@ -321,6 +321,6 @@ def test_bash_completes(tmp_path: Path) -> None:
             env=os.environ | asking,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=240,
         )
         assert expected in done.stdout.split(), done.stderr

@@ -63,7 +63,7 @@ def test_resume(site: Site) -> None:
 
 
 def test_events_arrive_while_the_stream_is_open(site: Site) -> None:
-    site.app.config["EVENT_STREAM_SECONDS"] = 10.0
+    site.app.config["EVENT_STREAM_SECONDS"] = 240.0
     job_id = site.job()
     job = site.claim()
 
@@ -79,7 +79,7 @@ def test_events_arrive_while_the_stream_is_open(site: Site) -> None:
     events = parse(site.get(f"/v1/jobs/{job_id}/events").text)
     worker.join()
     assert [event["event"] for event in events] == ["state", "state", "trial", "end"]
-    assert time.monotonic() - began < 9  # it closed at the end event, not at its age
+    assert time.monotonic() - began < 200  # it closed at the end event, not at its age
 
 
 def test_polling(site: Site) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import select
 import socket
 import threading
 import time
@@ -32,7 +33,7 @@ class Application:
         path = environ["PATH_INFO"]
         self.seen.append(path)
         if path == "/hold":
-            self.release.wait(10)
+            self.release.wait(120)
         if path == "/broken":
             raise RuntimeError("a cell's value")
         if path.endswith("/events"):
@@ -62,7 +63,7 @@ class Server:
             has_room=lambda n_bytes: n_bytes != FULL,
         )
         self.listener = Listener(self.application, gate=gate, host="127.0.0.1", port=0, threads=4)
-        self.thread = threading.Thread(target=self.listener.run, kwargs={"grace_seconds": 2})
+        self.thread = threading.Thread(target=self.listener.run, kwargs={"grace_seconds": 40})
         self.thread.start()
 
     def knows(self, secret: str) -> bool:
@@ -73,8 +74,14 @@ class Server:
 
     def connect(self) -> socket.socket:
         client = socket.create_connection(("127.0.0.1", self.listener.port))
-        client.settimeout(10)
+        client.settimeout(120)
         return client
+
+    def look_for_the_slow(self, *, until: socket.socket) -> None:
+        """As it does now and then, until this connection is told; at first it may not be there."""
+        while not select.select([until], [], [], 0.2)[0]:
+            self.listener.next_channel_cleanup = 0
+            self.listener.pull_trigger()
 
     def exchange(self, data: bytes) -> tuple[int, dict[str, str], bytes]:
         """Send bytes and read one whole answer."""
@@ -108,7 +115,7 @@ def server() -> Iterator[Server]:
     yield running
     running.application.release.set()
     running.listener.stop()
-    running.thread.join(10)
+    running.thread.join(120)
     assert not running.thread.is_alive()
 
 
@@ -323,9 +330,7 @@ def test_headers_that_dawdle_end(server: Server, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(module, "HEADER_SECONDS", -1.0)
     with server.connect() as client:
         client.sendall(b"GET / HTTP/1.1\r\nX-Slow: ")
-        time.sleep(0.2)
-        server.listener.next_channel_cleanup = 0
-        server.listener.pull_trigger()
+        server.look_for_the_slow(until=client)
         assert_problem(answer(client), 408, "timeout")
 
 
@@ -336,9 +341,7 @@ def test_bodies_without_a_token_that_dawdle_end(
     with server.connect() as slow, server.connect() as upload:
         slow.sendall(head("POST /v1/jobs", Content_Length=10) + b"x")
         upload.sendall(head("POST /v1/datasets", Content_Length=LIMIT, Authorization="Bearer good"))
-        time.sleep(0.2)
-        server.listener.next_channel_cleanup = 0
-        server.listener.pull_trigger()
+        server.look_for_the_slow(until=slow)
         assert_problem(answer(slow), 408, "timeout")
         upload.sendall(b"x" * LIMIT)  # one with a token may take its time
         assert answer(upload)[0] == 200
@@ -352,7 +355,7 @@ def test_one_address_cannot_take_all_connections(
     with server.connect() as refused:
         assert refused.recv(1) == b""
     other = socket.create_connection(
-        ("127.0.0.1", server.listener.port), timeout=10, source_address=("127.0.0.2", 0)
+        ("127.0.0.1", server.listener.port), timeout=120, source_address=("127.0.0.2", 0)
     )
     with other:
         other.sendall(head("GET /healthz"))
@@ -374,7 +377,7 @@ def test_events_flow_one_by_one_and_do_not_hold_up_the_end(server: Server) -> No
         lines = [file.readline() for _ in range(12)]
         assert b"data: 0\n" in lines
         server.listener.stop()
-        server.thread.join(5)
+        server.thread.join(30)  # less than the grace, and than the stream has to say
         assert not server.thread.is_alive()
 
 

@@ -45,7 +45,7 @@ def csv(frame: pd.DataFrame, *, labelled: bool = True) -> bytes:
 def sent(site: Site, path: str, body: bytes) -> dict[str, Any]:
     answer = site.post(path, data=body, content_type="text/csv")
     assert answer.status_code == 201, answer.text
-    end = time.monotonic() + 60
+    end = time.monotonic() + 240
     found: dict[str, Any] = {}
     while (found := site.get(answer.headers["Location"]).json)["state"] == "INGESTING":
         assert time.monotonic() < end

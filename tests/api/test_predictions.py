@@ -34,7 +34,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         "/v1/datasets?name=bank.csv", data=tables.csv(tables.rows()), content_type="text/csv"
     )
     location = uploaded.headers["Location"]
-    end = time.monotonic() + 60
+    end = time.monotonic() + 240
     while made.get(location).json["state"] == "INGESTING" and time.monotonic() < end:
         time.sleep(0.05)
     body = {

@@ -74,7 +74,7 @@ def test_serving_imports_nothing_heavy(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
     assert int(done.stdout) <= 150  # MB, what the service may hold at rest

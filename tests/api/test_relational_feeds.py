@@ -77,7 +77,7 @@ def night(site: Site, base: dict[str, Any], *, late: bool = False) -> StoredData
         due_at=now - PATIENCE if late else now,
         state=RunState.DECIDING,
     )
-    end = time.monotonic() + 60
+    end = time.monotonic() + 240
     while time.monotonic() < end:
         found = fed(
             schedule,

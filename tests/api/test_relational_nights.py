@@ -137,7 +137,7 @@ def night(site: Site, schedule: str) -> dict[str, Any]:
     """The run of the next date, once the tables are put together and the job is done."""
     retraining = Retraining(site.store, site.artifacts, site.settings, site.ingestor)
     at = datetime.fromisoformat(site.get(f"/v1/schedules/{schedule}").json["next_at"])
-    end = time.monotonic() + 120
+    end = time.monotonic() + 240
     while time.monotonic() < end:
         retraining.due(at)
         run: dict[str, Any] = site.get(f"/v1/schedules/{schedule}/runs").json["items"][0]
@@ -154,7 +154,7 @@ def predicted(site: Site, dataset: str, model: str = "clinic") -> pd.DataFrame:
     """Predictions of every row of a data set, by key."""
     answer = site.post(f"/v1/models/{model}/predictions", json={"dataset": dataset})
     assert answer.status_code in (200, 202), answer.text
-    end = time.monotonic() + 120
+    end = time.monotonic() + 240
     while (found := site.get(f"/v1/predictions/{answer.json['id']}").json)["state"] == "RUNNING":
         assert time.monotonic() < end
         time.sleep(0.05)

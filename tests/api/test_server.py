@@ -58,7 +58,7 @@ def start(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "FRUGAL_DATA_DIR": str(folder), "FRUGAL_PORT": "0", **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
 
 
@@ -69,9 +69,9 @@ def test_the_first_token_is_shown_on_the_first_start_only(tmp_path: Path) -> Non
     for _ in range(2):
         with LocalService(folder) as service:
             tokens.append(service.first_token)
-            answer = requests.get(f"{service.url}/healthz", timeout=10)
+            answer = requests.get(f"{service.url}/healthz", timeout=60)
             assert answer.status_code == 200
-            assert requests.get(f"{service.url}/v1/jobs", timeout=10).status_code == 401
+            assert requests.get(f"{service.url}/v1/jobs", timeout=60).status_code == 401
             with service.client() as client:
                 assert client.jobs() == []
             assert service.stop() == 0
@@ -87,12 +87,13 @@ def test_signals_end_it_cleanly(tmp_path: Path, number: signal.Signals) -> None:
     with LocalService(tmp_path) as service:
         service.process.send_signal(number)
         service.process.send_signal(number)
-        assert service.process.wait(timeout=20) == 0
+        assert service.process.wait(timeout=120) == 0
+        service.stop()  # what reads its log has read all of it
         lines = [json.loads(line) for line in service.log]
     assert lines[-1]["message"] == "stopped"
     assert not [line for line in lines if line["level"] in ("ERROR", "WARNING")]
     with pytest.raises(requests.ConnectionError):
-        requests.get(f"{service.url}/healthz", timeout=10)
+        requests.get(f"{service.url}/healthz", timeout=60)
 
 
 OWNER = """
@@ -101,7 +102,7 @@ from pathlib import Path
 from api.local_service import LocalService
 with LocalService(Path(sys.argv[1])) as service:
     print(service.process.pid, flush=True)
-    time.sleep(60)
+    time.sleep(600)
 """
 
 
@@ -113,7 +114,7 @@ def test_a_local_service_does_not_outlive_its_owner(tmp_path: Path) -> None:
         assert owner.stdout is not None
         service = psutil.Process(int(owner.stdout.readline()))
         owner.kill()
-    service.wait(timeout=20)
+    service.wait(timeout=120)
 
 
 @pytest.mark.server
@@ -146,7 +147,7 @@ def test_a_service_that_does_not_start_says_why(tmp_path: Path) -> None:
 def test_a_large_body_without_a_token_is_refused_before_it_is_sent(tmp_path: Path) -> None:
     with LocalService(tmp_path) as service:
         port = int(service.url.rpartition(":")[2])
-        with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
             client.sendall(
                 b"POST /v1/datasets HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000000\r\n\r\n"
             )

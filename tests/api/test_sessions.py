@@ -187,7 +187,7 @@ def oddest(anomaly: dict[str, float]) -> set[str]:
 
 
 def ended(site: Site, location: str) -> dict[str, Any]:
-    end = time.monotonic() + 120
+    end = time.monotonic() + 240
     while (found := site.get(location).json)["state"] == "RUNNING":
         assert time.monotonic() < end
         time.sleep(0.05)
