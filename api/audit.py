@@ -7,7 +7,7 @@ from typing import Any
 from apiflask import APIBlueprint
 
 from api.context import parts, project_id
-from api.schemas_schedules import AuditAnswer, AuditLineAnswer, AuditQuery
+from api.schemas_audit import AuditAnswer, AuditLineAnswer, AuditQuery
 
 audit = APIBlueprint("audit", __name__, url_prefix="/v1", tag="Audit")
 

@@ -20,10 +20,11 @@ from api.schemas_answers import (
     CostAnswer,
     DatasetAnswer,
     DatasetsAnswer,
+    DeletedAnswer,
     ProfileAnswer,
+    VersionsAnswer,
 )
 from api.schemas_relations import AssembleRequest, VersionRequest
-from api.schemas_schedules import DeletedAnswer, VersionsAnswer
 from api.schemas_uploads import RegisterRequest
 from automl.errors import DataError, FrugalError
 from scheduler.errors import Conflict, Gone, TooLarge

@@ -16,6 +16,7 @@ from pydantic.json_schema import models_json_schema
 from api import (
     schemas,
     schemas_answers,
+    schemas_audit,
     schemas_drift,
     schemas_emissions,
     schemas_frugality,
@@ -27,6 +28,7 @@ from api import (
     schemas_open_inference,
     schemas_picks,
     schemas_plans,
+    schemas_promotions,
     schemas_relations,
     schemas_schedules,
     schemas_uploads,
@@ -103,7 +105,7 @@ def _schemas() -> Json:
         (schemas_plans.PlanRequest, "validation"),
         (schemas_schedules.ScheduleRequest, "validation"),
         (schemas_schedules.ScheduleChange, "validation"),
-        (schemas_schedules.PromoteRequest, "validation"),
+        (schemas_promotions.PromoteRequest, "validation"),
         (schemas.RowsRequest, "validation"),
         (schemas_relations.AssembleRequest, "validation"),
         (schemas_relations.VersionRequest, "validation"),
@@ -119,6 +121,7 @@ def _schemas() -> Json:
     ]
     for module in (
         schemas_answers,
+        schemas_audit,
         schemas_drift,
         schemas_emissions,
         schemas_frugality,
@@ -129,6 +132,7 @@ def _schemas() -> Json:
         schemas_picks,
         schemas_models,
         schemas_plans,
+        schemas_promotions,
         schemas_relations,
         schemas_schedules,
         schemas_uploads,

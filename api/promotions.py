@@ -11,7 +11,7 @@ from api.context import actor, now, parts, project_id
 from api.errors import UnsupportedMediaType
 from api.models import known_name
 from api.schemas_models import ModelAnswer
-from api.schemas_schedules import (
+from api.schemas_promotions import (
     OutcomesAnswer,
     PromoteRequest,
     PromotionAnswer,

@@ -111,6 +111,18 @@ class DatasetsAnswer(Answer):
     next_cursor: str | None
 
 
+class VersionsAnswer(Answer):
+    """The versions of a data set, in their order, without deleted ones."""
+
+    items: list[DatasetAnswer]
+
+
+class DeletedAnswer(Answer):
+    """What was deleted beside the data set itself."""
+
+    deleted: list[str] = Field(description="ids: its own, and those of the versions built on it")
+
+
 class ProfileAnswer(Answer):
     """What is in a data set, and what was guessed about it."""
 

@@ -1,4 +1,4 @@
-"""Schedules, runs, promotions, outcomes and audit: what is sent, and what is answered."""
+"""Schedules and their runs: what is sent, and what is answered."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from pydantic import ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from api.schemas import Body, Day, Query
-from api.schemas_answers import Answer, DatasetAnswer, JsonObject
+from api.schemas_answers import Answer, JsonObject
 from api.schemas_jobs import NO_NUL, UNSAID, Integer, JobRequest
 from scheduler.plan import DEFAULT_FLOOR
-from scheduler.records_schedules import AuditLine, Promotion, Run, Schedule
+from scheduler.records_schedules import Run, Schedule
 
 LOCAL_TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 MODEL_NAME = r"^[a-z0-9][a-z0-9_.-]{0,99}$"
@@ -200,31 +200,12 @@ class ScheduleChange(Body):
     state: Literal["ACTIVE", "PAUSED"] = Field(description="PAUSED: no run until it is ACTIVE")
 
 
-class PromoteRequest(Body):
-    """Which version is to answer."""
-
-    version: Annotated[int, Field(ge=1, le=2**31 - 1), Integer]
-    because: Annotated[str, Field(max_length=1000, pattern=NO_NUL)] | None = Field(
-        None, description="for the audit"
-    )
-
-
 class RunsQuery(Query):
     """One page of the runs of a schedule."""
 
     limit: int = Field(50, ge=1, le=100)
     before: Day | None = Field(
         None, description="next_before of the page before; absent: the first page"
-    )
-
-
-class AuditQuery(Query):
-    """One page of the audit."""
-
-    limit: int = Field(100, ge=1, le=1000)
-    after: int | None = Field(None, ge=0, le=2**31 - 1, description="next_after of the page before")
-    verify: Literal["true", "false"] = Field(
-        "false", description="true: check that no line of the whole audit was altered"
     )
 
 
@@ -306,95 +287,3 @@ class RunsAnswer(Answer):
 
     items: list[RunAnswer]
     next_before: str | None
-
-
-class PromotionAnswer(Answer):
-    """From when on which version answered."""
-
-    version: int
-    kind: Literal["promote", "rollback", "schedule"]
-    actor: str
-    at: datetime
-    reason: JsonObject
-
-    @classmethod
-    def of(cls, promotion: Promotion) -> PromotionAnswer:
-        return cls(
-            version=promotion.version,
-            kind=promotion.kind,
-            actor=promotion.actor,
-            at=promotion.at,
-            reason=dict(promotion.reason),
-        )
-
-
-class PromotionsAnswer(Answer):
-    """What answered for a name, newest first; empty: the newest version always did."""
-
-    serving: int = Field(description="the version that answers now")
-    before: int | None = Field(
-        description="the version that a rollback would let answer; null: none answered before"
-    )
-    versions: list[int] = Field(description="those that there are, newest first")
-    items: list[PromotionAnswer]
-
-
-class OutcomesAnswer(Answer):
-    """Labels that were taken in."""
-
-    id: str
-    received_at: datetime
-    n_labels: int = Field(description="one for each key")
-    n_positive: int
-    n_unknown_keys: int = Field(
-        description="of a key that no row has yet; they are kept, for rows may come"
-    )
-    n_conflicting: int = Field(
-        description="keys that came with several labels: the one known last counts"
-    )
-    n_replaced: int = Field(description="rows that had another label before")
-
-
-class VersionsAnswer(Answer):
-    """The versions of a data set, in their order, without deleted ones."""
-
-    items: list[DatasetAnswer]
-
-
-class DeletedAnswer(Answer):
-    """What was deleted beside the data set itself."""
-
-    deleted: list[str] = Field(description="ids: its own, and those of the versions built on it")
-
-
-class AuditLineAnswer(Answer):
-    """Who did what to what."""
-
-    seq: int
-    at: datetime
-    actor: str
-    action: str
-    subject: str
-    details: JsonObject
-    sha256: str = Field(description="of this line and the hash of the one before it")
-
-    @classmethod
-    def of(cls, line: AuditLine) -> AuditLineAnswer:
-        return cls(
-            seq=line.seq,
-            at=line.at,
-            actor=line.actor,
-            action=line.action,
-            subject=line.subject,
-            details=dict(line.details),
-            sha256=line.sha256,
-        )
-
-
-class AuditAnswer(Answer):
-    """One page of the audit, oldest first."""
-
-    items: list[AuditLineAnswer]
-    next_after: int | None
-    verified: bool | None = Field(description="whether no line was altered; null: not asked")
-    first_broken: int | None
