@@ -10,6 +10,7 @@ from sqlalchemy import inspect
 from scheduler.store_access import AccessStore
 from scheduler.store_audit import AuditStore
 from scheduler.store_datasets import DatasetStore
+from scheduler.store_deletions import DeletionStore
 from scheduler.store_engine import SAFE_WAL, journal_mode, translated
 from scheduler.store_figures import FigureStore
 from scheduler.store_jobs import JobStore
@@ -35,6 +36,7 @@ logger = logging.getLogger(__name__)
 class Store(
     AccessStore,
     DatasetStore,
+    DeletionStore,
     JobStore,
     QueueStore,
     PauseStore,
