@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,32 +15,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from automl.errors import DataError
-from automl.relations.guessed_times import time_format
+from automl.relations.guessed_keys import covers, links_of, n_orphans, own_key
+from automl.relations.guessed_tables import MESSAGE, GuessedTable, looked_at
 from automl.relations.spec import Spec
 from automl.relations.times import read_times
 
-# A column belongs to a key when this share of its values is found there ...
-FOUND = 0.9
-# ... or this one, where both are called alike: a child may know entities that are left out.
-FOUND_BY_NAME = 0.3
 # More rows than this that belong to nothing are refused, unless they are said to be left out.
 ORPHANS = 0.05
 MOST_ORPHANS = 0.05  # of a table's keys; more of them are a choice to be made
-LOOKED_AT = 20_000  # values of a column that are looked for
 TARGET_NAMES = re.compile(
     r"(target|label|class|outcome|default|churn|fraud|y|.*_flag|status)$", re.I
 )
-CUT_OFF_NAMES = re.compile(r".*(cut.?off|as.?of|snapshot|observ|approved|date|time).*", re.I)
-KEY_NAMES = re.compile(r"(.*(_|\b)id|id|.*Id|.*ID|key|.*_key|.*_no|uuid)$")
-LINE, MESSAGE = "line", "message"  # columns that every raw log is read into
-MESSAGE_NAMES = re.compile(r"(message|msg|text|line|content|body)$", re.I)
-# Fewest characters and words of a text that is a message rather than a category.
-MESSAGE_LENGTH, MESSAGE_DISTINCT = 20, 0.2
+LINE = "line"  # a column that every raw log is read into
 RARE = 0.4  # a column called like a target, whose rarest value is rarer than this, may be one
 RARE_FLAG = 0.2  # ... and a flag by any name
 # A row is known from the last of its times on: that is the one to date it by.
 LAST_TIMES = re.compile(r".*(closed|end|complet|posted|recorded|settled|paid).*", re.I)
-BIRTH = re.compile(r".*(birth|born|dob).*", re.I)
 MOST_LEVELS_OF_TARGET = 6
 # Readings share their times, or this share of the steps from one to the next is the same.
 REGULAR = 0.5
@@ -53,25 +43,6 @@ class Proposal:
     spec: dict[str, Any]
     reasons: tuple[dict[str, str], ...]
     open_questions: tuple[str, ...] = ()
-
-
-@dataclass(kw_only=True)
-class _Table:
-    name: str
-    data: pa.Table
-    unique: set[str] = field(default_factory=set)
-    times: dict[str, str] = field(default_factory=dict)
-    message: str | None = None
-    seen: dict[str, pa.Array] = field(default_factory=dict)
-
-    def distinct(self, name: str) -> pa.Array:
-        """The values of a column; kept, since many others are looked for in it."""
-        if name not in self.seen:
-            self.seen[name] = pc.unique(self.column(name).drop_null())
-        return self.seen[name]
-
-    def column(self, name: str) -> pa.Array:
-        return self.data.column(name).combine_chunks()
 
 
 def infer(
@@ -93,11 +64,11 @@ def infer(
     """
     numbered = [name for name in logs if LINE in tables[name].column_names]
     seen = [
-        _looked_at(name, data.drop_columns([LINE]) if name in numbered else data)
+        looked_at(name, data.drop_columns([LINE]) if name in numbered else data)
         for name, data in tables.items()
     ]
     entity, label, why = _entity(seen, target)
-    links = _links(seen, entity)
+    links = links_of(seen, entity)
     reasons = [{"field": "entities", "reason": why}]
     about: dict[str, Any] = {}
     questions: list[str] = []
@@ -132,7 +103,7 @@ def infer(
                 "share its rows"
             )
     spec: dict[str, Any] = {"tables": about}
-    key = _own_key(entity, links)
+    key = own_key(entity, links)
     if key is not None:
         spec["key"] = key
         n_pointing = sum(other == entity.name for _, other, _, _ in links.values())
@@ -165,39 +136,9 @@ def infer(
     )
 
 
-def _looked_at(name: str, data: pa.Table) -> _Table:
-    table = _Table(name=name, data=data)
-    for field_ in data.schema:
-        column = table.column(field_.name)
-        if _is_unique(column):
-            table.unique.add(field_.name)
-        written = time_format(field_.name, column)
-        if written is not None and not BIRTH.match(field_.name):
-            table.times[field_.name] = written
-        elif table.message is None and _is_message(field_.name, column):
-            table.message = field_.name
-    return table
-
-
-def _is_unique(column: pa.Array) -> bool:
-    if not len(column) or column.null_count or pa.types.is_floating(column.type):
-        return False
-    return bool(pc.count_distinct(column).as_py() == len(column))
-
-
-def _is_message(name: str, column: pa.Array) -> bool:
-    if not (pa.types.is_string(column.type) or pa.types.is_large_string(column.type)):
-        return False
-    head = column.drop_null().slice(0, 2000)
-    if not len(head):
-        return False
-    long = (pc.mean(pc.utf8_length(head)).as_py() or 0) >= MESSAGE_LENGTH
-    spaced = pc.mean(pc.count_substring(head, " ")).as_py() >= 2
-    varied = pc.count_distinct(head).as_py() >= MESSAGE_DISTINCT * len(head)
-    return bool(long and spaced and (varied or MESSAGE_NAMES.match(name)))
-
-
-def _entity(seen: Sequence[_Table], target: str | None) -> tuple[_Table, str | None, str]:
+def _entity(
+    seen: Sequence[GuessedTable], target: str | None
+) -> tuple[GuessedTable, str | None, str]:
     if target is not None:
         holding = [one for one in seen if target in one.data.column_names]
         if not holding:
@@ -232,7 +173,7 @@ def _entity(seen: Sequence[_Table], target: str | None) -> tuple[_Table, str | N
     return table, best[3], f"{table.name} has a column of few values, {best[3]!r}, like a target"
 
 
-def _may_be_target(table: _Table, name: str) -> bool:
+def _may_be_target(table: GuessedTable, name: str) -> bool:
     column = table.column(name)
     if name in table.times or pa.types.is_floating(column.type):
         return False
@@ -253,83 +194,15 @@ def _rarer(column: pa.Array) -> Any:
     return min(counts.to_pylist(), key=lambda one: (one["counts"], str(one["values"])))["values"]
 
 
-def _links(seen: Sequence[_Table], entity: _Table) -> dict[str, tuple[str, str, str, str]]:
-    """By table: its column, the table and column it is found in, and why."""
-    linked = {entity.name}
-    found: dict[str, tuple[str, str, str, str]] = {}
-    options: list[tuple[float, str, str, tuple[str, str], str]] = []
-    reached = [entity]  # tables whose pairs with the others are not looked at yet
-    while True:
-        options = [one for one in options if one[1] not in linked] + [
-            (score, table.name, other.name, pair, why)
-            for table in seen
-            if table.name not in linked
-            for other in reached
-            for score, pair, why in _pairs(table, other, to_entity=other is entity)
-        ]
-        if not options:
-            return found
-        _, name, other_name, (own, theirs), why = max(options, key=lambda one: one[0])
-        found[name] = (own, other_name, theirs, why)
-        linked.add(name)
-        reached = [one for one in seen if one.name == name]
-
-
-def _pairs(
-    table: _Table, other: _Table, *, to_entity: bool
-) -> list[tuple[float, tuple[str, str], str]]:
-    made = []
-    columns = [
-        [one for one in side.data.column_names if one not in side.times] for side in (table, other)
-    ]
-    keys = [{one for one in names if KEY_NAMES.match(one)} for names in columns]
-    lower = {one: one.lower() for names in columns for one in names}
-    unique = [one for one in columns[1] if one in other.unique]
-    for own in columns[0]:
-        for theirs in columns[1] if own in table.unique else unique:
-            short, long = sorted((lower[own], lower[theirs]), key=len)
-            alike = short == long
-            if not (long.endswith(short) or own in keys[0] or theirs in keys[1]):
-                continue
-            share = _share(table, own, other, theirs)
-            if share >= (FOUND_BY_NAME if alike else FOUND):
-                score = share + 2 * alike + (own in keys[0]) + 0.5 * to_entity
-                why = f"{share:.0%} of {own} are found in {other.name}.{theirs}"
-                made.append((score, (own, theirs), why))
-    return made
-
-
-def _share(table: _Table, own: str, other: _Table, theirs: str) -> float:
-    """Share of the values of one side that are found on the other: the larger of both ways.
-
-    The entities may be few of those that a table knows, and a lookup may know more than is asked.
-    """
-    kinds = [one.data.schema.field(name).type for one, name in ((table, own), (other, theirs))]
-    alike = kinds[0] == kinds[1]
-    if any(map(pa.types.is_floating, kinds)):
-        return 0.0
-    if not alike and not all(map(pa.types.is_integer, kinds)):
-        return 0.0
-    sides = [table.distinct(own), other.distinct(theirs)]
-    if not all(map(len, sides)):
-        return 0.0
-    if not alike:
-        sides = [one.cast(pa.int64()) for one in sides]
-    return max(
-        float(pc.mean(pc.is_in(a.slice(0, LOOKED_AT), value_set=b).cast(pa.float64())).as_py())
-        for a, b in (sides, sides[::-1])
-    )
-
-
 def _other(
-    table: _Table, link: tuple[str, str, str, str] | None, seen: Mapping[str, _Table]
+    table: GuessedTable, link: tuple[str, str, str, str] | None, seen: Mapping[str, GuessedTable]
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """What a table is, and why: by the part of it that a reason is of, "" for its role."""
     about: dict[str, Any] = {"role": "static"}
     reasons = {"": "without a time: what it says holds always"}
     own, other, theirs, why = link or ("", "", "", "")
     single = link is not None and own in table.unique
-    if table.times and single and _covers(table, own, seen[other], theirs):
+    if table.times and single and covers(table, own, seen[other], theirs):
         reasons[""] = "one row for each: its dates are columns (events, if it may be written later)"
     elif table.times:
         name = min(table.times, key=lambda one: (not LAST_TIMES.match(one), one))
@@ -352,12 +225,12 @@ def _other(
         about |= {"key": own, "to": f"{other}.{theirs}"}
         reasons[".to"] = why
         orphans = []
-        if _n_orphans(table, own, seen[other], theirs) > ORPHANS * table.data.num_rows:
+        if n_orphans(table, own, seen[other], theirs) > ORPHANS * table.data.num_rows:
             about["orphans"] = "drop"
             orphans.append(f"rows that belong to nothing in {other} are left out")
         if single and about["role"] == "static":
             reasons[".to"] += ", once each: its columns are looked up"
-        elif not _covers(seen[other], theirs, table, own, share=1 - MOST_ORPHANS):
+        elif not covers(seen[other], theirs, table, own, share=1 - MOST_ORPHANS):
             about["orphans"] = "drop"
             orphans.append(f"it also has rows of others than those of {other}, which are left out")
         if orphans:
@@ -365,22 +238,7 @@ def _other(
     return about, reasons
 
 
-def _covers(table: _Table, own: str, other: _Table, theirs: str, *, share: float = FOUND) -> bool:
-    """Whether nearly each key of the other table is one here."""
-    wanted, here = pc.unique(other.column(theirs).drop_null()), table.column(own)
-    if wanted.type != here.type:
-        wanted, here = wanted.cast(pa.int64()), here.cast(pa.int64())
-    return float(pc.mean(pc.is_in(wanted, value_set=here).cast(pa.float64())).as_py() or 0) >= share
-
-
-def _n_orphans(table: _Table, own: str, other: _Table, theirs: str) -> int:
-    wanted, here = table.column(own), pc.unique(other.column(theirs))
-    if wanted.type != here.type:
-        wanted, here = wanted.cast(pa.int64()), here.cast(pa.int64())
-    return int(pc.sum(pc.invert(pc.is_in(wanted, value_set=here)), min_count=0).as_py())
-
-
-def _is_series(table: _Table, key: str, time: str) -> bool:
+def _is_series(table: GuessedTable, key: str, time: str) -> bool:
     """Whether rows are readings: one for each key and time, at times that are shared or regular.
 
     Payments to the microsecond do not repeat one either, but come when they come.
@@ -399,16 +257,6 @@ def _is_series(table: _Table, key: str, time: str) -> bool:
     return bool(counts.max(initial=0) >= REGULAR * len(gaps) > 0)
 
 
-def _cut_off(entity: _Table, label: str | None) -> str | None:
+def _cut_off(entity: GuessedTable, label: str | None) -> str | None:
     times = [one for one in entity.times if one != label]
     return min(times, key=lambda one: (not re.search(r"cut.?off", one, re.I), one), default=None)
-
-
-def _own_key(entity: _Table, links: Mapping[str, tuple[str, str, str, str]]) -> str | None:
-    to = [theirs for _, other, theirs, _ in links.values() if other == entity.name]
-    if to:
-        return max(sorted(set(to)), key=to.count)
-    named = [
-        name for name in entity.data.column_names if name in entity.unique and KEY_NAMES.match(name)
-    ]
-    return named[0] if named else None
