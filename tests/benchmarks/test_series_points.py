@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-import benchmarks.relational_series as series
+import benchmarks.series_points as series
 from automl.relations.tables import Relations
 
 
