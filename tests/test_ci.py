@@ -58,7 +58,7 @@ def verdict(folder: Path, *sources: str, workers: str = "0") -> subprocess.Compl
     (folder / "pyproject.toml").write_text((ROOT / "pyproject.toml").read_text())
     command = [sys.executable, "-m", "pytest", "-q", "-n", workers, "--junitxml=report.xml"]
     arguments = ["-p", "no:cacheprovider", "-p", "no:schemathesis", "tests"]
-    subprocess.run([*command, *arguments], cwd=folder, capture_output=True, timeout=120)
+    subprocess.run([*command, *arguments], cwd=folder, capture_output=True, timeout=600)
     look = [sys.executable, str(ROOT / ".ci" / "skipped.py"), "report.xml"]
     return subprocess.run(look, cwd=folder, capture_output=True, text=True)
 

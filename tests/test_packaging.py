@@ -64,7 +64,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
         cwd=ROOT,
         check=True,
         capture_output=True,
-        timeout=120,
+        timeout=600,
     )
     (path,) = folder.glob("*.whl")
     return zipfile.ZipFile(path)

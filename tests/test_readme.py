@@ -167,7 +167,7 @@ def test_the_main_job_works_as_written(shared_data: Path, tmp_path: Path) -> Non
             cwd=tmp_path,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=800,
         )
     assert run.returncode == 0, run.stderr[-2000:] + run.stdout[-2000:]
     assert "event: " in run.stdout
@@ -192,7 +192,7 @@ def test_the_main_job_on_the_command_line_works_as_written(
         env={**bare, "PATH": path},
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=800,
     )
     assert run.returncode == 0, run.stderr[-2000:] + run.stdout[-2000:]
     assert "Leaderboard" in run.stdout

@@ -316,7 +316,7 @@ class _Handler(BaseHTTPRequestHandler):
         body = text.encode()
         match fault:
             case "slow":
-                self.stopped.wait(3)
+                self.stopped.wait(60)
             case "429":
                 status, headers["Retry-After"], body = 429, "3600", b"{}"
             case "500":

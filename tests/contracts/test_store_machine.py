@@ -298,7 +298,6 @@ def run(opened: Callable[[], Any], *, examples: int) -> None:
     )
 
 
-@pytest.mark.timeout(280)
 def test_the_life_of_jobs_on_sqlite(tmp_path: Path) -> None:
     template = tmp_path / "template.db"
     made = Store(f"sqlite:///{template}")

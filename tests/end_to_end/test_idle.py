@@ -69,7 +69,7 @@ def test_the_waiting_process_imports_nothing_heavy(tmp_path: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
     modules = json.loads(done.stdout.splitlines()[-1])
@@ -86,4 +86,5 @@ def test_a_service_at_rest_is_one_small_process(tmp_path: Path) -> None:
         family = [process, *process.children(recursive=True)]
         assert sum(member.memory_info().rss for member in family) <= IDLE_BYTES
         assert service.stop() == 0
-        assert not [member for member in family if member.is_running()]
+        _, alive = psutil.wait_procs(family, timeout=120)
+        assert not alive

@@ -34,7 +34,7 @@ def running(name: str, environment: dict[str, str], output: Path) -> Iterator[No
     try:
         yield
         process.send_signal(signal.SIGTERM)
-        assert process.wait(timeout=30) == 0, output.read_text()[-2000:]
+        assert process.wait(timeout=120) == 0, output.read_text()[-2000:]
     finally:
         process.kill()
         process.wait()
@@ -42,7 +42,7 @@ def running(name: str, environment: dict[str, str], output: Path) -> Iterator[No
 
 def greeted(output: Path) -> tuple[str, str]:
     """Address and first token of the API, as soon as it has printed them."""
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 240
     while time.monotonic() < deadline:
         said = output.read_text()
         address = re.search(f"^{READY}(\\S+)", said, re.MULTILINE)

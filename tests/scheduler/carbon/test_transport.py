@@ -27,7 +27,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             if "headers" in self.path:  # a header that never ends
                 self.wfile.write(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-                for _ in range(60):
+                for _ in range(1200):  # a minute
                     self.wfile.write(b"x")
                     self.wfile.flush()
                     time.sleep(0.05)
@@ -100,10 +100,10 @@ def test_depth_is_told_in_time_that_grows_with_the_bytes() -> None:
     began = time.process_time()
     for body in (rb"\"" * 2**21, b'"' + rb"\"" * 2**21, b'"' * 2**22):
         _is_deep(b"[" * 32 + body + b"[")
-    assert time.process_time() - began < 5
+    assert time.process_time() - began < 20  # with the square of the bytes it takes hours
 
 
-def call(url: str, seconds: float = 5) -> Call:
+def call(url: str, seconds: float = 60) -> Call:
     return Call(base_url=url, until=time.monotonic() + seconds)
 
 
@@ -130,7 +130,7 @@ def test_any_other_status_is_an_error_and_nothing_is_followed(status: int, code:
 
 
 def test_an_answer_that_is_too_long_is_not_read(server) -> None:
-    long = Call(base_url=server[0], until=time.monotonic() + 5, max_bytes=7)
+    long = Call(base_url=server[0], until=time.monotonic() + 60, max_bytes=7)
     with pytest.raises(ForecastUnavailable, match="longer than 7 bytes"):
         long.json("/200")
 
@@ -140,7 +140,7 @@ def test_headers_that_drip_end_with_patience(server) -> None:
     with pytest.raises(ForecastUnavailable) as error:
         within(0.3, lambda: call(server[0], 0.3).json("/headers"))
     assert error.value.code == "slow"
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 30
 
 
 def test_the_environments_proxy_is_asked(server, monkeypatch: pytest.MonkeyPatch) -> None:
