@@ -6,8 +6,10 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from apiflask import APIFlask
+from flask import request
 from flask.json.provider import DefaultJSONProvider
 from pydantic_core import to_json
+from werkzeug.exceptions import NotFound
 
 from api import auth, documents, errors, events, health
 from api.audit import audit
@@ -65,8 +67,10 @@ def build(parts: Parts) -> APIFlask:
     app.config["MAX_CONTENT_LENGTH"] = parts.settings.max_body_bytes
     app.config["MAX_FORM_PARTS"] = 1  # no route reads a form
     app.extensions[EXTENSION] = parts
+    app.url_map.merge_slashes = False  # /v1//jobs is no other way to write /v1/jobs
     health.install(app)
     auth.install(app, settings=parts.settings)
+    app.before_request(_one_slash)
     errors.install(app)
     events.install(app, http_threads=parts.settings.http_threads)
     documents.install(app)
@@ -104,6 +108,15 @@ def build(parts: Parts) -> APIFlask:
     api = app.wsgi_app
     app.wsgi_app = mounted(build_pages(parts, api), api, prefix=PREFIX)  # type: ignore[assignment, method-assign]
     return app
+
+
+def _one_slash() -> None:
+    """Refuse a path that begins with more slashes, which Werkzeug would strip.
+
+    It is another path, and the limits of bodies are told by the path, too. Raises NotFound.
+    """
+    if request.environ.get("PATH_INFO", "").startswith("//"):
+        raise NotFound
 
 
 def _version() -> str:

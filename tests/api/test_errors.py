@@ -26,6 +26,9 @@ from tests.api.parts import Site
         ("GET", "/docs", {"Accept": "application/json"}, 406, "not_acceptable"),
         ("GET", "/v3/jobs", {}, 404, "not_found"),
         ("GET", "/v1/jobs/", {}, 404, "not_found"),
+        ("GET", "/v1//jobs", {}, 404, "not_found"),
+        ("GET", "////v1/jobs", {}, 404, "not_found"),  # a client would take //v1 for a host
+        ("POST", "////v1/datasets", {}, 404, "not_found"),
         ("GET", "/static/../auth.py", {}, 404, "not_found"),
         ("GET", "/static/%2e%2e/auth.py", {}, 404, "not_found"),
         ("GET", "/v1/jobs?limit=0", {}, 422, "invalid_request"),
