@@ -167,7 +167,7 @@ def test_an_end_that_was_asked_for_is_no_warning(
 ) -> None:
     job = submit()
     service.tick(NOW)
-    with caplog.at_level("INFO", logger="scheduler.service"):
+    with caplog.at_level("INFO", logger="scheduler.running"):
         executor.futures[job.id].set_exception(ChildDied(f"exited with {status}", status=status))
     (said,) = [one for one in caplog.records if "exited with" in one.getMessage()]
     assert said.levelname == level
