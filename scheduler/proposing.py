@@ -86,13 +86,17 @@ def proposal(
         ) from None
     finally:
         _turns.release()
-    guessed = found.pop("log_formats")
+    guessed, prefixes = found.pop("log_formats"), found.pop("prefixes")
     for name, one in found["spec"]["tables"].items():
         one["source"] = dict(tables[name]["source"])
         reading = dict(tables[name].get("reading") or {})
         if name in guessed:
             reading["log_format"] = guessed[name]
             why = f"no table, but its first lines are those of a log: {guessed[name]}"
+            found["reasons"].append({"field": f"tables.{name}.reading", "reason": why})
+        if name in prefixes:
+            reading["entity_prefix"] = prefixes[name]
+            why = f"nearly all of its lines name something that begins with {prefixes[name]}"
             found["reasons"].append({"field": f"tables.{name}.reading", "reason": why})
         if reading:
             one["reading"] = reading
@@ -126,7 +130,12 @@ def propose(
         if one.rows.num_rows < one.n_rows and one.may_be_whole and is_pointed_to(one.rows, others):
             again = {**tables[name], "options": one.options}
             samples[name] = _look(name, again, limits or {}, n_rows=WHOLE_ROWS).rows
-    found = infer(samples, target=target, logs=[*logs, *guessed])
+    logs = [*logs, *guessed]
+    prefixes = _prefixes(tables, looks, logs)
+    for name, prefix in prefixes.items():
+        again = {**tables[name], "options": {**looks[name].options, "entity_prefix": prefix}}
+        samples[name] = _look(name, again, limits or {}).rows
+    found = infer(samples, target=target, logs=logs)
     return {
         "spec": found.spec,
         "reasons": list(found.reasons),
@@ -136,7 +145,22 @@ def propose(
             for name, one in samples.items()
         },
         "log_formats": guessed,
+        "prefixes": prefixes,
     }
+
+
+def _prefixes(
+    tables: Mapping[str, Mapping[str, Any]], looks: Mapping[str, Glance], logs: Sequence[str]
+) -> dict[str, str]:
+    """How the names in the lines begin, of a log alone that can be read by them: a URI's."""
+    from automl.relations.guessed_windows import KEY, key_prefix
+
+    (name, one), *others = looks.items()
+    told = one.options.get("entity_prefix") is not None or KEY in one.rows.column_names
+    if others or told or name not in logs or "files" not in tables[name]:
+        return {}
+    prefix = key_prefix(one.rows.column("message"))
+    return {} if prefix is None else {name: prefix}
 
 
 def _look(

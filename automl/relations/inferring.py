@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from automl.errors import DataError
 from automl.relations.guessed_keys import covers, links_of, n_orphans, own_key
 from automl.relations.guessed_tables import MESSAGE, GuessedTable, looked_at
+from automl.relations.guessed_windows import windows_of
 from automl.relations.spec import Spec
 from automl.relations.times import read_times
 
@@ -67,6 +68,16 @@ def infer(
         looked_at(name, data.drop_columns([LINE]) if name in numbered else data)
         for name, data in tables.items()
     ]
+    if len(seen) == 1 and (target is None or target in seen[0].data.column_names):
+        raw = seen[0].name in logs
+        made = windows_of(seen[0], raw=raw, target=target, is_series=_is_series)
+        if made is not None:
+            proposed, because, asked = made
+            return Proposal(
+                spec=Spec.from_json(proposed).to_json(),
+                reasons=tuple(because),
+                open_questions=tuple(asked),
+            )
     entity, label, why = _entity(seen, target)
     links = links_of(seen, entity)
     reasons = [{"field": "entities", "reason": why}]
