@@ -12,13 +12,16 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, ViewportSize, sync_playwright
+from playwright.sync_api import Browser, Page, ViewportSize, expect, sync_playwright
 
 from api.client import FrugalClient
 from api.local_service import LocalService
 
 DESKTOP = ViewportSize(width=1280, height=900)
 PHONE = ViewportSize(width=360, height=740)
+# Milliseconds: what a page does at once takes seconds where other tests run beside it.
+PATIENCE = 120_000
+expect.set_options(timeout=PATIENCE)
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 
 
@@ -133,6 +136,7 @@ def visitor(
 ) -> Iterator[Visitor]:
     """Signed in, once on a wide screen and once on a phone; whatever leaves the service fails."""
     context = browser.new_context(viewport=request.param, base_url=service.url)
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     seen = Visitor(page, service)
     page.on("pageerror", lambda error: seen.troubles.append(str(error)))
@@ -151,5 +155,6 @@ def visitor(
     page.goto("/ui/sign-in")
     page.fill("#token", service.token)
     page.click("main button")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
     yield seen
     context.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,7 @@ def test_rows_are_appended(visitor: Visitor, tmp_path: Path) -> None:
     visitor.check()
     page.set_input_files("#file", more)
     page.get_by_role("button", name="Append").click()
+    expect(page).not_to_have_url(re.compile("/append$"))
     with visitor.service.client() as client:
         found = client.versions(dataset["id"])
         assert [one["version"] for one in found] == [1, 2]

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from api.local_service import LocalService
-from tests.browser.conftest import LONG, FinishedJob, Visitor, customers
+from tests.browser.conftest import LONG, PATIENCE, FinishedJob, Visitor, customers
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
@@ -22,7 +22,7 @@ def test_the_shared_job_has_a_model(finished_job: FinishedJob, visitor: Visitor)
         assert client.card(finished_job.model)["target"] == "fragile"
 
 
-@pytest.mark.timeout(180)
+@pytest.mark.timeout(1000)
 def test_a_job_is_watched_paused_and_resumed(finished_job: FinishedJob, visitor: Visitor) -> None:
     with visitor.service.client() as client:
         request = {"dataset": finished_job.dataset, "target": "fragile", "positive": "yes"}
@@ -38,9 +38,9 @@ def test_a_job_is_watched_paused_and_resumed(finished_job: FinishedJob, visitor:
     expect(page.locator("#sentence")).to_contain_text("resumed")
     visitor.check()
     resume.click()
-    expect(page.locator("#rungs")).to_be_visible(timeout=90_000)
-    expect(page.locator("#bill")).to_be_visible(timeout=90_000)
-    expect(page.locator("h1 .state.done")).to_be_visible(timeout=90_000)
+    expect(page.locator("#rungs")).to_be_visible(timeout=240_000)
+    expect(page.locator("#bill")).to_be_visible(timeout=240_000)
+    expect(page.locator("h1 .state.done")).to_be_visible(timeout=240_000)
     expect(page.locator("#sentence")).not_to_be_empty()
     visitor.check()
 
@@ -49,10 +49,12 @@ def test_a_job_that_ended_says_why_and_what_it_took(
     browser: Browser, service: LocalService, finished_job: FinishedJob
 ) -> None:
     context = browser.new_context(base_url=service.url, java_script_enabled=False)
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     page.goto("/ui/sign-in")
     page.fill("#token", service.token)
     page.click("main button")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
     page.goto("/ui/jobs?state=DONE")
     row = page.get_by_role("row").filter(has_text=finished_job.model)
     expect(row.first).to_contain_text("Wh")

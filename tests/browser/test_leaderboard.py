@@ -6,7 +6,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from api.local_service import LocalService
-from tests.browser.conftest import FinishedJob, Visitor
+from tests.browser.conftest import PATIENCE, FinishedJob, Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
@@ -17,19 +17,21 @@ def test_sorted_and_filtered_without_scripts(
     with service.client() as client:
         rows = client.leaderboard(finished_job.id)
     context = browser.new_context(base_url=service.url, java_script_enabled=False)
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     page.goto("/ui/sign-in")
     page.fill("#token", service.token)
     page.click("main button")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
     page.goto(f"/ui/jobs/{finished_job.id}/leaderboard")
     numbers = page.locator('input[name="trial"]')
     assert [one.input_value() for one in numbers.all()] == [str(row["number"]) for row in rows]
     page.get_by_role("link", name="Energy", exact=True).click()
     cheapest = sorted(rows, key=lambda row: row["joules"])
-    assert numbers.first.input_value() == str(cheapest[0]["number"])
+    expect(numbers.first).to_have_value(str(cheapest[0]["number"]))
     page.check('input[name="front"]')
     page.get_by_role("button", name="Show", exact=True).click()
-    assert numbers.count() == sum(row["front"] for row in rows)
+    expect(numbers).to_have_count(sum(row["front"] for row in rows))
     page.fill("#predictions_per_day", "1000000")
     page.get_by_role("button", name="Show the picks").click()
     expect(page.locator("[data-of=predictions]")).to_have_text("365,000,000")

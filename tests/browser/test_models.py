@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from playwright.sync_api import expect
@@ -34,6 +35,7 @@ def test_the_slider_and_the_form_say_the_same(finished_job: FinishedJob, visitor
     assert 500 * alerted <= 60 * (1 + 1e-6) < 500 * known["gain"][place][1]
     assert served["recall"] == f"{100 * recall:.1f} %"
     page.get_by_role("button", name="By costs").click()
+    expect(page).to_have_url(re.compile("by=costs"))
     cheapest = float(shown()["cost"].replace(",", ""))
     assert cheapest <= float(served["cost"].replace(",", ""))
     visitor.check()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import FinishedJob, Visitor, customers
+from tests.browser.conftest import PATIENCE, FinishedJob, Visitor, customers
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
@@ -30,7 +30,9 @@ def test_another_target_and_data_set_keep_what_was_typed(
     expect(page.locator('[id="limits.trials"]')).to_have_value("7")
     expect(page.locator('input[name="when.policy"][value="low_carbon"]')).to_be_checked()
     expect(page.locator("#target")).to_be_focused()
-    expect(page.locator("#plan")).to_contain_text("region", timeout=15_000)  # it says what it lacks
+    expect(page.locator("#plan")).to_contain_text(
+        "region", timeout=120_000
+    )  # it says what it lacks
     visitor.check()
     page.check("#no_target")
     expect(page.locator("#target")).to_be_hidden()
@@ -44,11 +46,11 @@ def test_the_plan_shows_the_best_windows(finished_job: FinishedJob, visitor: Vis
     page = visitor.open(f"/ui/jobs/new?dataset={finished_job.dataset}")
     page.check('input[name="when.policy"][value="low_carbon"]')
     table = page.get_by_role("region", name="Best windows")
-    expect(table.locator("tbody tr")).to_have_count(5, timeout=15_000)
+    expect(table.locator("tbody tr")).to_have_count(5, timeout=120_000)
     page.get_by_text("Zone of the grid, bounds of a wait, pauses").click()
     page.select_option('[id="when.zone"]', "DE")
-    expect(page.locator("#forecast")).to_contain_text("zone DE", timeout=15_000)
-    expect(page.locator("#forecast svg").first).to_be_attached(timeout=15_000)
+    expect(page.locator("#forecast")).to_contain_text("zone DE", timeout=120_000)
+    expect(page.locator("#forecast svg").first).to_be_attached(timeout=120_000)
     visitor.check()
 
 
@@ -58,11 +60,11 @@ def test_a_fault_opens_what_it_stands_in(finished_job: FinishedJob, visitor: Vis
     page.fill("#seed", "x")
     page.get_by_text("More: a model to start from, webhook, seed").click()
     fault = page.locator("#fault-seed")
-    expect(fault).to_be_visible(timeout=15_000)
+    expect(fault).to_be_visible(timeout=120_000)
     expect(page.locator("#seed")).to_have_attribute("aria-describedby", "fault-seed")
     visitor.check()
     page.fill("#seed", "5")
-    expect(fault).to_have_count(0, timeout=15_000)
+    expect(fault).to_have_count(0, timeout=120_000)
     expect(page.locator("#seed")).not_to_have_attribute("aria-invalid", re.compile("."))
 
 
@@ -79,7 +81,7 @@ def test_a_leak_is_refused_and_can_be_accepted(visitor: Visitor, tmp_path: Path)
     expect(page.locator("#plan")).to_contain_text("is the target itself")
     visitor.check()
     offer.check()
-    expect(page.locator("#plan")).to_contain_text("of CPU", timeout=15_000)
+    expect(page.locator("#plan")).to_contain_text("of CPU", timeout=120_000)
     expect(offer).to_be_checked()
     expect(offer).to_be_focused()
 
@@ -89,6 +91,7 @@ def test_the_form_works_without_scripts(finished_job: FinishedJob, visitor: Visi
     assert browser is not None
     context = browser.new_context(java_script_enabled=False, base_url=visitor.service.url)
     context.add_cookies(visitor.page.context.cookies())
+    context.set_default_timeout(PATIENCE)
     page = context.new_page()
     page.goto("/ui/jobs/new")
     page.select_option("#dataset", finished_job.dataset)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from playwright.sync_api import Browser, expect
 
 from api.local_service import LocalService
-from tests.browser.conftest import Visitor
+from tests.browser.conftest import PATIENCE, Visitor
 
 pytestmark = [pytest.mark.browser, pytest.mark.server]
 
@@ -20,6 +22,7 @@ def test_a_wrong_token_is_refused_and_a_page_is_found_again(
     browser: Browser, service: LocalService
 ) -> None:
     page = browser.new_context(base_url=service.url).new_page()
+    page.set_default_timeout(PATIENCE)
     page.goto("/ui/jobs?state=DONE")
     assert "/ui/sign-in" in page.url
     page.fill("#token", "wrong")
@@ -27,8 +30,9 @@ def test_a_wrong_token_is_refused_and_a_page_is_found_again(
     expect(page.get_by_role("alert")).to_contain_text("unknown")
     page.fill("#token", service.token)
     page.press("#token", "Enter")
-    assert page.url.endswith("/ui/jobs?state=DONE")
+    expect(page).to_have_url(service.url + "/ui/jobs?state=DONE")
     page.click("text=Sign out")
+    expect(page).to_have_url(re.compile("/ui/sign-in"))
     page.goto("/ui/")
     assert "/ui/sign-in" in page.url
     page.context.close()

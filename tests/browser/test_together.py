@@ -55,7 +55,7 @@ def test_fields_and_json_are_kept_in_step(visitor: Visitor, address: str) -> Non
     page.get_by_text("one moment for all").click()
     page.fill("[id='cut_off.now']", "2026-07-01")
     page.get_by_text("As JSON").click()
-    expect(page.locator("#json")).to_have_value(BOTH, timeout=10_000)
+    expect(page.locator("#json")).to_have_value(BOTH, timeout=120_000)
     expect(page.locator("#table-uses .path")).to_contain_text("uses.card_no → loans.card_no")
     spec = spec_on(page)
     assert spec["cut_off"] == {"now": "2026-07-01"}
@@ -107,5 +107,5 @@ def test_windows_of_a_series_are_declared(visitor: Visitor, address: str) -> Non
     page.fill("#name", "windows")
     page.get_by_role("button", name="Make the data set").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("windows")
-    expect(page.locator(".state.ready").first).to_be_visible(timeout=60_000)
+    expect(page.locator(".state.ready").first).to_be_visible(timeout=240_000)
     visitor.check()

@@ -32,7 +32,7 @@ def test_where_the_parts_of_a_log_line_stand(visitor: Visitor, tmp_path: Path) -
     message.fill("3")
     page.get_by_role("button", name="Try again").click()
     page.wait_for_url("**/ui/datasets/*")
-    expect(page.locator(".state.ready").first).to_be_visible(timeout=60_000)
+    expect(page.locator(".state.ready").first).to_be_visible(timeout=240_000)
     with visitor.service.client() as client:
         options = client.dataset(page.url.rsplit("/", 1)[1])["options"]
     assert options["log_columns"] == {"time": [0, 1], "key": 2, "message": 3}

@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.server, pytest.mark.slow]
 
 
 @pytest.mark.data
-@pytest.mark.timeout(420)
+@pytest.mark.timeout(1500)
 def test_from_sign_in_to_schedule(visitor: Visitor, shared_data: Path, tmp_path: Path) -> None:
     """Bank Marketing as it comes, with what a person would click."""
     wide = visitor.page.viewport_size == {"width": 1280, "height": 900}
@@ -28,7 +28,7 @@ def test_from_sign_in_to_schedule(visitor: Visitor, shared_data: Path, tmp_path:
     visitor.check()
     page.set_input_files('input[type="file"]', table)
     page.click("#start")
-    expect(page.locator(".state.ready").first).to_be_visible(timeout=60_000)
+    expect(page.locator(".state.ready").first).to_be_visible(timeout=240_000)
     visitor.check()
 
     page.get_by_role("link", name="Plan a job").first.click()
@@ -45,8 +45,8 @@ def test_from_sign_in_to_schedule(visitor: Visitor, shared_data: Path, tmp_path:
     page.get_by_role("button", name="Start the job").click()
 
     expect(page.get_by_role("heading", level=1)).to_contain_text("bank-walk")
-    expect(page.locator("#rungs")).to_be_visible(timeout=120_000)  # without a reload
-    expect(page.get_by_role("link", name="Leaderboard")).to_be_visible(timeout=240_000)
+    expect(page.locator("#rungs")).to_be_visible(timeout=240_000)  # without a reload
+    expect(page.get_by_role("link", name="Leaderboard")).to_be_visible(timeout=600_000)
     expect(page.locator("#bill")).to_be_visible()
     visitor.check()
 
@@ -103,7 +103,7 @@ def test_every_page_of_a_finished_job(visitor: Visitor, finished_job: FinishedJo
         assert "HTTP 500" not in page.inner_text("main"), path
         for figure in page.locator("figure.chart").all():
             if figure.is_visible():
-                expect(figure.locator("svg").first).to_be_attached(timeout=15_000)
+                expect(figure.locator("svg").first).to_be_attached(timeout=120_000)
         visitor.check()
     page = visitor.open(f"/ui/datasets/{finished_job.dataset}")
     assert "<script>alert(1)</script>" in page.inner_text("main")
@@ -135,7 +135,7 @@ def test_tables_are_put_together(visitor: Visitor, tmp_path: Path) -> None:
     assert spec["target"] == "fragile"
     page.get_by_role("button", name="Make the data set").click()
     expect(page.get_by_role("heading", level=1)).to_contain_text("together")
-    expect(page.locator(".state.ready").first).to_be_visible(timeout=60_000)
+    expect(page.locator(".state.ready").first).to_be_visible(timeout=240_000)
     visitor.check()
     page.goto(f"/ui/datasets/together?from={page.url.rsplit('/', 1)[1]}")
     assert page.input_value("#name") == "together"
