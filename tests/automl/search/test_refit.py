@@ -149,7 +149,7 @@ def test_a_refit_gets_the_parts_scale(problem: Problem) -> None:
 def test_parts_of_boosting_are_each_calibrated(problem: Problem) -> None:
     proposal = Proposal(candidate=NAMED["L15"], rung="final", n_rows=problem.final_rows)
     models, logit, predicting = fit_parts(proposal, problem, meter=CpuTimeMeter())
-    assert predicting.cpu_seconds > 0
+    assert predicting.wall_seconds > 0  # less CPU time than some kernels count
     start = 0
     for fitted, part in zip(models, problem.validation.parts, strict=True):
         own = logit[start : start + len(part.valid)]
