@@ -8,10 +8,12 @@
 Events are made (deterministic, in order of time, one entity in a hundred positive), stored in
 buckets, searched on samples, and turned into features for everybody. Each part runs in a process
 of its own with one thread; CPU-seconds are of the part alone, without imports, and memory is the
-process's peak. Screening is done three times and counts by the middle one; of a thousand million
-events, the copy is of some files only, and --without leaves parts out. Exits 1 where a floor is
-missed, 2 where the disk is nearly full. Data are written to a temporary folder, or below --folder,
-where a run that was ended goes on; they are deleted as soon as they are not needed.
+process's peak. What is compared is done side by side, since what else a machine does makes a
+CPU-second worth more or less: files are copied before and after they are stored, and the sizes are
+screened in turns, three times each, of which the middle one counts. Of a thousand million events,
+the copy is of some files only, and --without leaves parts out. Exits 1 where a floor is missed, 2
+where the disk is nearly full. Data are written to a temporary folder, or below --folder, where a
+run that was ended goes on; they are deleted as soon as they are not needed.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ import tempfile
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from benchmarks import environments, results
@@ -44,8 +47,7 @@ CSV_ENTITIES, CSV_EVENTS = 50_000, 5_000_000
 PARQUET_SPEED, CSV_SPEED, GROWTH, SQL_TIMES, PEAK_MB, UNLIKE = 0.4, 0.5, 1.15, 1.3, 2_000.0, 0.001
 PARTS = ("generate", "copy", "ingest", "screen", "final", "full", "sql", "compare")
 OURS = ("ingest", "screen", "final", "full")
-# A part of a few seconds, in which what else the machine does shows most.
-REPEATED = {"screen": 3}
+COPIES, SCREENS = 2, 3  # times that these are done
 LEFT_BYTES = 8 * 10**9
 
 
@@ -58,13 +60,7 @@ def part(name: str, folder: Path, **options: Any) -> results.Row:
         It failed.
     """
     command = [sys.executable, "-m", "benchmarks.scale_parts", name, str(folder)]
-    done = [_run([*command, json.dumps(options)]) for _ in range(REPEATED.get(name, 1))]
-    done.sort(key=lambda one: float(one["cpu_seconds"]))
-    middle = done[len(done) // 2]
-    if len(done) > 1:
-        middle["all_cpu_seconds"] = [one["cpu_seconds"] for one in done]
-        middle["peak_mb"] = max(one["peak_mb"] for one in done)
-    return middle
+    return _run([*command, json.dumps(options)])
 
 
 def sql(folder: Path) -> results.Row:
@@ -87,39 +83,89 @@ def _run(command: Sequence[str]) -> results.Row:
     return row
 
 
-def case(
-    folder: Path,
-    *,
-    n_entities: int,
-    n_events: int,
-    kind: str = "parquet",
-    without: Sequence[str] = (),
-) -> results.Row:
-    """All parts of one size; of CSV, only those of reading it.
+class Case:
+    """One size, and what each part of it took.
 
-    What each took is kept beside the folder, so that a run which ended goes on where it was.
+    That is kept beside the folder, so that a run which was ended goes on where it was.
     """
-    told_in = folder.with_suffix(".json")
-    row: results.Row = {"kind": kind, "n_entities": n_entities, "n_events": n_events, "parts": {}}
-    if told_in.exists():
-        row = json.loads(told_in.read_text(encoding="utf-8"))
-        row["resumed"] = True  # parts may be of earlier commits than the row says
-    for name in PARTS if kind == "parquet" else PARTS[:3]:
-        if name in row["parts"] or name in without:
-            continue
-        if shutil.disk_usage(folder.parent).free < LEFT_BYTES:
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        n_entities: int,
+        n_events: int,
+        kind: str = "parquet",
+        without: Sequence[str] = (),
+    ) -> None:
+        self.folder, self.without = folder, without
+        self._made = {"n_entities": n_entities, "n_events": n_events, "kind": kind}
+        self._told_in = folder.with_suffix(".json")
+        self.row: results.Row = {**self._made, "parts": {}}
+        if self._told_in.exists():
+            self.row = json.loads(self._told_in.read_text(encoding="utf-8"))
+            self.row["resumed"] = True  # parts may be of earlier commits than the row says
+
+    def store(self) -> None:
+        """Make the events and store them, between two copies of them."""
+        self._once("generate", **self._made)
+        self._again("copy", 1)
+        self._once("ingest")
+        self._again("copy", COPIES)
+        shutil.rmtree(self.folder / "events", ignore_errors=True)  # room for what comes
+
+    def screen(self, times: int) -> None:
+        """Screening and selection, until it was done so many times."""
+        self._again("screen", times)
+
+    def finish(self) -> None:
+        """The other parts; then the folder goes."""
+        for name in PARTS[PARTS.index("screen") + 1 :]:
+            self._once(name)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _once(self, name: str, **options: Any) -> None:
+        if name not in self.row["parts"] and name not in self.without:
+            self._keep(name, self._done(name, **options))
+
+    def _again(self, name: str, times: int) -> None:
+        """Until it was done so many times; the middle one counts, the mean of two."""
+        while name not in self.without:
+            known = self.row["parts"].get(name, {"all_cpu_seconds": [], "peak_mb": 0.0})
+            if len(known["all_cpu_seconds"]) >= times:
+                break
+            done = self._done(name)
+            seconds = [*known["all_cpu_seconds"], done["cpu_seconds"]]
+            peak = max(known["peak_mb"], done["peak_mb"])
+            repeated = {"all_cpu_seconds": seconds, "cpu_seconds": median(seconds), "peak_mb": peak}
+            self._keep(name, done | repeated)
+
+    def _done(self, name: str, **options: Any) -> results.Row:
+        if shutil.disk_usage(self.folder.parent).free < LEFT_BYTES:
             raise SystemExit(2)
-        print(f"{name} of {n_events:,} events", end=": ", file=sys.stderr, flush=True)
-        made = {"n_entities": n_entities, "n_events": n_events, "kind": kind}
-        options = made if name == "generate" else {}
-        done = sql(folder) if name == "sql" else part(name, folder, **options)
+        print(f"{name} of {self.row['n_events']:,} events", end=": ", file=sys.stderr, flush=True)
+        done = sql(self.folder) if name == "sql" else part(name, self.folder, **options)
         print(f"{done['cpu_seconds']:.1f} CPU-seconds", file=sys.stderr, flush=True)
-        row["parts"][name] = done
-        told_in.write_text(json.dumps(row), encoding="utf-8")
-        if name == "ingest":
-            shutil.rmtree(folder / "events")  # room for what comes
-    shutil.rmtree(folder, ignore_errors=True)
-    return row
+        return done
+
+    def _keep(self, name: str, done: results.Row) -> None:
+        self.row["parts"][name] = done
+        self._told_in.write_text(json.dumps(self.row), encoding="utf-8")
+
+
+def measured(cases: Sequence[Case]) -> list[results.Row]:
+    """All parts of all sizes; of CSV, only those of reading it."""
+    of_tables = [one for one in cases if one.row["kind"] == "parquet"]
+    for one in cases:
+        one.store()
+        if one not in of_tables:
+            shutil.rmtree(one.folder, ignore_errors=True)
+    for times in range(1, SCREENS + 1):
+        for one in of_tables:
+            one.screen(times)
+    for one in of_tables:
+        one.finish()
+    return [one.row for one in cases]
 
 
 def verdicts(cases: Sequence[results.Row]) -> list[tuple[str, float, float, bool]]:
@@ -196,14 +242,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if not options.no_csv:
             n_events = CSV_EVENTS // 5 if options.quick else CSV_EVENTS
             home = folder / f"csv-{n_events}"
-            cases.append(case(home, n_entities=CSV_ENTITIES, n_events=n_events, kind="csv"))
+            cases.append(Case(home, n_entities=CSV_ENTITIES, n_events=n_events, kind="csv"))
         for size in sizes:
             n_entities, n_events = (int(one * 1e6) for one in size)
             home = folder / f"parquet-{n_events}"
             without = options.without
-            cases.append(case(home, n_entities=n_entities, n_events=n_events, without=without))
-    judged = verdicts(cases)
-    rows = [{"benchmark": "scale", **one} for one in cases]
+            cases.append(Case(home, n_entities=n_entities, n_events=n_events, without=without))
+        found = measured(cases)
+    judged = verdicts(found)
+    rows = [{"benchmark": "scale", **one} for one in found]
     rows.append(
         {
             "benchmark": "scale",
@@ -214,7 +261,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         }
     )
     results.append(results.FOLDER / "scale.jsonl", [row | results.provenance() for row in rows])
-    print(table(cases))
+    print(table(found))
     print()
     for name, value, floor, holds in judged:
         print(f"- {name}: {value:,.3f} (floor {floor:g}){'' if holds else '  MISSED'}")

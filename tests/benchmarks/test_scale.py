@@ -98,12 +98,36 @@ def test_a_run_that_was_ended_goes_on(tmp_path, monkeypatch):
 
     monkeypatch.setattr(scale, "part", part)
     monkeypatch.setattr(scale, "sql", lambda folder: {"cpu_seconds": 1.0, "peak_mb": 1.0})
-    home = tmp_path / "small"
+    homes = [tmp_path / "small", tmp_path / "large"]
+
+    def cases() -> list[scale.Case]:
+        return [scale.Case(home, n_entities=1, n_events=1) for home in homes]
+
     with pytest.raises(KeyboardInterrupt):
-        scale.case(home, n_entities=1, n_events=1)
-    row = scale.case(home, n_entities=1, n_events=1)
-    assert tuple(row["parts"]) == scale.PARTS
-    assert calls.count("generate") == 1
-    assert not home.exists()
-    assert row["resumed"]
-    assert json.loads((tmp_path / "small.json").read_text(encoding="utf-8")) == row
+        scale.measured(cases())
+    rows = scale.measured(cases())
+    assert [set(row["parts"]) for row in rows] == [set(scale.PARTS)] * 2
+    assert [calls.count(name) for name in ("generate", "copy", "screen")] == [2, 5, 6]
+    assert not any(home.exists() for home in homes)
+    assert [one.get("resumed") for one in rows] == [True, None]
+    assert json.loads((tmp_path / "small.json").read_text(encoding="utf-8")) == rows[0]
+
+
+def test_what_is_compared_is_done_side_by_side(tmp_path, monkeypatch):
+    calls = []
+
+    def part(name, folder, **options):
+        calls.append((name, folder.name))
+        return {"cpu_seconds": float(len(calls)), "peak_mb": 100.0 - len(calls)}
+
+    monkeypatch.setattr(scale, "part", part)
+    monkeypatch.setattr(scale, "sql", lambda folder: {"cpu_seconds": 1.0, "peak_mb": 1.0})
+    names = ("one", "two")
+    cases = [scale.Case(tmp_path / name, n_entities=1, n_events=1) for name in names]
+    first, second = scale.measured(cases)
+    assert [name for name, _ in calls[:4]] == ["generate", "copy", "ingest", "copy"]
+    assert calls[8:14] == [("screen", name) for name in names] * 3
+    assert first["parts"]["copy"]["cpu_seconds"] == (2 + 4) / 2
+    assert second["parts"]["screen"]["all_cpu_seconds"] == [10.0, 12.0, 14.0]
+    assert second["parts"]["screen"]["cpu_seconds"] == 12.0
+    assert second["parts"]["screen"]["peak_mb"] == 90.0
