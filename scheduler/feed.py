@@ -8,13 +8,13 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 from automl.errors import DataError
 
 # A file that was written to a moment ago may not be whole yet.
 SETTLED = timedelta(seconds=60)
 CHUNK_BYTES = 2**20
-MOST_FILES = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +75,7 @@ def new_files(
         name = _name(path, roots)
         if name not in known and _is_file(path) and _settled(path, now=now):
             found.append(FeedFile(path=path, name=name))
-    return found[:MOST_FILES]
+    return found
 
 
 def files_by_table(
@@ -200,5 +200,12 @@ def chunks(file: FeedFile) -> Iterator[bytes]:
     with os.fdopen(descriptor, "rb") as opened:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise DataError("the file cannot be read", code="feed_not_allowed")
-        while chunk := opened.read(CHUNK_BYTES):
+        while chunk := _next_of(opened):
             yield chunk
+
+
+def _next_of(opened: BinaryIO) -> bytes:
+    try:
+        return opened.read(CHUNK_BYTES)
+    except OSError:
+        raise DataError("the file cannot be read to its end", code="feed_not_allowed") from None

@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from automl.errors import DataError
 from scheduler.config import Settings
-from scheduler.errors import Conflict, Gone
-from scheduler.feed import SETTLED, ByTable, FeedFile, chunks, files_by_table, new_files
+from scheduler.errors import Conflict, Gone, TooLarge
+from scheduler.feed import SETTLED, ByTable, FeedFile, allowed, chunks, files_by_table, new_files
 from scheduler.records import DatasetState, Model, StoredDataset
 from scheduler.records_schedules import Run, Schedule
 from scheduler.store import Store
+from scheduler.unread import Unread
+
+log = logging.getLogger(__name__)
 
 # A table that is still being read, or a file that is still being written to, is waited for so long.
 PATIENCE = timedelta(minutes=15)
 LIVE = (DatasetState.INGESTING, DatasetState.READY)
+# Of one folder and night: whoever has more of them has another problem than a broken file.
+MOST_UNREAD = 1000
 _WAITED_FOR = ("dataset_not_ready", "not_settled")
 
 
@@ -64,6 +70,9 @@ def fed(
 ) -> StoredDataset | None:
     """The version to train on; None while rows are read in.
 
+    A file of one table's folder that cannot be read is noted with the run, and the others are read
+    in; of several tables, and where the feed is that one file, the run ends with it.
+
     Raises
     ------
     Gone, DataError, Conflict
@@ -91,9 +100,48 @@ def fed(
         ):
             return None
         return _put_together(run, newest, spoilt, reader=reader, now=now)
-    known = {one.name for one in series}
+    known = {one.name for one in series if one.state in LIVE}
     files = new_files(feed["folder"], settings.feed_roots, known=known, now=now)
-    return newest if _appended(newest, files, spoilt, reader=reader, now=now) else None
+    if len(files) == 1 and str(files[0].path) == str(allowed(feed["folder"], settings.feed_roots)):
+        # Nothing else feeds it: a night without this file is none.
+        return newest if _appended(newest, files, spoilt, reader=reader, now=now) else None
+    unread = Unread(schedule, run, store=store)
+    whole = _read_in(newest, files, series, unread, reader=reader, now=now)
+    for name in unread.keep(whole=whole, now=now):
+        log.warning("schedule %s: the file %r of its feed cannot be read", schedule.id, name)
+    return newest if whole else None
+
+
+def _read_in(
+    newest: StoredDataset,
+    files: Iterable[FeedFile],
+    series: Sequence[StoredDataset],
+    unread: Unread,
+    *,
+    reader: Reader,
+    now: datetime,
+) -> bool:
+    """Append the next file that can be read, and note those that cannot; whether there was none."""
+    for file in files:
+        if unread.is_known(file, series):
+            continue
+        if len(unread) >= MOST_UNREAD:
+            break
+        try:
+            _, created = reader.accept(
+                newest.project_id,
+                stream_chunks=chunks(file),
+                name=file.name,
+                options={},
+                now=now,
+                base_id=newest.id,
+            )
+        except (DataError, TooLarge) as error:
+            unread.add(file, error)
+            continue
+        if created:  # one after the other: each is appended to the one before
+            return False
+    return True
 
 
 def _appended(

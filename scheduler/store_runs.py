@@ -63,6 +63,18 @@ class RunStore(Database):
             if kept.rowcount != 1:
                 raise _lost(run)
 
+    def note_run(self, run: Run, *, said: Json, calls: Sequence[Call], now: datetime) -> None:
+        """Keep what a run has seen while it is being decided, with calls to the outside.
+
+        It stands in its decision from then on, whatever that will be. Raises LostLease.
+        """
+        with self.write() as connection:
+            noted = {**_noted(connection, run), **said}
+            kept = connection.execute(update(runs).where(*_held(run)).values(decision=noted))
+            if kept.rowcount != 1:
+                raise _lost(run)
+            insert_calls(connection, calls, now=now)
+
     def end_decision(
         self, run: Run, *, state: RunState, decision: Json, calls: Sequence[Call], now: datetime
     ) -> Run:
@@ -73,7 +85,7 @@ class RunStore(Database):
                 .where(*_held(run))
                 .values(
                     state=state,
-                    decision=dict(decision),
+                    decision={**_noted(connection, run), **decision},
                     decided_at=now,
                     finished_at=now,
                     owner=None,
@@ -110,7 +122,7 @@ class RunStore(Database):
                 .where(*_held(run))
                 .values(
                     state=RunState.SUBMITTED,
-                    decision=dict(decision),
+                    decision={**_noted(connection, run), **decision},
                     decided_at=now,
                     job_id=job.id,
                     dataset_id=job.dataset_id,
@@ -260,6 +272,12 @@ def _same(key: Any) -> tuple[Any, ...]:
 
 def _held(run: Run) -> tuple[Any, ...]:
     return *_same(run), runs.c.state == RunState.DECIDING, runs.c.epoch == run.epoch
+
+
+def _noted(connection: Connection, run: Run) -> Json:
+    """What was noted while it was being decided; nothing where somebody else decides it."""
+    found = connection.execute(select(runs.c.decision).where(*_held(run))).first()
+    return {} if found is None else found.decision or {}
 
 
 def _lost(run: Run) -> LostLease:
