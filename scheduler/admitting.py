@@ -10,6 +10,7 @@ from scheduler.child import call
 from scheduler.config import Settings
 from scheduler.errors import Conflict
 from scheduler.job_intensity import yearly, zone_asked
+from scheduler.nursery import MODELS
 from scheduler.reading import parts_of
 from scheduler.records import StoredDataset
 from scheduler.store import Store
@@ -53,6 +54,7 @@ def admitted(
             memory_bytes=settings.child_memory_bytes,
             cpu_seconds=ADMIT_SECONDS,
             wall_seconds=ADMIT_SECONDS,
+            imports=MODELS,
         )
     return result
 

@@ -11,6 +11,7 @@ from scheduler.artifacts import ArtifactStore
 from scheduler.child import call
 from scheduler.clock import Clock
 from scheduler.config import Settings
+from scheduler.nursery import MODELS
 from scheduler.reading import key_of, parts_of
 from scheduler.records import Model, StoredDataset
 from scheduler.records_schedules import Run
@@ -165,6 +166,7 @@ def appraised(
         memory_bytes=settings.child_memory_bytes,
         cpu_seconds=ASSESS_SECONDS,
         wall_seconds=ASSESS_SECONDS,
+        imports=("scheduler.assessment", *MODELS),
         cancelled=cancelled,
     )
     return numbers

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from scheduler.challenge import LEVEL, N_REPLICATES
 from scheduler.drift import histograms, moved, score_histogram
 from scheduler.fresh import Fresh, Mask, at_most, fresh_of, indexed, seen_by
-from scheduler.reading import meter_of, source_of
-from scheduler.work import objective_of
+from scheduler.reading import meter_of, objective_of, source_of
+from scheduler.worth import LEVEL, N_REPLICATES
 
 if TYPE_CHECKING:
     import pandas as pd

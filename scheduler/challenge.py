@@ -23,11 +23,11 @@ from scheduler.fresh import (
     parts_before,
     seen_by,
 )
-from scheduler.reading import key_of
+from scheduler.reading import key_of, objective_of
 from scheduler.records import DatasetState
 from scheduler.relating import LAYOUT
-from scheduler.work import Work, objective_of, source_of_job
-from scheduler.worth import LEAST_NEW_POSITIVES
+from scheduler.work import Work, source_of_job
+from scheduler.worth import LEAST_NEW_POSITIVES, LEVEL, N_REPLICATES
 
 if TYPE_CHECKING:
     from automl.data.dataset import Dataset
@@ -41,9 +41,6 @@ Floats = npt.NDArray[np.float64]
 LEAST_POSITIVES = LEAST_NEW_POSITIVES // 2
 # Rows kept from the challenger, at most: it is to learn from the others.
 MOST_SHARE = 0.2
-N_REPLICATES = 400
-# Of a 90 % interval one side is 95 % sure.
-LEVEL = 0.9
 
 
 def judging_rows(found: Fresh, time: npt.NDArray[Any] | None) -> Rows:

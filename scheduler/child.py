@@ -1,4 +1,6 @@
-"""Work on other people's bytes happens in a fresh interpreter with limits.
+"""Work on other people's bytes happens in a process of its own with limits.
+
+It is a fresh interpreter, or a fork of one that has only imported (`scheduler.nursery`).
 
 `call` runs a named function there with JSON in and out. A `DataError` crosses with its code and
 place; whatever else goes wrong comes back as `ChildDied` with a reason in its code, and never with
@@ -23,7 +25,7 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NoReturn, Protocol, cast
 
 from automl.errors import DataError
 from scheduler.errors import ChildDied
@@ -50,6 +52,55 @@ _POLL_SECONDS = 0.2
 _MAX_LINE = 64 * 2**20  # a profile of 5,000 columns takes about 5 MB
 
 
+class Process(Protocol):
+    """A process that was started, as `subprocess.Popen` has it."""
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def stdin(self) -> BinaryIO: ...
+    @property
+    def stdout(self) -> BinaryIO: ...
+    def poll(self) -> int | None: ...
+    def wait(self, timeout: float | None = None) -> int: ...
+    def kill_group(self) -> None: ...
+
+
+class _Fresh:
+    """A fresh interpreter: nothing is imported, nothing is shared."""
+
+    def __init__(self, lifeline_fd: int, *, passed: Sequence[str]) -> None:
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "scheduler.child", str(lifeline_fd)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            pass_fds=(lifeline_fd,),
+            env=environment(passed),
+            start_new_session=True,
+        )
+        self.pid = self._process.pid
+        self.stdin = cast(BinaryIO, self._process.stdin)
+        self.stdout = cast(BinaryIO, self._process.stdout)
+        self.poll, self.wait = self._process.poll, self._process.wait
+
+    def kill_group(self) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+
+
+# Starts a process from one that has imported what it needs, given the read end of its lifeline and
+# what it is to have imported; None where it cannot. A service sets it (`scheduler.nursery`).
+Starter = Callable[[int, Sequence[str]], "Process | None"]
+_warm: Starter | None = None
+
+
+def start_from(starter: Starter | None) -> None:
+    """Let `call` start its children so from now on; None: each is a fresh interpreter."""
+    global _warm
+    _warm = starter
+
+
 class Child:
     """A fresh interpreter running one named function; ends with this process or at `close`.
 
@@ -60,6 +111,8 @@ class Child:
         with its `Channel`.
     memory_bytes, cpu_seconds : limits of the child's address space and CPU time; None for none.
     passed : names of variables that it may know beside the few of every child
+    warm : modules that it needs, where it may be forked from a process that has them, as
+        `start_from` says; None: a fresh interpreter in any case
     """
 
     def __init__(
@@ -70,26 +123,17 @@ class Child:
         memory_bytes: int | None,
         cpu_seconds: float | None,
         passed: Sequence[str] = (),
+        warm: Sequence[str] | None = None,
     ) -> None:
         self.function = function
         self._buffer = bytearray()
         self._lifeline = Lifeline()
         try:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "scheduler.child", str(self._lifeline.child_fd)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-                pass_fds=(self._lifeline.child_fd,),
-                env=environment(passed),
-                start_new_session=True,
-            )
+            self._process = self._started(passed, warm)
         except BaseException:
             self._lifeline.cut()
             raise
         self._lifeline.passed()
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
         self._stdin, self._stdout = self._process.stdin, self._process.stdout
         os.set_blocking(self._stdout.fileno(), False)
         self.write_line(
@@ -100,6 +144,17 @@ class Child:
                 "cpu_seconds": cpu_seconds,
             }
         )
+
+    def _started(self, passed: Sequence[str], warm: Sequence[str] | None) -> Process:
+        found: Process | None = None
+        # The warm process has the environment of every child: one with secrets is never its fork.
+        if (
+            warm is not None
+            and _warm is not None
+            and not any(name in os.environ for name in passed)
+        ):
+            found = _warm(self._lifeline.child_fd, warm)
+        return found or _Fresh(self._lifeline.child_fd, passed=passed)
 
     @property
     def pid(self) -> int:
@@ -188,8 +243,7 @@ class Child:
     def close(self) -> None:
         """End the child and whatever it started; harmless when it ended already."""
         if self._process.poll() is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.kill_group()
             self._process.wait()
         self._lifeline.cut()
         with contextlib.suppress(BrokenPipeError):
@@ -216,10 +270,14 @@ def call(
     cpu_seconds: float | None,
     wall_seconds: float | None,
     passed: Sequence[str] = (),
+    imports: Sequence[str] = (),
     on_message: Callable[[Any], Any] | None = None,
     cancelled: Callable[[], bool] | None = None,
 ) -> Any:
-    """Run ``module:name`` in a fresh interpreter and return its JSON result.
+    """Run ``module:name`` in a process of its own and return its JSON result.
+
+    It is a fresh interpreter, or a fork of one that has imported what such calls need and nothing
+    else (`start_from`); `imports` are modules that it needs beside what readers of tables do.
 
     `on_message` answers what the function sends through its `Channel` before it ends; while it
     answers the clock stands still. Whatever it raises ends the child and is raised here.
@@ -233,7 +291,12 @@ def call(
     """
     deadline = None if wall_seconds is None else time.monotonic() + wall_seconds
     with Child(
-        function, arguments, memory_bytes=memory_bytes, cpu_seconds=cpu_seconds, passed=passed
+        function,
+        arguments,
+        memory_bytes=memory_bytes,
+        cpu_seconds=cpu_seconds,
+        passed=passed,
+        warm=imports,
     ) as child:
         while True:
             line = child.read_line(deadline=deadline, cancelled=cancelled)
@@ -367,10 +430,15 @@ def limit(*, memory_bytes: int | None, cpu_seconds: float | None) -> None:
 def main(lifeline_fd: int) -> None:
     """Run the function named on standard input."""
     hold(lifeline_fd)
+    answer()
+
+
+def answer() -> NoReturn:
+    """Do what standard input says, in this process, and end it."""
     # Whatever a library prints must not mix with the answers: they get a descriptor of their own.
     outgoing = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    channel = Channel(sys.stdin.buffer, outgoing)
+    channel = Channel(os.fdopen(0, "rb", closefd=False), outgoing)
     order = channel.read_line()
     limit(memory_bytes=order["memory_bytes"], cpu_seconds=order["cpu_seconds"])
     try:

@@ -26,13 +26,13 @@ from scheduler.job_process import Stopping, set_up, stopping_on_sigterm
 from scheduler.knowledge import knowledge_for, learn
 from scheduler.pausing import Pausing, stop_reason
 from scheduler.ranking import ranked
-from scheduler.reading import meter_of
+from scheduler.reading import meter_of, objective_of
 from scheduler.records import DatasetState, Job, JobState, StoredDataset
 from scheduler.registration import register
 from scheduler.settlement import billed
 from scheduler.store import Store
 from scheduler.subgroups import columns_of, judged
-from scheduler.work import CANCELLED, Work, data_of, end, journal_of, objective_of, rows_of
+from scheduler.work import CANCELLED, Work, data_of, end, journal_of, rows_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from scheduler.errors import Gone
 from scheduler.late_index import leading_to
+from scheduler.reading import objective_of
 from scheduler.records import StoredDataset
 from scheduler.relating import LAYOUT
-from scheduler.work import CANCELLED, Work, objective_of
+from scheduler.work import CANCELLED, Work
 
 if TYPE_CHECKING:
     import numpy as np

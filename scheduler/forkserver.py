@@ -8,6 +8,9 @@ every job, speaks pickle, keeps a second helper process, and cannot be stopped w
 The starter holds a socket. One message starts a job: JSON, and with it two descriptors, the job's
 lifeline and the pipe on which it answers. Another ends one. When the socket closes the server
 exits; jobs die by their lifelines.
+
+With two descriptors more, its standard input and output, a message starts a child that does what
+`scheduler.child.answer` reads there: the server itself never sees what that is.
 """
 
 from __future__ import annotations
@@ -20,9 +23,10 @@ import select
 import signal
 import socket
 import sys
+from collections.abc import Iterable
 from typing import Any
 
-from scheduler.child import error_line
+from scheduler.child import answer, error_line
 from scheduler.lifeline import hold
 
 MAX_MESSAGE = 2**20
@@ -49,16 +53,17 @@ class ForkServer:
                     os.read(wakeup_read, 4096)
                 self._reap()
             if self._control.fileno() in ready:
-                message, fds, _, _ = socket.recv_fds(self._control, MAX_MESSAGE, 2)
+                message, fds, _, _ = socket.recv_fds(self._control, MAX_MESSAGE, 4)
                 if not message:
                     return
                 order = json.loads(message)
                 if "signal" in order:
                     self._signal(order["id"], order["signal"])
                 else:
-                    self._start(order, lifeline=fds[0], answers=fds[1])
+                    self._start(order, *fds)
 
-    def _start(self, order: dict[str, Any], *, lifeline: int, answers: int) -> None:
+    def _start(self, order: dict[str, Any], lifeline: int, answers: int, *streams: int) -> None:
+        preload(order.get("preload", ()))
         pid = os.fork()
         if pid == 0:
             try:
@@ -66,16 +71,23 @@ class ForkServer:
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 os.setpgid(0, 0)
                 hold(lifeline)
-                os.nice(order["nice"])
+                os.nice(order.get("nice", 0))
                 self._control.close()
                 for _, fd in self._jobs.values():
                     os.close(fd)
+                if streams:
+                    os.close(answers)  # how it ended is for the server to say
+                    for number, fd in enumerate(streams):
+                        os.dup2(fd, number)
+                        os.close(fd)
+                    answer()
                 run(order, answers)
             finally:
                 os._exit(70)
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.setpgid(pid, pid)  # here too: a kill may come before the job gets to it
-        os.close(lifeline)
+        for fd in (lifeline, *streams):
+            os.close(fd)
         self._jobs[pid] = order["id"], answers
         tell(answers, {"pid": pid})
 
@@ -120,7 +132,7 @@ def tell(fd: int, value: object) -> None:
             data = data[os.write(fd, data) :]
 
 
-def preload(names: list[str]) -> None:
+def preload(names: Iterable[str]) -> None:
     """Import modules, or call ``module:function``; one that fails is left to the job to report."""
     for name in names:
         module, _, function = name.partition(":")

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from scheduler.artifacts import ArtifactStore
 from scheduler.reading import parts_of
-from scheduler.records import StoredDataset
-from scheduler.store import Store
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from automl.data.versions import Source
     from automl.search.champion import Champion
+    from scheduler.artifacts import ArtifactStore
+    from scheduler.records import StoredDataset
+    from scheduler.store import Store
 
 Mask = npt.NDArray[np.bool_]
 Labels = npt.NDArray[np.int8]

@@ -9,11 +9,12 @@ from automl.cost import Cost
 from scheduler.billing import constants_of, reference_of
 from scheduler.errors import Gone
 from scheduler.pausing import stop_reason
+from scheduler.reading import objective_of
 from scheduler.records import Job, StoredDataset
 from scheduler.registration import register
 from scheduler.relating import LAYOUT
 from scheduler.settlement import billed
-from scheduler.work import Work, data_of, journal_of, objective_of, rows_of
+from scheduler.work import Work, data_of, journal_of, rows_of
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from scheduler.records import StoredDataset
 
 if TYPE_CHECKING:
     from automl.data.versions import Source
+    from automl.search.objective import Objective
 
 ROWS_FILE = "rows.parquet"
 # What a file that is no table is compared with, to say which log it may be.
@@ -244,3 +246,12 @@ def meter_of(watts: Mapping[str, float | None]) -> Any:
         watts_per_core=watts["per_core"],
         watts_per_gb=WATTS_PER_GB if per_gb is None else per_gb,
     )
+
+
+def objective_of(request: Mapping[str, Any]) -> Objective:
+    """Return what a job's request calls a good model; what is missing or null is the default."""
+    from automl.search.objective import Objective
+
+    asked = request.get("objective") or {}
+    names = (field.name for field in fields(Objective))
+    return Objective(**{name: asked[name] for name in names if asked.get(name) is not None})

@@ -16,12 +16,14 @@ from automl.errors import FrugalError
 from scheduler.artifacts import ArtifactStore
 from scheduler.batches import Batches
 from scheduler.carbon.series import IntensitySource
+from scheduler.child import start_from
 from scheduler.clerk import Clerk
 from scheduler.clock import Clock, utc_now
 from scheduler.config import Settings
 from scheduler.errors import Conflict
 from scheduler.executor import JobExecutor, make_executor
 from scheduler.ingestion import Ingestor
+from scheduler.nursery import Nursery
 from scheduler.retraining import Retraining
 from scheduler.running import RunningJobs
 from scheduler.settlement import Prices
@@ -92,6 +94,7 @@ class Service:
         self._swept = time.monotonic() - SWEEP_SECONDS
         self._lock_file: IO[str] | None = None
         self._timer: Timer | None = None
+        self._nursery = Nursery()
 
     def start(self) -> None:
         """Start ticking.
@@ -105,6 +108,8 @@ class Service:
             self._lock_folder()
         self._stopping.clear()
         self._retraining.start()
+        self._nursery = Nursery()  # one that was closed starts nothing
+        start_from(self._nursery.start)
         settings = self._settings
         timer = Timer(self._timed_tick, clock=self._clock)
         # A job whose process is not there yet has its lease renewed by the tick.
@@ -218,6 +223,8 @@ class Service:
         self._ingestor.stop()
         self._batches.stop()
         self._clerk.stop()
+        start_from(None)
+        self._nursery.close()
         if self._lock_file is not None:
             self._lock_file.close()
             self._lock_file = None

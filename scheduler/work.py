@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -24,7 +24,6 @@ from scheduler.store import Store
 
 if TYPE_CHECKING:
     from automl.data.versions import Source
-    from automl.search.objective import Objective
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -139,12 +138,3 @@ def rows_of(work: Work, stored: StoredDataset) -> Path:
     folder = work.artifacts.path(f"jobs/{work.job.id}")
     folder.mkdir(parents=True, exist_ok=True)
     return source_of_job(work).write(folder / ROWS_FILE)
-
-
-def objective_of(request: Mapping[str, Any]) -> Objective:
-    """Return what a job's request calls a good model; what is missing or null is the default."""
-    from automl.search.objective import Objective
-
-    asked = request.get("objective") or {}
-    names = (field.name for field in fields(Objective))
-    return Objective(**{name: asked[name] for name in names if asked.get(name) is not None})

@@ -8,6 +8,9 @@ from typing import Any
 
 # The newer half of them judges a challenger, which learns from the older: `scheduler.challenge`.
 LEAST_NEW_POSITIVES = 10
+N_REPLICATES = 400
+# Of a 90 % interval one side is 95 % sure.
+LEVEL = 0.9
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -12,10 +13,27 @@ from typing import Any
 import pytest
 
 from automl.errors import DataError
-from scheduler.child import call, environment
+from scheduler.child import call, environment, start_from
 from scheduler.errors import ChildDied
+from scheduler.nursery import Nursery
 
 CHILDREN = "tests.scheduler.children"
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    made = Nursery(preload=("json",))
+    yield made
+    made.close()
+
+
+@pytest.fixture(autouse=True, params=["fresh", "forked"])
+def started(request: pytest.FixtureRequest, nursery: Nursery) -> Iterator[None]:
+    """All of this holds for a fresh interpreter and for a fork of a warm one."""
+    if request.param == "forked":
+        start_from(nursery.start)
+    yield
+    start_from(None)
 
 
 def run(name: str, arguments: dict[str, Any] | None = None, **settings: Any) -> Any:
