@@ -46,6 +46,14 @@ Target = Annotated[
     str | None,
     typer.Option(help="Column that says whether the event happened.", **_panel(DATA)),
 ]
+NoTarget = Annotated[
+    bool,
+    typer.Option(
+        "--no-target",
+        help="There are no labels: rank the rows by how odd they are, instead of --target.",
+        **_panel(DATA),
+    ),
+]
 Spec = Annotated[
     typer.FileText | None,
     typer.Option(help="JSON that says what several tables are to each other.", **_panel(DATA)),
@@ -98,6 +106,15 @@ AlertCost = Annotated[
 PerDay = Annotated[
     float | None,
     typer.Option("--predictions-per-day", help="Count the energy of so much use.", **_panel(GOAL)),
+]
+WarmStart = Annotated[
+    str | None,
+    typer.Option(
+        "--warm-start-from",
+        metavar="MODEL",
+        help="Start from what a model has found: its name, name/version or id.",
+        **_panel(LIMITS),
+    ),
 ]
 LimitGrams = Annotated[
     float | None, typer.Option("--limit-gco2e", help="Grams of CO2e.", **_panel(LIMITS))
@@ -156,6 +173,7 @@ class Asked:
     """What a search is asked for; its order is that of the help."""
 
     target: Target = None
+    no_target: NoTarget = False
     positive: Positive = None
     exclude: Exclude = None
     spec: Spec = None
@@ -176,6 +194,7 @@ class Asked:
     limit_seconds: LimitSeconds = None
     limit_trials: LimitTrials = None
     mode: HowMuch = None
+    warm_start_from: WarmStart = None
     low_carbon: LowCarbon = False
     deadline: Deadline = None
     zone: Zone = None
@@ -195,6 +214,9 @@ class Asked:
             if isinstance(value, float) and not math.isfinite(value):
                 option = f"--{name.replace('_', '-')}"
                 raise typer.BadParameter("it has to be a number", param_hint=option)
+        if self.no_target and (self.target is not None or self.positive):
+            other = "--target" if self.target is not None else "--positive"
+            raise typer.BadParameter(f"it goes without {other}", param_hint="--no-target")
         objective = said(
             metric=self.metric and self.metric.value,
             alert_rate=self.alert_rate,
@@ -223,8 +245,10 @@ class Asked:
             model=self.model,
             exclude=self.exclude or None,
             target=self.target,
+            warm_start_from=self.warm_start_from,
         )
-        return {**(own or {}), **further(self.request)}
+        unlabelled = {"target": None} if self.no_target else {}
+        return {**(own or {}), **unlabelled, **further(self.request)}
 
 
 def moment_of(text: str, *, now: datetime) -> datetime:

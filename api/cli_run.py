@@ -138,7 +138,11 @@ def _of(
     if "target" not in body and dataset.get("spec") is None:
         known = candidate_names(profile)
         hint = f"; it could be {', '.join(map(repr, known[:5]))}" if known else ""
-        raise DataError(f"name the column to predict with --target{hint}", code="target_needed")
+        raise DataError(
+            f"name the column to predict with --target{hint}; or rank rows without labels with "
+            "--no-target",
+            code="target_needed",
+        )
     target = str(body.get("target", (dataset.get("spec") or {}).get("target")))
     value = typed(positive, profile["columns"], target)
     given = {} if value is None else {"positive": value}

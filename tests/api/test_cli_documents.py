@@ -78,7 +78,7 @@ def bash(script: str, folder: Path, environment: dict[str, str]) -> str:
 
 
 def test_every_snippet_is_one_of_those_that_are_run() -> None:
-    assert names(COMMANDS) == ["run", "more", "spec", "look", "remote"]
+    assert names(COMMANDS) == ["run", "more", "warm", "spec", "look", "remote"]
     assert COMMANDS.count("```sh\n") == len(names(COMMANDS))
     assert PYTHON.count("```python\n") == len(names(PYTHON))
 
@@ -98,7 +98,7 @@ def test_the_commands_work_as_written(folder: Path, environment: dict[str, str])
     scores = (folder / "scores.csv").read_text().splitlines()
     assert scores[0] == '"probability","alert"'
     assert len(scores) == 2001
-    for name in ("more", "spec", "look"):
+    for name in ("more", "warm", "spec", "look"):
         shown = bash(snippet(COMMANDS, name, "sh"), folder, environment)
     assert "lightgbm" in shown or "ok    database" in shown
     assert (folder / "card.md").read_text().startswith("# fragile, version 1")

@@ -75,6 +75,23 @@ def test_a_run_that_does_not_wait(frugal: Any, site: Site, table: Path) -> None:
     assert frugal("jobs", "watch", job, status=5).stdout  # it was cancelled: there is no model
 
 
+def test_a_run_without_labels_and_one_from_a_model(frugal: Any, table: Path, site: Site) -> None:
+    frugal("run", str(table), "--no-target", "--model", "odd", "--detach")
+    request = json.loads(frugal("jobs", "show", "last", "--json").stdout)["request"]
+    assert (request["target"], request["model"]) == (None, "odd")
+    # The little model of these tests reads columns that the table has not: it is what was asked.
+    more = ("--target", "y", "--model", "again", "--warm-start-from", "customers-y", "--detach")
+    told = frugal("run", str(table), *more, status=1).stderr
+    assert "model 'customers-y' to start from reads 1 column(s)" in told
+    for other in (("--target", "y"), ("--positive", "1")):
+        told = frugal("run", str(table), "--no-target", *other, status=2).stderr
+        assert other[0] in told
+    told = frugal("plan", str(table), status=1).stderr
+    assert "--no-target" in told
+    told = frugal("run", str(table), "--target", "y", "--warm-start-from", "nobody", status=4)
+    assert "nobody" in told.stderr or "no such model" in told.stderr
+
+
 def test_ctrl_c_leaves_the_job_of_a_service_alone(
     frugal: Any, table: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
