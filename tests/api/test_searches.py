@@ -55,7 +55,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def uploaded(site: Site, name: str, body: bytes) -> str:
     """Id of a data set that was read in."""
     answer = site.post(f"/v1/datasets?name={name}", data=body, content_type="text/csv")
-    end = time.monotonic() + 60
+    end = time.monotonic() + 240
     while site.get(answer.headers["Location"]).json["state"] == "INGESTING":
         assert time.monotonic() < end
         time.sleep(0.05)
@@ -276,21 +276,16 @@ def test_curves_are_those_of_the_search(site: Site, dataset: str) -> None:
         )
 
 
-@pytest.mark.parametrize(
-    ("limit", "value", "figure"),
-    [
-        ("gco2e", 0.0006, "gco2e"),
-        ("joules", 4.0, "joules"),
-        ("cpu_seconds", 1.0, "cpu_seconds"),
-        ("trials", 2, None),
-    ],
-)
-def test_a_limit_of_the_request_ends_the_search(
-    site: Site, dataset: str, limit: str, value: float, figure: str | None
-) -> None:
-    job = searched(
-        site, dataset, exclude=["day", "customer", "weight"], limits={limit: value}, mode="best"
-    )
+@pytest.mark.usefixtures("unhurried")
+@pytest.mark.parametrize("limit", ["gco2e", "joules", "cpu_seconds", "trials"])
+def test_a_limit_of_the_request_ends_the_search(site: Site, dataset: str, limit: str) -> None:
+    asked = {"exclude": ["day", "customer", "weight"], "mode": "best"}
+    value, figure = 2.0, None
+    if limit != "trials":
+        # A little more than is safe for one trial on this machine: too little for all of best.
+        body = {"dataset": dataset, "target": "y", "limits": {limit: 1e-9}, **asked}
+        value, figure = 1.2 * site.post("/v1/jobs", json=body).json["details"]["safe"], limit
+    job = searched(site, dataset, limits={limit: value}, **asked)
     assert job["state"] == "DONE", job["problem"]
     assert job["stop_reason"].startswith(f"budget: {limit}: ")
     stop = job["result"]["stop"]
