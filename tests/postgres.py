@@ -79,7 +79,7 @@ class PostgresServer:
                 cwd="/",
                 **_as(self._user),
             )
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while True:
             try:
                 psycopg.connect(f"host={self.folder} user=frugal dbname=postgres").close()
@@ -94,7 +94,7 @@ class PostgresServer:
         """End it: SIGINT rolls open transactions back, SIGQUIT and SIGKILL are a crash."""
         if self._process is not None:
             self._process.send_signal(how)
-            self._process.wait(timeout=60)
+            self._process.wait(timeout=240)
             self._process = None
 
     def execute(self, statement: str) -> None:

@@ -46,7 +46,7 @@ def dataset(site: Site) -> str:
     answer = site.post(
         "/v1/datasets?name=customers.csv", data=tables.csv(rows()), content_type="text/csv"
     )
-    end = time.monotonic() + 60
+    end = time.monotonic() + 240
     while site.get(answer.headers["Location"]).json["state"] == "INGESTING":
         assert time.monotonic() < end
         time.sleep(0.05)

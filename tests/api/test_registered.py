@@ -61,7 +61,7 @@ def customers(site: Site) -> str:
 
 
 def ready(site: Site, dataset: str) -> Any:
-    end = time.monotonic() + 120
+    end = time.monotonic() + 240
     while (found := site.get(f"/v1/datasets/{dataset}").json)["state"] == "INGESTING":
         assert time.monotonic() < end
         time.sleep(0.1)

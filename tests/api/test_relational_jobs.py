@@ -296,7 +296,7 @@ def batch(site: Site, form: str, **request: Any) -> dict[str, Any]:
 
 
 def ended(site: Site, location: str) -> dict[str, Any]:
-    end = time.monotonic() + 120
+    end = time.monotonic() + 240
     while time.monotonic() < end:
         found: dict[str, Any] = site.get(location).json
         if found["state"] != "RUNNING":
