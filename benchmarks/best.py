@@ -11,7 +11,6 @@ below are the benchmark's. Results are JSON lines, resumable.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 import time
@@ -23,7 +22,7 @@ from automl.models import boosting  # noqa: F401  (sets how OpenMP waits before 
 import numpy as np  # isort: skip
 from sklearn.metrics import average_precision_score
 
-from benchmarks import ratios, results
+from benchmarks import arguments, ratios, results
 from benchmarks.sets import SETS, Table, load, split
 from benchmarks.systems.frugal import fit
 from benchmarks.systems.task import task_on
@@ -44,15 +43,14 @@ DEFAULT_SETS = (
 )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run what is missing, print the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.best", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser = arguments.parser("best", __doc__)
     parser.add_argument("--sets", default=",".join(DEFAULT_SETS), help="names, by commas")
     parser.add_argument("--seeds", default=",".join(map(str, SEEDS)))
     parser.add_argument("--table", action="store_true", help="run nothing, print the table")
     parser.add_argument("--results", type=Path, default=results.FOLDER / "best.jsonl")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(argv)
     names = options.sets.split(",")
     unknown = [name for name in names if name not in SETS]
     if unknown:

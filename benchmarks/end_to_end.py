@@ -11,7 +11,6 @@ warm service adds to a search. Exits 1 where the whole takes more than twice the
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import sys
@@ -26,7 +25,7 @@ import psutil
 
 from api.client import FrugalClient
 from api.local_service import LocalService
-from benchmarks import results
+from benchmarks import arguments, results
 from benchmarks.running import ONE_THREAD
 from benchmarks.sets import Table, load
 
@@ -142,13 +141,12 @@ def measured(watch: Watch, client: FrugalClient, name: str) -> dict[str, Any]:
     }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, judge."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.end_to_end", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser = arguments.parser("end_to_end", __doc__)
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--results", type=Path, default=results.FOLDER / "end_to_end.jsonl")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(argv)
     os.environ.update(ONE_THREAD)
     rows = []
     with tempfile.TemporaryDirectory() as folder, LocalService(Path(folder)) as service:

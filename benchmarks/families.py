@@ -41,7 +41,7 @@ from automl.models.catalog import CATALOG, ModelSpec
 from automl.models.rounds import N_TREES
 from automl.search import ledger, run
 from automl.search.evaluate import evaluate
-from benchmarks import results
+from benchmarks import arguments, results
 from benchmarks.family_additions import ADDITIONS, DECISIONS, Addition
 from benchmarks.sets import SETS, Table, load, split
 
@@ -88,18 +88,17 @@ _EVALUATE = evaluate
 _PORTFOLIO = Knowledge.portfolio
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run what is missing, print the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.families", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--sets", type=_names(tuple(SETS)), default=list(DEFAULT_SETS))
-    parser.add_argument("--families", type=_names(tuple(ADDITIONS)), default=list(ADDITIONS))
+    parser = arguments.parser("families", __doc__)
+    parser.add_argument("--sets", type=arguments.names(tuple(SETS)), default=list(DEFAULT_SETS))
     parser.add_argument(
-        "--seeds", type=lambda text: [int(one) for one in text.split(",")], default=list(SEEDS)
+        "--families", type=arguments.names(tuple(ADDITIONS)), default=list(ADDITIONS)
     )
+    parser.add_argument("--seeds", type=arguments.seeds, default=list(SEEDS))
     parser.add_argument("--table", action="store_true", help="run nothing, print the table")
     parser.add_argument("--results", type=Path, default=results.FOLDER / "families.jsonl")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(argv)
     if not options.table:
         try:
             _run(options)
@@ -109,17 +108,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows = results.read(options.results)
     print("\n".join(table(rows)))
     return 0
-
-
-def _names(known: Sequence[str]) -> Any:
-    def parsed(text: str) -> list[str]:
-        names = text.split(",")
-        unknown = [name for name in names if name not in known]
-        if unknown:
-            raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not one of {', '.join(known)}")
-        return names
-
-    return parsed
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks import results
+from benchmarks import arguments, results
 from benchmarks.running import ONE_THREAD, ROOT
 from benchmarks.sets import Table, load
 
@@ -127,16 +127,15 @@ def missed(rows: Sequence[dict[str, Any]]) -> list[str]:
     return found
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, judge."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.growth", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser = arguments.parser("growth", __doc__)
     parser.add_argument("--sets", default=",".join(NAMES))
     parser.add_argument("--rows", default=",".join(map(str, ROWS)))
     parser.add_argument("--one", nargs=2, metavar=("SET", "ROWS"), help=argparse.SUPPRESS)
     parser.add_argument("--table", action="store_true", help="print the last results")
     parser.add_argument("--results", type=Path, default=results.FOLDER / "growth.jsonl")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(argv)
     if options.one:
         print(json.dumps(measured(options.one[0], int(options.one[1]))))
         return 0

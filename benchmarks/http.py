@@ -22,7 +22,6 @@ one counts. Rows go to results/http.jsonl. Exits 1 where a floor is missed.
 
 from __future__ import annotations
 
-import argparse
 import io
 import json
 import os
@@ -39,7 +38,7 @@ import pandas as pd
 
 from api.local_service import LocalService
 from automl.search.champion import Champion
-from benchmarks import http_service, results
+from benchmarks import arguments, http_service, results
 from benchmarks.http_load import Client, Request, cpu_seconds, drive, quantile
 from benchmarks.http_service import MODEL, N_TRIALS, SETTINGS, Session
 
@@ -179,17 +178,16 @@ def attempts(measure: Callable[[], Figures], *, most: int, pause: float) -> Iter
             return
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, judge."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.http", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser = arguments.parser("http", __doc__)
     parser.add_argument("--only", default=",".join(PARTS))
     parser.add_argument("--seconds", type=float, default=60.0, help="of load")
     parser.add_argument("--attempts", type=int, default=3)
     parser.add_argument("--pause", type=float, default=20.0, help="seconds between attempts")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--results", type=Path, default=results.FOLDER / "http.jsonl")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(argv)
     wanted = options.only.split(",")
     if not set(wanted) <= set(PARTS):
         parser.error(f"--only takes some of {', '.join(PARTS)}")

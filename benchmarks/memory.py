@@ -29,7 +29,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from benchmarks import results
+from benchmarks import arguments, results
 from benchmarks.running import ONE_THREAD, ROOT
 from benchmarks.sets import load
 
@@ -149,14 +149,13 @@ def measured(path: Path, *, grouped: bool) -> dict[str, Any]:
     }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Measure, print, judge."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.memory", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser = arguments.parser("memory", __doc__)
     parser.add_argument("--tables", default=",".join(TABLES))
     parser.add_argument("--one", nargs=2, metavar=("FILE", "GROUPED"), help=argparse.SUPPRESS)
     parser.add_argument("--results", type=Path, default=results.FOLDER / "memory.jsonl")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(argv)
     if options.one:
         print(json.dumps(measured(Path(options.one[0]), grouped=options.one[1] == "yes")))
         return 0

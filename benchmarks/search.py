@@ -19,7 +19,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from benchmarks import results
+from benchmarks import arguments, results
 from benchmarks.ratios import good
 from benchmarks.readme_demo import with_section
 from benchmarks.running import cpu_budget, run
@@ -55,19 +55,18 @@ BY_SIZE = (
 )
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Run what is missing, print the tables, judge."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.search", description=__doc__)
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.add_argument("--sets", type=_names(BY_SIZE), default=list(BY_SIZE))
-    parser.add_argument("--systems", type=_names(tuple(SYSTEMS)), default=list(SYSTEMS))
-    parser.add_argument("--seeds", type=lambda text: [int(seed) for seed in text.split(",")])
-    parser.add_argument("--again", type=_names(tuple(SYSTEMS)), default=[])
+    parser = arguments.parser("search", __doc__)
+    parser.add_argument("--sets", type=arguments.names(BY_SIZE), default=list(BY_SIZE))
+    parser.add_argument("--systems", type=arguments.names(tuple(SYSTEMS)), default=list(SYSTEMS))
+    parser.add_argument("--seeds", type=arguments.seeds)
+    parser.add_argument("--again", type=arguments.names(tuple(SYSTEMS)), default=[])
     parser.add_argument("--budget-minutes", type=float, default=float("inf"))
     parser.add_argument("--table", action="store_true", help="run nothing, print the tables")
     parser.add_argument("--readme", action="store_true", help="put the tables into README.md")
     parser.add_argument("--results", type=Path, default=results.FOLDER / "search.jsonl")
-    options = parser.parse_args(arguments)
+    options = parser.parse_args(argv)
     if not options.table:
         try:
             _run(options)
@@ -93,17 +92,6 @@ def into_readme(name: str, text: str) -> None:
     """Replace what stands between a table's markers."""
     page = results.FOLDER.parents[1] / "README.md"
     page.write_text(with_section(page.read_text("utf-8"), name, text), "utf-8")
-
-
-def _names(known: Sequence[str]):
-    def parsed(text: str) -> list[str]:
-        names = text.split(",")
-        unknown = [name for name in names if name not in known]
-        if unknown:
-            raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not one of {', '.join(known)}")
-        return names
-
-    return parsed
 
 
 def planned(
