@@ -89,33 +89,23 @@ class Ingestor:
         )
         reading = Reading(upload=key, options=dict(options), base=base)
         series = None if base is None else base.dataset.root_id or base.dataset.id
-        kept = False
-        try:
-            self._readings.start(reading)
-            reading.looked.result()
-            dataset, kept = self._store.add_dataset(
-                StoredDataset(
-                    id=uuid.uuid4().hex,
-                    project_id=project_id,
-                    name=name,
-                    fingerprint=fingerprint(sha256, options, series=series),
-                    base_id=base_id,
-                    state=DatasetState.INGESTING,
-                    created_at=now,
-                    upload=key,
-                    bytes_in=n_bytes,
-                    # Of a version also how cells before it were read: those to predict are, too.
-                    options=({} if base is None else base.cells) | dict(options),
-                )
-            )
-            if kept:
-                self._readings.take(reading, dataset, now)
-        finally:
-            if not kept:
-                reading.cancelled.set()
-            reading.stored.set()
-            if not kept:
-                self._artifacts.delete(key)
+        dataset, kept = self._keep(
+            reading,
+            StoredDataset(
+                id=uuid.uuid4().hex,
+                project_id=project_id,
+                name=name,
+                fingerprint=fingerprint(sha256, options, series=series),
+                base_id=base_id,
+                state=DatasetState.INGESTING,
+                created_at=now,
+                upload=key,
+                bytes_in=n_bytes,
+                # Of a version also how cells before it were read: those to predict are, too.
+                options=({} if base is None else base.cells) | dict(options),
+            ),
+            now,
+        )
         log.info(
             "data set %s: %d bytes came%s", dataset.id, n_bytes, "" if kept else ", known already"
         )
@@ -214,34 +204,48 @@ class Ingestor:
         reading = Reading(
             upload="", options={"spec": found.spec}, tables=found.tables, like=found.like
         )
-        kept = False
-        try:
-            self._readings.start(reading)
-            reading.looked.result()
-            dataset, kept = self._store.add_dataset(
-                StoredDataset(
-                    id=uuid.uuid4().hex,
-                    project_id=project_id,
-                    name=name or found.base.name,
-                    fingerprint=marks[1],
-                    base_id=base_id,
-                    state=DatasetState.INGESTING,
-                    created_at=now,
-                    upload=None,
-                    bytes_in=sum(int(one["bytes"]) for one in found.tables.values()),
-                    options={"spec": found.spec},
-                )
-            )
-            if kept:
-                self._readings.take(reading, dataset, now)
-        finally:
-            if not kept:
-                reading.cancelled.set()
-            reading.stored.set()
+        dataset, kept = self._keep(
+            reading,
+            StoredDataset(
+                id=uuid.uuid4().hex,
+                project_id=project_id,
+                name=name or found.base.name,
+                fingerprint=marks[1],
+                base_id=base_id,
+                state=DatasetState.INGESTING,
+                created_at=now,
+                upload=None,
+                bytes_in=sum(int(one["bytes"]) for one in found.tables.values()),
+                options={"spec": found.spec},
+            ),
+            now,
+        )
         log.info(
             "data set %s: version %d%s", dataset.id, dataset.version, "" if kept else ", known"
         )
         return dataset, kept
+
+    def _keep(
+        self, reading: Reading, dataset: StoredDataset, now: datetime
+    ) -> tuple[StoredDataset, bool]:
+        """Start reading, and record the data set once its first part is understood.
+
+        Of what is not new, or cannot be read, nothing is kept: neither the upload nor the reading.
+        """
+        kept = False
+        try:
+            self._readings.start(reading)
+            reading.looked.result()
+            found, kept = self._store.add_dataset(dataset)
+            if kept:
+                self._readings.take(reading, found, now)
+        finally:
+            if not kept:
+                reading.cancelled.set()
+            reading.stored.set()
+            if not kept and dataset.upload is not None:
+                self._artifacts.delete(dataset.upload)
+        return found, kept
 
     def _base(self, project_id: str, dataset_id: str) -> Base:
         """What rows are appended to. Raises UnknownRecord, Gone and Conflict."""

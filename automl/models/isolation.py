@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
@@ -11,16 +10,16 @@ from sklearn.ensemble import IsolationForest
 from sklearn.pipeline import Pipeline
 
 from automl.data.encoding import EncoderInfo
-from automl.models.base import Floats, SklearnModel, X, check_columns, one_thread
+from automl.models.base import Floats, X, check_columns, one_thread
 from automl.models.columns import for_trees
-from automl.models.trees import check_nodes
+from automl.models.trees import Trees
 
 N_TREES = 100
 # Of the paper: more rows a tree hide anomalies behind each other.
 SAMPLE_ROWS = 256
 
 
-class Isolation(SklearnModel):
+class Isolation(Trees):
     """Isolation forest on median-filled, one-hot columns.
 
     Liu, Ting & Zhou, "Isolation forest", ICDM 2008: random cuts set an odd row apart after few of
@@ -57,17 +56,3 @@ class Isolation(SklearnModel):
             return np.empty(0)
         with one_thread():
             return -np.asarray(self.pipeline.score_samples(X), dtype=np.float64)
-
-    @classmethod
-    def load(cls, folder: Path, stem: str) -> Self:
-        """Read what `save` wrote.
-
-        Raises
-        ------
-        DataError
-            A tree points outside itself (``corrupt_model``): scikit-learn would follow it.
-        """
-        model = super().load(folder, stem)
-        for tree in model.pipeline[-1].estimators_:
-            check_nodes(tree.tree_)
-        return model

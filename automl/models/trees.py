@@ -28,7 +28,25 @@ MOST_LEAVES = 30_000
 MOST_ROWS = 210_000
 
 
-class Forest(SklearnModel):
+class Trees(SklearnModel):
+    """Trees of scikit-learn, which are checked when they are read from a file."""
+
+    @classmethod
+    def load(cls, folder: Path, stem: str) -> Self:
+        """Read what `save` wrote.
+
+        Raises
+        ------
+        DataError
+            A tree points outside itself (``corrupt_model``): scikit-learn would follow it.
+        """
+        model = super().load(folder, stem)
+        for tree in model.pipeline[-1].estimators_:
+            check_nodes(tree.tree_)
+        return model
+
+
+class Forest(Trees):
     """Averaged trees on median-filled, one-hot columns.
 
     The logit is that of the mean leaf share together with one tree that says the prevalence:
@@ -84,20 +102,6 @@ class Forest(SklearnModel):
             # tree.
             forest.set_params(monotonic_cst=directions + [0] * (n_columns - len(directions)))
         return super().fit(X, y, sample_weight=sample_weight, valid=valid)
-
-    @classmethod
-    def load(cls, folder: Path, stem: str) -> Self:
-        """Read what `save` wrote.
-
-        Raises
-        ------
-        DataError
-            A tree points outside itself (``corrupt_model``): scikit-learn would follow it.
-        """
-        model = super().load(folder, stem)
-        for tree in model.pipeline[-1].estimators_:
-            check_nodes(tree.tree_)
-        return model
 
     def _decision(self, X: X) -> Floats:
         return self.logit(self.pipeline.predict_proba(X)[:, 1])
