@@ -64,6 +64,7 @@ def show(client: FrugalClient, schedule: Id) -> Answer:
     found = client.schedule(schedule)
     times = ", ".join(map(minute, found["next_times"])) or "not while it is paused"
     rows = [("state", found["state"]), ("next", times), ("clocks", found["dst_note"])]
+    rows += [("unread", f"{one['file']}: {one['detail']}") for one in found["unread"]]
     rows += [
         (name, value if isinstance(value, str) else json.dumps(value))
         for name, value in found["request"].items()
@@ -90,11 +91,12 @@ def runs(
             one["state"],
             promoted[one["promoted"]],
             one["missed"] or None,
+            len(one["unread"]) or None,
             one["because"],
         )
         for one in items
     ]
-    columns = ("date", "state", "promoted", "missed", "because")
+    columns = ("date", "state", "promoted", "missed", "unread", "because")
     return items, table(columns, rows, empty="it has had no run yet")
 
 

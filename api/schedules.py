@@ -32,6 +32,7 @@ from scheduler.local_days import time_zone
 from scheduler.records import DatasetState
 from scheduler.records_schedules import Schedule, ScheduleState
 from scheduler.retraining import window_of
+from scheduler.unread import MOST_LOOKED_BACK, unread_of
 from scheduler.webhooks import checked_url
 
 schedules = APIBlueprint("schedules", __name__, url_prefix="/v1", tag="Schedules")
@@ -126,8 +127,13 @@ def _may(promote: str) -> None:
 def _answer(schedule: Schedule) -> ScheduleAnswer:
     window = window_of(schedule.request)
     active = schedule.state is ScheduleState.ACTIVE
+    unread: list[dict[str, Any]] = []
+    if schedule.request["feed"]["folder"] is not None:
+        runs, _ = parts().store.list_runs(project_id(), schedule.id, limit=MOST_LOOKED_BACK)
+        unread = unread_of(runs)
     return ScheduleAnswer.of(
         schedule,
+        unread=unread,
         next_times=window.next_times(now()) if active else [],
         note=window.note(now()),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -13,6 +14,7 @@ from api.schemas_answers import Answer, JsonObject
 from api.schemas_jobs import NO_NUL, UNSAID, Integer, JobRequest
 from scheduler.plan import DEFAULT_FLOOR
 from scheduler.records_schedules import Run, Schedule
+from scheduler.unread import unread_of
 
 LOCAL_TIME = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 MODEL_NAME = r"^[a-z0-9][a-z0-9_.-]{0,99}$"
@@ -178,7 +180,9 @@ class ScheduleRequest(Body):
     )
     when: ScheduleWhen = ScheduleWhen()
     webhook: Annotated[str, Field(min_length=1, max_length=2000, pattern=NO_NUL)] | None = Field(
-        None, description="called when a run fails or is skipped; of a host that is allowed"
+        None,
+        description="called when a run fails or is skipped, and of each file of the folder that "
+        "cannot be read; of a host that is allowed",
     )
 
     @field_validator("job")
@@ -209,6 +213,24 @@ class RunsQuery(Query):
     )
 
 
+class UnreadFile(Answer):
+    """A file of the feed's folder that could not be read; the others were."""
+
+    file: str = Field(description="its path under the folder that the operator allowed")
+    bytes: int
+    written_at: datetime | None
+    since: str = Field(description="local date of the first run that could not read it as it is")
+    code: str
+    detail: str
+    column: str | None = None
+    row: int | None = None
+
+    @classmethod
+    def of(cls, told: Mapping[str, Any]) -> UnreadFile:
+        known = {name: told.get(name) for name in cls.model_fields}
+        return cls(**{**known, "written_at": told.get("written_at") or None})
+
+
 class ScheduleAnswer(Answer):
     """A schedule."""
 
@@ -222,11 +244,20 @@ class ScheduleAnswer(Answer):
         description="what happens on days of the coming year whose clock leaves out the local "
         "time or has it twice"
     )
+    unread: list[UnreadFile] = Field(
+        description="files of its folder that the newest run which looked could not read; it is "
+        "told again until they are mended"
+    )
     request: JsonObject
 
     @classmethod
     def of(
-        cls, schedule: Schedule, *, next_times: list[datetime], note: str | None
+        cls,
+        schedule: Schedule,
+        *,
+        next_times: list[datetime],
+        note: str | None,
+        unread: Sequence[Mapping[str, Any]] = (),
     ) -> ScheduleAnswer:
         return cls(
             id=schedule.id,
@@ -236,6 +267,7 @@ class ScheduleAnswer(Answer):
             next_at=schedule.next_at,
             next_times=next_times,
             dst_note=note,
+            unread=[UnreadFile.of(one) for one in unread],
             request=dict(schedule.request),
         )
 
@@ -260,6 +292,9 @@ class RunAnswer(Answer):
     promoted: bool | None
     job: str | None
     dataset: str | None
+    unread: list[UnreadFile] = Field(
+        description="files of the folder that could not be read; the others were"
+    )
     decision: JsonObject | None
     outcome: JsonObject | None
 
@@ -277,6 +312,7 @@ class RunAnswer(Answer):
             promoted=None if run.outcome is None else bool(run.outcome.get("promoted")),
             job=run.job_id,
             dataset=run.dataset_id,
+            unread=[UnreadFile.of(one) for one in unread_of([run])],
             decision=None if run.decision is None else dict(run.decision),
             outcome=None if run.outcome is None else dict(run.outcome),
         )

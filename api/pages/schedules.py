@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import calendar
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, date, datetime
 from typing import Any
 
@@ -48,12 +48,17 @@ def _page(schedule_id: str, *, error: Refused | None = None) -> Any:
     runs = [run for run in told["items"] if run["local_date"].startswith(f"{month:%Y-%m}")]
     bills = {run["job"]: _bill(run["job"]) for run in runs if run["job"]}
     asked = schedule["request"]
+    model = asked["model"] or asked["job"]["model"]
+    versions, gone = _versions(model)
     feed = (asked.get("feed") or {}).get("dataset")
     auto = asked["promote"] == "auto"
     return render_template(
         "pages/schedule.html",
         schedule=schedule,
-        model=asked["model"] or asked["job"]["model"],
+        model=model,
+        versions=versions,
+        gone=gone,
+        deleted=_deleted({run["dataset"] for run in runs if run["dataset"]}),
         gate=[(one, asked["gate"].get(one.name.partition(".")[2])) for one in schedule_fields.GATE],
         feed=get_or_none(f"/v1/datasets/{feed}") if feed else None,
         # What promotes by itself is an approver's, also to stop.
@@ -69,6 +74,23 @@ def _page(schedule_id: str, *, error: Refused | None = None) -> Any:
         after=_shift(month, 1),
         error=error,
     )
+
+
+def _versions(model: str) -> tuple[list[int], str | None]:
+    """The versions that there are of a model, and in a word why there are none."""
+    try:
+        found = get(f"/v1/models/{model}/promotions")["versions"]
+    except Refused as refused:
+        if refused.status not in (404, 410):
+            raise
+        return [], "deleted" if refused.status == 410 else "not trained yet"
+    return found, None if found else "deleted"
+
+
+def _deleted(datasets: Collection[str]) -> set[str]:
+    """Which of these data sets are not there any more."""
+    told = {one: get_or_none(f"/v1/datasets/{one}") for one in datasets}
+    return {one for one, found in told.items() if found is None or found["state"] == "DELETED"}
 
 
 def counts(runs: Sequence[Mapping[str, Any]]) -> dict[str, int]:

@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 from werkzeug.datastructures import MultiDict
 
 from api.cookie import COOKIE
 from api.pages.schedule_fields import requested
 from api.schemas_schedules import ScheduleRequest
-from scheduler.tables import runs
+from scheduler.tables import runs, schedules
 from tests.api.pages.test_new_job import leaves
 from tests.api.parts import Site
 
@@ -127,19 +127,11 @@ def test_only_who_may_promote_is_offered_that_it_happens_by_itself(site: Site) -
 def test_each_day_leads_to_its_reason_job_and_version(site: Site) -> None:
     site.model("customers-y")
     form = {"model": "customers-y", "at.time": "07:00", "time_zone": "UTC"}
-    made = ask(site, "/new", method="POST", data=form)
-    path = made.location.removeprefix("/ui/schedules")
+    path = ask(site, "/new", method="POST", data=form).location.removeprefix("/ui/schedules")
     told = {"worth": False, "because": "not worth it today, because <b> moved by 0.01"}
     won = {"promoted": False, "proposed": True, "version": 1, "because": "proposed: it wins"}
-    with site.store.write() as connection:
-        for day, state, decision, outcome in (
-            ("2026-10-30", "DONE", {"worth": True}, won),
-            ("2026-11-02", "SKIPPED", told, None),
-        ):
-            row = {"schedule_id": path[1:], "local_date": day, "state": state, "missed": 0}
-            at = {"due_at": datetime(2026, 11, 2, tzinfo=UTC), "epoch": 1}
-            values = {**row, **at, "decision": decision, "outcome": outcome}
-            connection.execute(insert(runs).values(**values))
+    put_run(site, path[1:], "2026-10-30", "DONE", {"worth": True}, won)
+    put_run(site, path[1:], "2026-11-02", "SKIPPED", told)
     page = ask(site, path).text  # the month of the newest run
     assert "November 2026" in page
     assert 'href="#day-2026-11-02"' in page
@@ -151,3 +143,65 @@ def test_each_day_leads_to_its_reason_job_and_version(site: Site) -> None:
     assert "proposed: it wins" in older
     assert "/ui/models/customers-y/promote?version=1" in older
     assert "No day of this month had a run" in ask(site, f"{path}?month=2026-09").text
+
+
+def put_run(
+    site: Site, schedule: str, day: str, state: str, decision: Any, outcome: Any = None
+) -> None:
+    row = {"schedule_id": schedule, "local_date": day, "state": state, "missed": 0, "epoch": 1}
+    told = {"decision": decision, "outcome": outcome, "due_at": datetime(2026, 11, 2, tzinfo=UTC)}
+    with site.store.write() as connection:
+        connection.execute(insert(runs).values(**row, **told))
+
+
+def test_what_was_deleted_is_said_and_no_link_leads_to_it(site: Site) -> None:
+    site.model("customers-y")
+    form = {"model": "customers-y", "at.time": "07:00", "time_zone": "UTC"}
+    path = ask(site, "/new", method="POST", data=form).location.removeprefix("/ui/schedules")
+    won = {"promoted": True, "version": 1, "because": "it wins"}
+    put_run(site, path[1:], "2026-11-02", "DONE", {"worth": True}, won)
+    lost = {"promoted": False, "proposed": True, "version": 7, "because": "it wins"}
+    put_run(site, path[1:], "2026-11-03", "DONE", {"worth": True}, lost)
+    page = ask(site, path).text
+    assert 'href="/ui/models/customers-y?version=1"' in page
+    assert 'href="/ui/models/customers-y?version=7"' not in page  # of that name, but not there
+    assert site.call("DELETE", "/v1/models/customers-y").status_code == 204
+    page = ask(site, path).text
+    assert 'href="/ui/models/customers-y' not in page
+    assert page.count('<span class="hint">deleted</span>') == 3
+
+
+def test_files_that_could_not_be_read_are_named_by_the_schedule_and_the_run(
+    site: Site,
+) -> None:
+    site.model("customers-y")
+    made = {"model": "customers-y", "at": {"start": "02:30"}, "time_zone": "UTC"}
+    schedule = site.post("/v1/schedules", json=made).json
+    assert schedule["unread"] == []
+    file = {
+        "file": "in/<b>.csv",
+        "bytes": 9,
+        "written_at": "2026-11-02T01:00:00.000000+00:00",
+        "sha256": None,
+        "since": "2026-11-01",
+        "called": True,
+        "code": "missing_columns",
+        "detail": "the column 'age' is missing",
+        "column": "age",
+    }
+    told = {"worth": False, "because": "not worth it today", "unread": [file]}
+    put_run(site, schedule["id"], "2026-11-02", "SKIPPED", told)
+    put_run(site, schedule["id"], "2026-11-03", "SKIPPED", {"because": "too soon"})
+    with site.store.write() as connection:
+        request = {**schedule["request"], "feed": {"dataset": None, "folder": "/somewhere"}}
+        connection.execute(update(schedules).values(request=request))
+    (one,) = site.get(f"/v1/schedules/{schedule['id']}").json["unread"]
+    assert (one["file"], one["code"], one["column"]) == ("in/<b>.csv", "missing_columns", "age")
+    assert set(one) & {"sha256", "called"} == set()
+    last, first = site.get(f"/v1/schedules/{schedule['id']}/runs").json["items"]
+    assert (len(first["unread"]), last["unread"]) == (1, [])
+    page = ask(site, f"/{schedule['id']}").text
+    assert "1 file of the folder cannot be read" in page
+    assert page.count("in/&lt;b&gt;.csv") >= 2
+    assert "the column &#39;age&#39; is missing" in page
+    assert "since 2026-11-01" in page
