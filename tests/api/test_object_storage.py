@@ -17,11 +17,11 @@ import pytest
 from automl.errors import DataError
 from scheduler.records import DatasetState
 from tests.api.parts import Site, build
+from tests.api.registered import N, layout, ready, register
+from tests.api.registered import customers as customers
+from tests.api.registered import root as root
 from tests.api.relations import assembled, bank, bank_spec, bank_tables
-from tests.api.test_registered import N, layout, ready, register
-from tests.api.test_registered import customers as customers
-from tests.api.test_registered import root as root
-from tests.api.test_relational_jobs import trained
+from tests.api.trained_bank import trained
 from tests.object_storage import ACCESS_KEY, SECRET_KEY, Bucketed, serving
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
