@@ -6,7 +6,8 @@
 
 The tables of a set come in the order of their times. A service of its own is sent what is known at
 a first moment and searches; then night follows night: new entities, new events and labels that came
-late are sent, and its schedule decides. Before each night every new entity is predicted by three
+late are sent, and its schedule decides. It begins as a night does, without a process that children
+could be forked from. Before each night every new entity is predicted by three
 models: the one that the nights have promoted (`followed`), that of the first search (`frozen`), and
 one searched from nothing, every third night, on all that was known then (`anew`). CPU-seconds are
 those of the service's whole process tree.
@@ -19,6 +20,7 @@ import json
 import os
 import sys
 import tempfile
+import time
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -36,12 +38,15 @@ from benchmarks.night_cases import CASES, Case
 from benchmarks.night_service import NightService
 from benchmarks.running import ONE_THREAD
 from benchmarks.search import into_readme
+from scheduler.nursery import IDLE_SECONDS
 
 RESULTS = results.FOLDER / "nights.jsonl"
 SETTINGS = {"FRUGAL_TICK_SECONDS": "5", "FRUGAL_REQUESTS_PER_MINUTE": "1000000"}
 SYSTEMS = ("followed", "frozen", "anew")
 METRICS = ("average_precision", "roc_auc")
 N_REPLICATES = 2000
+# After so long no process is kept from which children are forked.
+COLD_SECONDS = IDLE_SECONDS + 5
 Row = dict[str, Any]
 
 
@@ -77,6 +82,7 @@ def _run(case: Case, service: NightService, watch: Watch, *, nights: int | None,
     scored: list[pd.DataFrame] = []
     newest_search = model, 1  # until there is one anew
     for number, (since, until) in enumerate(pairwise(moments), start=1):
+        time.sleep(COLD_SECONDS)
         began = watch.cpu_seconds()
         newest = {
             name: service.append(one, case.rows(name, until, since=since))

@@ -46,12 +46,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-CHOSEN_ANEW = {
-    "code": "started_from",
-    "detail": "there are more than three times the rows that the model to start from learnt from, "
-    "or its features were not kept: features and models are chosen anew, nothing is taken over",
-}
-
 
 def run_job(job_id: str, epoch: int, settings_json: str) -> dict[str, Any]:
     """Run a job that the service claimed under `epoch`; the store has what came of it.
@@ -210,7 +204,6 @@ def _searched(work: Work) -> Job:
             own.append(cost)
             work.phase(name, loading.cost + cost if name == "features" else cost)
 
-        given_up = start is not None and around is not None and not around.taken_over
         if around is not None:
             start = _knowing(work, start, around)
             budget = budget.less(around.cost)
@@ -232,7 +225,7 @@ def _searched(work: Work) -> Job:
             found = replace(
                 found,
                 champion=around.crowned(found.champion),
-                warnings=(*(CHOSEN_ANEW,) * given_up, *around.warnings, *found.warnings),
+                warnings=(*around.warnings, *found.warnings),
             )
         with measure(work.meter) as predicting:
             predict = predict_cost(found.champion, head, meter=work.meter)
@@ -327,14 +320,16 @@ def _start(work: Work) -> Start | None:
 def _knowing(work: Work, start: Start | None, around: Featured) -> Start | None:
     """A start that knows which rows of several tables its champion knew.
 
-    None where the features were chosen anew: the champion would not have the same columns. Where it
-    cannot be known, the search takes over its configurations, and no more: an event that came late
-    makes a row look new that is not.
+    Where the features were chosen anew the champion does not have the same columns, and only its
+    configurations count. So it is where it cannot be known: an event that came late makes a row
+    look new that is not.
     """
     from scheduler.challenge import known_rows
 
-    if start is None or not around.taken_over:
+    if start is None:
         return None
+    if not around.taken_over:
+        return replace(start, same_columns=False)
     known = known_rows(work)
     if known is None:
         return replace(start, champion=replace(start.champion, seen=()))

@@ -35,9 +35,14 @@ if TYPE_CHECKING:
     Positions = npt.NDArray[np.int64]
 
 CHOICE = "features.json"  # beside the job's other files
+CHOSEN_WITH = "features_chosen_with_positives"
 # Of more positives the events are not read: fewer than of a plain table, since a positive's events
 # are read wherever they lie.
 MOST_POSITIVES = 20_000
+# Of a night's challenger features are chosen anew once the positives have grown by half since they
+# were. The standard error of what decided is then a fifth too large; and each choice reads as much
+# more as the one before it, so all of them together take no more than three times the last one.
+MORE_POSITIVES = 1.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +55,7 @@ class Featured:
     groups : what was decided of each group of features, as JSON
     warnings : of features that look too good, and of a choice that its budget ended
     stop : why the choice ended before all groups were looked at, as `Stop.to_json`; else None
+    chosen_with : positives by which the features were chosen; None where that is not known
     positions : of the rows that are learnt from, as they are stored
     of_rows : of how many rows they were taken
     cost : of choosing and computing the features
@@ -65,6 +71,7 @@ class Featured:
     of_rows: int
     cost: Cost
     taken_over: bool = False
+    chosen_with: int | None = None
 
     @property
     def head(self) -> Positions:
@@ -79,7 +86,8 @@ class Featured:
 
         models = [fitted for member in champion.members for fitted in member.models]
         used = columns_used(models, champion.encoder.origins)
-        return replace(champion, tables=self.around.using(used))
+        told = {**champion.provenance, CHOSEN_WITH: self.chosen_with}
+        return replace(champion, tables=self.around.using(used), provenance=told)
 
     def in_use(self, champion: Champion | AnomalyRanker, *, meter: Meter) -> tuple[Cost, float]:
         """What its features take beside its models: per 1,000 rows, and milliseconds for one."""
@@ -177,6 +185,7 @@ def featured(
         of_rows=n_rows,
         cost=reading.cost,
         taken_over=bool(told.get("taken_over")),
+        chosen_with=told.get(CHOSEN_WITH),
     )
 
 
@@ -230,8 +239,18 @@ def computed(tables: Stored, featurizer: Featurizer, positions: Positions) -> pd
     return pd.concat(parts, ignore_index=True) if len(parts) != 1 else parts[0]
 
 
-def taken_over(start: Start, dataset: Dataset) -> Featurizer | None:
-    """The features of a champion for the search that starts from it; None: they are chosen anew."""
+def taken_over(
+    start: Start, dataset: Dataset, *, nightly: bool = False, expected_seconds: float | None = None
+) -> Featurizer | None:
+    """The features of a champion for the search that starts from it; None: they are chosen anew.
+
+    Parameters
+    ----------
+    nightly : the search is one of a series, each of which starts from what came of the others:
+        what one keeps, all keep. They are chosen anew where that is cheap, or was long ago
+    expected_seconds : CPU-seconds that the whole search is expected to take, where that is known
+    """
+    from automl.search.feature_race import CHOICE_SHARE, LEAST_SECONDS
     from automl.search.start import MOST_GROWTH
 
     around = start.champion.tables
@@ -240,8 +259,21 @@ def taken_over(start: Start, dataset: Dataset) -> Featurizer | None:
     trained = int(start.champion.provenance.get("n_rows", 0))
     if dataset.n_rows > MOST_GROWTH * trained:
         return None
+    if nightly:
+        # A choice may take its share of the search, or `LEAST_SECONDS`: below those it is worth its
+        # cost whatever it brings (`automl.search.feature_race`), and a night takes as much beside.
+        if expected_seconds is not None and CHOICE_SHARE * expected_seconds <= LEAST_SECONDS:
+            return None
+        if dataset.n_positive >= MORE_POSITIVES * chosen_with(start.champion):
+            return None
     there = {str(name) for name in dataset.X.columns} | set(around.made)
     return around.whole if set(start.champion.columns) <= there else None
+
+
+def chosen_with(champion: Champion) -> int:
+    """Positives by which the features of a champion were chosen, its own where that is not told."""
+    told = champion.provenance
+    return int(told.get(CHOSEN_WITH) or told.get("n_positive", 0))
 
 
 def _chosen(
@@ -267,12 +299,21 @@ def _chosen(
     if file.exists():
         kept = json.loads(file.read_text(encoding="utf-8"))
         return Featurizer.from_json(kept["featurizer"]), kept
-    older = None if start is None else taken_over(start, dataset)
+    older = None
+    if start is not None:
+        expected = (request.get("admission") or {}).get("expected") or {}
+        older = taken_over(
+            start,
+            dataset,
+            nightly=request.get("retraining") is not None,
+            expected_seconds=expected.get("cpu_seconds"),
+        )
     if older is not None and start is not None:
         card = work.store.model_by_id(work.job.project_id, start.parent["id"]).card
         groups = [_as_before(one) for one in card.get("feature_groups") or ()]
         same: dict[str, Any] = {"groups": groups, "warnings": [], "stop": None}
-        return older, _kept(file, older, same | {"taken_over": True})
+        same |= {"taken_over": True, CHOSEN_WITH: chosen_with(start.champion)}
+        return older, _kept(file, older, same)
     sampler = CaseControl() if dataset.time is None else RecentFirst()
     # Of others than the screening sample no event is read before it is known which are needed.
     rows = np.sort(sampler.order(dataset, seed=seed)[: sampler.screening_rows(dataset)])
@@ -293,6 +334,7 @@ def _chosen(
         "groups": [one.to_json() for one in found.decisions],
         "warnings": [dict(one) for one in found.warnings],
         "stop": None if found.stop is None else found.stop.to_json(),
+        CHOSEN_WITH: dataset.n_positive,
     }
     return featurizer, _kept(file, featurizer, told)
 

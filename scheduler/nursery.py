@@ -37,8 +37,8 @@ log = logging.getLogger(__name__)
 PRELOAD = ("numpy", "pandas", "pyarrow.parquet", "scheduler.reading", "automl.data.tables")
 # Of a champion's children, and of those that say whether a job may run: both within one night.
 MODELS = ("sklearn.linear_model", "lightgbm")
-# The questions of a night come within seconds of each other.
-IDLE_SECONDS = 60.0
+# The questions of a night come within seconds of each other, some a tick of the service later.
+IDLE_SECONDS = 30.0
 POLL_SECONDS = 0.2
 # What is killed ends at once, unless the kernel or the server hangs.
 KILL_SECONDS = 30.0

@@ -56,6 +56,7 @@ class Start:
 
     `parent` is what the new champion's provenance says of it, as JSON values. `same_target` is
     False where the champion was trained on another target: then only its configurations count.
+    `same_columns` is False where the features of several tables were chosen anew: the same.
     `known`, shape (n_rows,), are rows of today whose labels it knew, also where a column has
     changed since, as one does that is computed of events that came late.
     """
@@ -63,6 +64,7 @@ class Start:
     champion: Champion
     parent: Mapping[str, Any] = field(default_factory=dict)
     same_target: bool = True
+    same_columns: bool = True
     known: Mask | None = None
 
     @property
@@ -112,6 +114,8 @@ def relate(start: Start, dataset: Dataset, *, seed: int) -> Relation:
         ``missing_columns``: the champion reads columns that the data do not have.
     """
     champion = start.champion
+    if not start.same_columns:
+        return Relation(start=start, kind="first", why="the features were chosen anew")
     _check_columns(champion, dataset)
     if not start.same_target:
         return Relation(start=start, kind="first", why="it was trained on another target")

@@ -1,6 +1,9 @@
-"""Which rows of a large data set of several tables a search learns from."""
+"""Which rows of several tables a search learns from, and whose features it takes over."""
 
 from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -9,7 +12,8 @@ import pytest
 from automl.data.dataset import Dataset
 from automl.sampling.stratified import FINAL_NEGATIVES_PER_POSITIVE
 from automl.search.feature_groups import sampled
-from scheduler.featuring import MOST_POSITIVES, taken
+from automl.search.start import Start
+from scheduler.featuring import CHOSEN_WITH, MOST_POSITIVES, taken, taken_over
 
 
 def dataset(n_rows: int, n_positive: int) -> Dataset:
@@ -51,3 +55,51 @@ def test_positives_are_capped() -> None:
     rows = taken(dataset(1_000_000, 50_000))
     assert rows is not None
     assert len(rows) <= (1 + FINAL_NEGATIVES_PER_POSITIVE) * MOST_POSITIVES
+
+
+FEATURES = object()
+
+
+def start(**provenance: int) -> Start:
+    """A champion of 10,000 rows, 200 of them positive."""
+    champion: Any = SimpleNamespace(
+        tables=SimpleNamespace(whole=FEATURES, made=("visits.count",)),
+        columns=("x", "visits.count"),
+        provenance={"n_rows": 10_000, "n_positive": 200, **provenance},
+    )
+    return Start(champion=champion)
+
+
+LONG = 1_000.0  # CPU-seconds that the search is expected to take
+
+
+@pytest.mark.parametrize(
+    ("n_positive", "told", "nightly", "expected", "kept"),
+    [
+        (299, {}, True, LONG, True),
+        (300, {}, True, LONG, False),  # the positives have grown by half
+        (300, {}, False, LONG, True),  # whoever asks for a start by hand asks for its features
+        # The champion is of the night before: what counts is when they were chosen.
+        (210, {CHOSEN_WITH: 140}, True, LONG, False),
+        (209, {CHOSEN_WITH: 140}, True, LONG, True),
+        # A third of a search of 18 CPU-seconds is what a choice may take in any case.
+        (200, {}, True, 18.0, False),
+        (200, {}, True, 18.1, True),
+        (200, {}, False, 18.0, True),
+        (200, {}, True, None, True),
+    ],
+)
+def test_a_night_keeps_features_until_it_is_cheap_or_long_ago(
+    n_positive: int, told: dict[str, int], nightly: bool, expected: float | None, kept: bool
+) -> None:
+    rows = dataset(11_000, n_positive)
+    found = taken_over(start(**told), rows, nightly=nightly, expected_seconds=expected)
+    assert found is (FEATURES if kept else None)
+
+
+def test_features_are_not_kept_where_rows_are_many_more_or_a_column_is_gone() -> None:
+    assert taken_over(start(), dataset(30_000, 200)) is FEATURES
+    assert taken_over(start(), dataset(30_001, 200)) is None
+    other = dataset(11_000, 200)
+    other.X.columns = ["y"]
+    assert taken_over(start(), other) is None
