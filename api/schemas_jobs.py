@@ -167,7 +167,11 @@ class Objective(Body):
 
 
 class Limits(Body):
-    """Where the search must stop, whichever comes first; null is no limit."""
+    """Where the search must stop, whichever comes first; null is no limit.
+
+    They cover search and refit and, of several tables, the choice of features; not the reading and
+    loading of the data, nor what measures the champion in use afterwards.
+    """
 
     gco2e: float | None = Field(None, gt=0, le=MAX_GRAMS, description="grams of CO2e")
     joules: float | None = Field(None, gt=0, le=MAX_JOULES)

@@ -31,6 +31,9 @@ UNCERTAINTY = {
     ),
 }
 
+# Limits of a request that are of computing, as `api.schemas_jobs.Limits` has them.
+COMPUTING = ("gco2e", "joules", "cpu_seconds", "wall_seconds")
+
 
 def uncertainty_of(meter: str) -> str:
     """How sure the figures of a meter are, in words; of one that is not known, as of CPU time."""
@@ -67,6 +70,7 @@ def receipt(
     attempts: int = 1,
     start: Mapping[str, Any] | None = None,
     brute_joules: float | None = None,
+    limits: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the bill of a job as JSON values.
 
@@ -105,7 +109,10 @@ def receipt(
             None if predict_per_1000_rows is None else predict_per_1000_rows.to_json()
         ),
         "attempts": attempts,
-        "method": _measured(meter, reference, own_cpu_joules, attempts, phases=price.phases),
+        "method": [
+            *_measured(meter, reference, own_cpu_joules, attempts, phases=price.phases),
+            *_limited(limits or {}, price.phases),
+        ],
     }
     return priced(made, price)
 
@@ -199,6 +206,23 @@ def _less(trials: Sequence[Trial], n_rows: int) -> dict[str, Any]:
         "rows_if_every_trial_had_all": everything,
         "share_of_rows": rows / everything if everything else None,
     }
+
+
+def _limited(limits: Mapping[str, Any], phases: Mapping[str, Emissions]) -> list[str]:
+    """Return what the limits covered, where there were any of computing."""
+    if all(limits.get(name) is None for name in COMPUTING):
+        return []
+    took = {name: phases[name].cost.cpu_seconds for name in phases}
+    outside = ", ".join(
+        f"{name} {took[name]:.3g}" for name in ("ingest", "predict", "challenge") if name in took
+    )
+    covered = sum(took.get(name, 0.0) for name in ("search", "refit"))
+    return [
+        "The limits cover search and refit, and of several tables the choice of their features:"
+        f" search and refit took {covered:.3g} CPU-s. Outside them are the reading and loading of"
+        " the data and what measures the champion in use"
+        + (f" (CPU-s: {outside})." if outside else ".")
+    ]
 
 
 def _spared(start: Mapping[str, Any] | None, grams_per_kwh: float) -> dict[str, Any] | None:

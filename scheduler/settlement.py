@@ -160,6 +160,7 @@ def billed(
         reference=reference,
         own_cpu_joules=processor_joules(own_cpu, constants_of(work.meter)),
         attempts=work.epoch,
+        limits=work.job.request.get("limits"),
         **about,
     )
     return price, made
@@ -207,6 +208,7 @@ def _settle_job(store: Store, prices: Prices, job: Job, *, now: datetime) -> boo
             n_rows=dataset.n_rows or 0,
             predict_per_1000_rows=None,
             attempts=job.epoch,
+            limits=job.request.get("limits"),
         )
     else:
         made = priced(job.receipt, price)

@@ -115,6 +115,19 @@ def test_the_total_is_the_sum_of_the_phases_in_every_unit() -> None:
     )  # what is yet to come, at the level of the job's own hours and zone
 
 
+def test_what_the_limits_covered_is_said_where_there_were_any() -> None:
+    def lines(limits: Any) -> list[str]:
+        said = made(limits=limits)["method"]
+        return [one for one in said if one.startswith("The limits cover")]
+
+    for none in (None, {}, {"cpu_seconds": None, "trials": 3}):
+        assert lines(none) == []
+    (line,) = lines({"cpu_seconds": 60, "trials": None})
+    assert "search and refit took 34 CPU-s" in line  # of 37 in all
+    assert "Outside them" in line
+    assert "(CPU-s: ingest 1)" in line
+
+
 def test_each_phase_has_the_intensity_of_its_own_hours() -> None:
     bill = made(price(grid({-2: 50, 5: 30, 6: 60, 9: 20})))
     grams = {one["name"]: one["intensity"]["grams_per_kwh"] for one in bill["phases"]}
