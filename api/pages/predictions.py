@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from flask import Blueprint, redirect, render_template, request, url_for
 
 from api import charts
+from api.pages import given_tables
 from api.pages.asking import Refused, ask, get, get_or_none, newest
 from api.pages.models import about, version_asked
 
@@ -18,6 +18,7 @@ predictions = Blueprint("predictions", __name__)
 N_REASONS = 8
 MOST_SHOWN = 24  # columns of a form, before the others are folded away
 MOST_LEVELS = 30
+MOST_PREDICTED = 100  # rows whose predictions are shown
 MISSING = ("", "null")
 TRUE, FALSE = "true", "false"
 
@@ -92,15 +93,13 @@ def row(name: str) -> Any:
     if not several:
         profile = get_or_none(f"/v1/datasets/{found['model']['dataset']}/profile")
     fields = [] if several else fields_of(card, profile)
-    text = request.form.get("body") or _template(dataset, card)
-    answer, error, faults = None, None, {}
+    tables = given_tables.tables_of(dataset) if several else []
+    answer, error = None, None
+    faults: dict[str, str] = {}
     if request.method == "POST":
         body: Any = None
         if several:
-            try:
-                body = json.loads(text)
-            except ValueError as wrong:
-                faults["body"] = f"this is no JSON: {wrong}"
+            body, faults = given_tables.sent(tables)
         else:
             values, faults = _values(fields)
             body = {"rows": [values]}
@@ -121,8 +120,9 @@ def row(name: str) -> Any:
                 column = refused.problem.get("column")
                 faults |= {
                     one["id"]: str(refused) for one in fields if one["name"] == column
-                } or refused.field_errors()
-    prediction = (answer or {}).get("predictions", [None])[0]
+                } or given_tables.faults_of(refused, tables)
+    found_all = (answer or {}).get("predictions") or [None]
+    prediction = found_all[0]
     reasons = (prediction or {}).get("reasons") or []
     told = reasons and charts.bars(
         reasons, name="column", value="contribution", title="contribution to the log-odds"
@@ -133,7 +133,10 @@ def row(name: str) -> Any:
         tab="row",
         card=card,
         several=several,
-        body=text,
+        tables=tables,
+        now=request.form.get(given_tables.NOW, ""),
+        predicted=found_all[:MOST_PREDICTED] if len(found_all) > 1 else [],
+        n_predicted=len(found_all),
         fields=fields[:MOST_SHOWN],
         more=fields[MOST_SHOWN:],
         faults=faults,
@@ -157,15 +160,6 @@ def _values(fields: list[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, str
         except ValueError as wrong:
             faults[one["id"]] = str(wrong)
     return values, faults
-
-
-def _template(dataset: Mapping[str, Any], card: Mapping[str, Any]) -> str:
-    """What to fill in for a model of several tables."""
-    tables = (dataset.get("spec") or {}).get("tables") or {}
-    around: dict[str, list[Any]] = {
-        name: [] for name, one in tables.items() if one.get("role") != "entities"
-    }
-    return json.dumps({"rows": [{}], "tables": around}, indent=1)
 
 
 @predictions.get("/models/<name>/predictions")
