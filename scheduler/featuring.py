@@ -240,7 +240,7 @@ def computed(tables: Stored, featurizer: Featurizer, positions: Positions) -> pd
 
 
 def taken_over(
-    start: Start, dataset: Dataset, *, nightly: bool = False, expected_seconds: float | None = None
+    start: Start, dataset: Dataset, *, nightly: bool = False, mode: str = "balanced"
 ) -> Featurizer | None:
     """The features of a champion for the search that starts from it; None: they are chosen anew.
 
@@ -248,9 +248,8 @@ def taken_over(
     ----------
     nightly : the search is one of a series, each of which starts from what came of the others:
         what one keeps, all keep. They are chosen anew where that is cheap, or was long ago
-    expected_seconds : CPU-seconds that the whole search is expected to take, where that is known
+    mode : of the search
     """
-    from automl.search.feature_race import CHOICE_SHARE, LEAST_SECONDS
     from automl.search.start import MOST_GROWTH
 
     around = start.champion.tables
@@ -259,15 +258,34 @@ def taken_over(
     trained = int(start.champion.provenance.get("n_rows", 0))
     if dataset.n_rows > MOST_GROWTH * trained:
         return None
-    if nightly:
-        # A choice may take its share of the search, or `LEAST_SECONDS`: below those it is worth its
-        # cost whatever it brings (`automl.search.feature_race`), and a night takes as much beside.
-        if expected_seconds is not None and CHOICE_SHARE * expected_seconds <= LEAST_SECONDS:
-            return None
-        if dataset.n_positive >= MORE_POSITIVES * chosen_with(start.champion):
-            return None
+    if nightly and (
+        choice_is_cheap(dataset, mode=mode)
+        or dataset.n_positive >= MORE_POSITIVES * chosen_with(start.champion)
+    ):
+        return None
     there = {str(name) for name in dataset.X.columns} | set(around.made)
     return around.whole if set(start.champion.columns) <= there else None
+
+
+def choice_is_cheap(dataset: Dataset, *, mode: str) -> bool:
+    """Whether choosing features is expected to take so little that it is worth it in any case.
+
+    The choice may take a share of the search, or so many expected CPU-seconds that are worth what
+    all groups together bring (`automl.search.feature_race`); a night takes as much beside. By the
+    counts alone, not by how fast the machine is tonight: what is decided has to repeat.
+    """
+    from automl.models.expected import CostModel
+    from automl.search.feature_race import CHOICE_SHARE, LEAST_SECONDS
+    from automl.search.outlook import WEIGHTS, work
+
+    parts = work(
+        n_rows=dataset.n_rows,
+        n_positive=dataset.n_positive,
+        n_columns=max(dataset.X.shape[1], 1),
+        mode=mode,
+        costs=CostModel.shipped(),
+    )
+    return CHOICE_SHARE * WEIGHTS[mode] * sum(parts) <= LEAST_SECONDS
 
 
 def chosen_with(champion: Champion) -> int:
@@ -301,12 +319,11 @@ def _chosen(
         return Featurizer.from_json(kept["featurizer"]), kept
     older = None
     if start is not None:
-        expected = (request.get("admission") or {}).get("expected") or {}
         older = taken_over(
             start,
             dataset,
             nightly=request.get("retraining") is not None,
-            expected_seconds=expected.get("cpu_seconds"),
+            mode=request.get("mode") or "balanced",
         )
     if older is not None and start is not None:
         card = work.store.model_by_id(work.job.project_id, start.parent["id"]).card

@@ -13,7 +13,7 @@ from automl.data.dataset import Dataset
 from automl.sampling.stratified import FINAL_NEGATIVES_PER_POSITIVE
 from automl.search.feature_groups import sampled
 from automl.search.start import Start
-from scheduler.featuring import CHOSEN_WITH, MOST_POSITIVES, taken, taken_over
+from scheduler.featuring import CHOSEN_WITH, MOST_POSITIVES, choice_is_cheap, taken, taken_over
 
 
 def dataset(n_rows: int, n_positive: int) -> Dataset:
@@ -70,31 +70,36 @@ def start(**provenance: int) -> Start:
     return Start(champion=champion)
 
 
-LONG = 1_000.0  # CPU-seconds that the search is expected to take
-
-
 @pytest.mark.parametrize(
-    ("n_positive", "told", "nightly", "expected", "kept"),
+    ("n_positive", "told", "nightly", "cheap", "kept"),
     [
-        (299, {}, True, LONG, True),
-        (300, {}, True, LONG, False),  # the positives have grown by half
-        (300, {}, False, LONG, True),  # whoever asks for a start by hand asks for its features
+        (299, {}, True, False, True),
+        (300, {}, True, False, False),  # the positives have grown by half
+        (300, {}, False, False, True),  # whoever asks for a start by hand asks for its features
         # The champion is of the night before: what counts is when they were chosen.
-        (210, {CHOSEN_WITH: 140}, True, LONG, False),
-        (209, {CHOSEN_WITH: 140}, True, LONG, True),
-        # A third of a search of 18 CPU-seconds is what a choice may take in any case.
-        (200, {}, True, 18.0, False),
-        (200, {}, True, 18.1, True),
-        (200, {}, False, 18.0, True),
-        (200, {}, True, None, True),
+        (210, {CHOSEN_WITH: 140}, True, False, False),
+        (209, {CHOSEN_WITH: 140}, True, False, True),
+        (200, {}, True, True, False),
+        (200, {}, False, True, True),
     ],
 )
 def test_a_night_keeps_features_until_it_is_cheap_or_long_ago(
-    n_positive: int, told: dict[str, int], nightly: bool, expected: float | None, kept: bool
+    monkeypatch: pytest.MonkeyPatch,
+    n_positive: int,
+    told: dict[str, int],
+    nightly: bool,
+    cheap: bool,
+    kept: bool,
 ) -> None:
-    rows = dataset(11_000, n_positive)
-    found = taken_over(start(**told), rows, nightly=nightly, expected_seconds=expected)
+    monkeypatch.setattr("scheduler.featuring.choice_is_cheap", lambda dataset, mode: cheap)
+    found = taken_over(start(**told), dataset(11_000, n_positive), nightly=nightly)
     assert found is (FEATURES if kept else None)
+
+
+@pytest.mark.parametrize("mode", ["eco", "balanced", "best"])
+def test_a_choice_is_cheap_beside_few_rows_and_not_beside_many(mode: str) -> None:
+    assert choice_is_cheap(dataset(2_000, 100), mode=mode)
+    assert not choice_is_cheap(dataset(2_000_000, 100_000), mode=mode)
 
 
 def test_features_are_not_kept_where_rows_are_many_more_or_a_column_is_gone() -> None:
