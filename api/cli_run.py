@@ -178,14 +178,18 @@ def waited(client: FrugalClient, job: Job, *, own: bool) -> dict[str, Any]:
 def print_found(client: FrugalClient, job: Mapping[str, Any], *, as_json: bool) -> None:
     """Leaderboard and receipt of a job that has ended. Raises Exit where it made no model."""
     rows, receipt = client.leaderboard(job["id"]), client.receipt(job["id"])
-    made = any(row["picks"] for row in rows)
+    picked = any(row["picks"] for row in rows)
+    # A ranking without labels is a model that nothing was chosen by.
+    made = picked or job.get("model_version") is not None
     if as_json:
         typer.echo(json.dumps({"job": job, "leaderboard": rows, "receipt": receipt}))
     else:
         from api.report import leaderboard_table, picks_table, receipt_table
 
-        if made:
+        if picked:
             show(leaderboard_table(rows), "", picks_table(rows), "")
+        elif made:
+            show(leaderboard_table(rows), "")
         show(receipt_table(receipt))
         problem = job["problem"] or {}
         if job["state"] != "DONE":

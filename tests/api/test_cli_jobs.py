@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 from api import cli_request as asked
 from api.cli import app
 from api.cli_files import spec_with_files
-from api.cli_run import waited
+from api.cli_run import print_found, waited
 from api.cli_shared import exit_code, megabytes, show_table
 from automl.errors import DataError
 from tests.api.parts import Site
@@ -90,6 +90,17 @@ def test_a_run_without_labels_and_one_from_a_model(frugal: Any, table: Path, sit
     assert "--no-target" in told
     told = frugal("run", str(table), "--target", "y", "--warm-start-from", "nobody", status=4)
     assert "nobody" in told.stderr or "no such model" in told.stderr
+
+
+def test_a_ranking_that_nothing_picked_is_a_model_all_the_same() -> None:
+    client: Any = SimpleNamespace(
+        leaderboard=lambda _: [{"picks": []}], receipt=lambda _: {"total": {}}
+    )
+    job = {"id": "a", "state": "DONE", "problem": None, "stop_reason": None}
+    print_found(client, {**job, "model_version": 1}, as_json=True)
+    with pytest.raises(typer.Exit) as caught:
+        print_found(client, {**job, "model_version": None}, as_json=True)
+    assert caught.value.exit_code == 5
 
 
 def test_ctrl_c_leaves_the_job_of_a_service_alone(
