@@ -142,6 +142,16 @@ def test_extrapolated_figures_are_marked():
     assert "0.500 (6.0)" in text
 
 
+def test_a_rival_with_a_part_of_its_budget_is_not_judged_against():
+    rows = results(frugal=(0.48, 2.0, {}), brute=(0.5, 60.0, {}), brute_wide=(0.5, 60.0, {}))
+    for seed in (0, 1):
+        rows["set0", seed, "frugal"] = {**rows["set0", seed, "frugal"], "ap": 0.9}
+    assert verdict(rows, "balanced / brute-wide") is True
+    for seed in (0, 1):
+        rows["set0", seed, "brute"] = {**rows["set0", seed, "brute"], "extrapolated": True}
+    assert verdict(rows, "balanced / brute-wide") is False
+
+
 def test_failed_runs_are_in_no_table():
     rows = results(brute=(0.5, 60.0, {}))
     rows["set0", 0, "frugal"] = {"error": "exit 1"}
