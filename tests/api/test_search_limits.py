@@ -18,9 +18,9 @@ def test_a_limit_of_the_request_ends_the_search(site: Site, dataset: str, limit:
     asked = {"exclude": ["day", "customer", "weight"], "mode": "best"}
     value, figure = 2.0, None
     if limit != "trials":
-        # A little more than is safe for one trial on this machine: too little for all of best.
+        # Some times what is safe for one trial on this machine: too little for all of best.
         body = {"dataset": dataset, "target": "y", "limits": {limit: 1e-9}, **asked}
-        value, figure = 1.2 * site.post("/v1/jobs", json=body).json["details"]["safe"], limit
+        value, figure = 2 * site.post("/v1/jobs", json=body).json["details"]["safe"], limit
     job = searched(site, dataset, limits={limit: value}, **asked)
     assert job["state"] == "DONE", job["problem"]
     assert job["stop_reason"].startswith(f"budget: {limit}: ")
@@ -29,8 +29,9 @@ def test_a_limit_of_the_request_ends_the_search(site: Site, dataset: str, limit:
     assert stop["used"] + stop["expected_cost"] > value
     trials = [row for row in board(site, job) if row["model"] != "ensemble"]
     assert trials
-    spent = len(trials) if figure is None else sum(row[figure] for row in trials)
-    assert spent <= value
+    spent = [1.0 if figure is None else row[figure] for row in trials]
+    # What a trial takes is known afterwards: one may have taken more than was expected of it.
+    assert sum(spent) - (0.0 if figure is None else max(spent)) <= value
 
 
 @pytest.mark.usefixtures("unhurried")
